@@ -1,0 +1,15 @@
+//! Groundswell agent.
+pub mod cli;
+pub mod config;
+pub mod console;
+pub mod control;
+pub mod demo;
+pub mod driver;
+pub mod health;
+pub mod link;
+pub mod release;
+pub mod service;
+pub mod slots;
+pub mod store;
+pub mod telemetry;
+pub mod transfer;

@@ -1,0 +1,1 @@
+//! A place on disk for each version.

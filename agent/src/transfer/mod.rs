@@ -1,0 +1,1 @@
+//! Moving pieces between peers.

@@ -1,0 +1,2 @@
+//! What the fleet agrees on.
+pub mod health;

@@ -1,0 +1,1 @@
+//! Which piece to ask of whom.

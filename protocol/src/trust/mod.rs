@@ -1,0 +1,2 @@
+//! What the fleet trusts.
+pub mod probe;

@@ -1,0 +1,2 @@
+//! swell-sim.
+fn main() {}
