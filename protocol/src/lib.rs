@@ -1,7 +1,10 @@
 //! Groundswell protocol.
+pub mod bounds;
 pub mod digest;
 pub mod facts;
 pub mod identity;
+pub mod node;
 pub mod time;
 pub mod transfer;
 pub mod trust;
+pub mod wire;

@@ -1,0 +1,115 @@
+//! Every limit of the core, by name. What is not bounded here is bounded by something that is.
+
+use crate::time::Span;
+
+/// Jurors of one rollout: up to this many electors everybody judges, beyond a jury of this size is drawn.
+pub const JURY_MAX: usize = 64;
+/// Bytes of one gossiped frame.
+pub const FRAME_MAX: usize = 16 * 1024;
+/// Bytes of a manifest's body.
+pub const MANIFEST_MAX: usize = 64 * 1024;
+/// Bytes of a policy's body.
+pub const POLICY_MAX: usize = 8 * 1024;
+/// Bytes of a census' body: about 100,000 members.
+pub const CENSUS_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of the body of any other fact.
+pub const STATEMENT_MAX: usize = 4 * 1024;
+/// Bytes of one frame sent directly to a peer: the largest fact and what surrounds it.
+pub const MESSAGE_MAX: usize = CENSUS_MAX + FRAME_MAX;
+/// Members of a census.
+pub const MEMBERS_MAX: usize = 105_000;
+/// Distinct labels of one sort in a census.
+pub const LABELS_MAX: usize = 4_096;
+/// Rollouts of one component that are kept beside the newest that is done.
+pub const ROLLOUTS_MAX: usize = 2;
+/// Components with a rollout in the fleet's memory.
+pub const COMPONENTS_MAX: usize = 256;
+/// Verdicts kept on rollouts that were collected.
+pub const TOMBSTONES_MAX: usize = 64;
+/// Policies in the chain.
+pub const POLICIES_MAX: usize = 1_024;
+/// Signatures on one fact.
+pub const SIGNATURES_MAX: usize = 16;
+/// Keys of one role.
+pub const ROLE_KEYS_MAX: usize = 16;
+/// Bytes of a name: component, version, label.
+pub const NAME_MAX: usize = 64;
+/// Bytes of a note for people.
+pub const NOTE_MAX: usize = 256;
+/// Rungs of a ladder.
+pub const LADDER_MAX: usize = 32;
+/// Probes of a plan.
+pub const PROBES_MAX: usize = 16;
+/// Deltas, requirements and label choices in a manifest, each.
+pub const MANIFEST_LIST_MAX: usize = 32;
+/// Trials that a node makes of one rollout.
+pub const ATTEMPTS_MAX: u8 = 3;
+/// Agent starts inside one trial before the trial counts as failed.
+pub const TRIAL_BOOTS_MAX: u8 = 2;
+/// Rollouts named in a beacon.
+pub const BEACON_ACTIVE_MAX: usize = 16;
+/// Addresses in a beacon.
+pub const ADDRESSES_MAX: usize = 4;
+/// Bytes of one address in a beacon.
+pub const ADDRESS_BYTES_MAX: usize = 128;
+/// How far above the newest done sequence a sequence may lie before jurors ignore it (hole H33).
+pub const SEQUENCE_LEAD_MAX: u64 = 65_536;
+/// Entries on one page of a sync summary: 24 bytes each, a page fits a frame.
+pub const SUMMARY_ENTRIES_MAX: usize = 640;
+/// Facts in one direct frame.
+pub const FACTS_PER_FRAME_MAX: usize = 256;
+/// Own facts that wait for the disk.
+pub const PENDING_MAX: usize = 1_024;
+
+/// A leader's proposal is repeated this often.
+pub const PROPOSE_EVERY: Span = Span::seconds(5);
+/// Sync with a random member this often while a rollout is live.
+pub const SYNC_EVERY_ACTIVE: Span = Span::seconds(10);
+/// Sync with a random member this often while nothing is live.
+pub const SYNC_EVERY_IDLE: Span = Span::seconds(60);
+/// Sync this often until the node's own registers are recovered.
+pub const SYNC_EVERY_RECOVERING: Span = Span::milliseconds(300);
+/// At most one sync that was not due is begun in this time (a digest differed, a parent was missing).
+pub const SYNC_EXTRA_EVERY: Span = Span::milliseconds(500);
+/// A sync that has not ended by then is given up.
+pub const SYNC_TIMEOUT: Span = Span::seconds(10);
+/// Beacon period while nothing is live.
+pub const BEACON_IDLE: Span = Span::seconds(60);
+/// Beacon period of nodes that are neither jurors nor in a wave, in fleets of more than 64 electors.
+pub const BEACON_FAR: Span = Span::seconds(30);
+/// A change of `open` is followed by a beacon after this pause: nodes that it lets in ask for fresh
+/// news *since they learnt of it*, so a beacon sent at once would come too early.
+pub const BEACON_AFTER_OPEN: Span = Span::milliseconds(120);
+/// Beacons keep their live pace for this long after the last rollout ended, so that the end spreads.
+pub const LIVE_LINGER: Span = Span::seconds(10);
+/// A node is fresh if its beacon rose within this many periods.
+pub const FRESH_PERIODS: u64 = 3;
+/// One register's changes are relayed at most this often (hole H40).
+pub const RELAY_EVERY: Span = Span::seconds(1);
+/// A node that was trying, or healthy but not yet baked, and has been silent for its trial time and this long counts as bad.
+pub const SILENCE: Span = Span::seconds(60);
+/// First patience with a leader whose proposal I miss.
+pub const PATIENCE: Span = Span::seconds(30);
+/// Longest patience: it doubles with each fruitless term.
+pub const PATIENCE_MAX: Span = Span::seconds(480);
+/// How long the old version is probed after a revert before the failure counts as doubtful.
+pub const REPROBE: Span = Span::seconds(10);
+/// Pause before the next trial after a doubtful failure.
+pub const DOUBT_BACKOFF: Span = Span::seconds(60);
+/// A `Trying` vote that too few jurors have acknowledged is sent again this often.
+pub const ANNOUNCE_EVERY: Span = Span::seconds(1);
+/// A failed fetch or staging is tried again after this, doubling up to `STAGE_RETRY_MAX`.
+pub const STAGE_RETRY: Span = Span::seconds(5);
+/// Longest pause between two tries to stage.
+pub const STAGE_RETRY_MAX: Span = Span::seconds(300);
+/// A write that the driver reported as failed is tried again after this.
+pub const PERSIST_RETRY: Span = Span::seconds(2);
+/// With no beacon from f+1 electors for this long while linked, a freeze is suspected (hole H34).
+pub const FREEZE_AFTER: Span = Span::seconds(600);
+
+const _: () = assert!(SUMMARY_ENTRIES_MAX * 24 + 256 <= FRAME_MAX, "a page of a summary fits a frame");
+const _: () =
+    assert!(STATEMENT_MAX + SIGNATURES_MAX * 96 + 256 <= FRAME_MAX, "small facts fit a gossiped frame");
+const _: () =
+    assert!(MANIFEST_MAX <= CENSUS_MAX && POLICY_MAX <= CENSUS_MAX, "the census is the largest fact");
+const _: () = assert!(MEMBERS_MAX * 39 + 3 * LABELS_MAX * 8 <= CENSUS_MAX, "a full census fits its bound");

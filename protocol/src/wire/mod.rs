@@ -1,0 +1,4 @@
+//! What travels: the codec and the frames.
+
+pub mod codec;
+pub mod frame;
