@@ -86,6 +86,9 @@ pub enum BadPlan {
         "trial_s, stage_s and hold_s must lie between 1 second and 30 days, bake_s and revert_spread_s below 30 days, beacon_ms between 200 and 60000"
     )]
     Times,
+    /// A rollout must be able to wait for a trial and its bake.
+    #[error("hold_s must be at least trial_s + bake_s, or every wave would expire")]
+    Hold,
     /// Stop must not come before hold.
     #[error("hold_permille and stop_permille must lie between 1 and 1000, and hold must not exceed stop")]
     Bands,
@@ -122,6 +125,9 @@ impl Plan {
             || !(200..=60_000).contains(&self.beacon_ms)
         {
             return Err(BadPlan::Times);
+        }
+        if self.hold_s < self.trial_s.saturating_add(self.bake_s) {
+            return Err(BadPlan::Hold);
         }
         let band = 1..=1000;
         if !band.contains(&self.hold_permille)
