@@ -29,6 +29,7 @@ mod follow;
 mod make;
 mod matching;
 mod moves;
+mod suffix;
 
 use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
 
