@@ -58,3 +58,67 @@ impl<R: Read> Read for Uninterrupted<R> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    fn noise(bytes: usize) -> Vec<u8> {
+        let mut out = vec![0; bytes];
+        blake3::Hasher::new().finalize_xof().fill(&mut out);
+        out
+    }
+
+    fn cut(bytes: &[u8]) -> Vec<Chunk> {
+        chunks(bytes).collect::<io::Result<_>>().unwrap()
+    }
+
+    #[test]
+    fn chunks_are_the_stream_and_within_bounds() {
+        for length in [0, 1, CHUNK_BYTES_MIN, 3_000_000] {
+            let stream = noise(length);
+            let cut = cut(&stream);
+            let joined: Vec<u8> = cut.iter().flat_map(|chunk| chunk.bytes.clone()).collect();
+            assert_eq!(joined, stream);
+            for (at, chunk) in cut.iter().enumerate() {
+                assert_eq!(chunk.digest, blake3::hash(&chunk.bytes));
+                assert!(chunk.bytes.len() <= CHUNK_BYTES_MAX && !chunk.bytes.is_empty());
+                assert!(chunk.bytes.len() >= CHUNK_BYTES_MIN || at + 1 == cut.len());
+            }
+        }
+    }
+
+    #[test]
+    fn an_insertion_changes_the_chunks_around_it_only() {
+        let stream = noise(3_000_000);
+        let mut inserted = stream.clone();
+        inserted.splice(1_000_000..1_000_000, *b"a few bytes more");
+        let before: BTreeSet<_> = cut(&stream).iter().map(|c| *c.digest.as_bytes()).collect();
+        let after = cut(&inserted);
+        let fresh = after.iter().filter(|c| !before.contains(c.digest.as_bytes())).count();
+        assert!(after.len() > 20, "{}", after.len());
+        assert!((1..=3).contains(&fresh), "{fresh} of {}", after.len());
+    }
+
+    /// The golden vector: another cut would name every chunk anew, and nothing would be shared with older versions.
+    #[test]
+    fn the_cuts_stay_where_they_are() {
+        let lengths: Vec<usize> = cut(&noise(500_000)).iter().map(|c| c.bytes.len()).collect();
+        assert_eq!(lengths, [32_798, 100_912, 40_249, 68_411, 152_004, 75_528, 30_098]);
+    }
+
+    #[test]
+    fn an_error_ends_the_chunks() {
+        struct Broken;
+        impl Read for Broken {
+            fn read(&mut self, _: &mut [u8]) -> io::Result<usize> {
+                Err(io::ErrorKind::Other.into())
+            }
+        }
+        let mut chunks = chunks(Broken);
+        assert!(chunks.next().unwrap().is_err());
+        assert!(chunks.next().is_none());
+    }
+}

@@ -28,16 +28,18 @@ pub(super) fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
     // Where the stretch in work is anchored.
     let mut anchor = Anchor::default();
     let mut at = 0;
-    while at < new.len() {
+    loop {
         let (next, skip) = next_anchor(&files, &suffixes, anchor, at);
         let (forward, backward) = files.grow(anchor, next);
         if forward > 0 {
             stretches.push(Match { old: anchor.old, new: anchor.new, bytes: forward });
         }
+        if next.new == new.len() {
+            return stretches;
+        }
         at = next.new + skip;
         anchor = Anchor { old: next.old - backward, new: next.new - backward };
     }
-    stretches
 }
 
 /// A place in both files that belongs together.
