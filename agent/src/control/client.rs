@@ -78,11 +78,11 @@ pub struct ClientError {
 }
 
 impl ClientError {
-    fn new(kind: ClientErrorKind, what: &str, why: impl ToString, todo: &str) -> Self {
-        Self { kind, what: what.to_owned(), why: why.to_string(), todo: todo.to_owned() }
+    fn new(kind: ClientErrorKind, what: &str, why: impl Into<String>, todo: &str) -> Self {
+        Self { kind, what: what.to_owned(), why: why.into(), todo: todo.to_owned() }
     }
 
-    fn broken(why: impl ToString) -> Self {
+    fn broken(why: impl Into<String>) -> Self {
         Self::new(
             ClientErrorKind::Trouble,
             "the agent's answer broke off",
@@ -91,7 +91,7 @@ impl ClientError {
         )
     }
 
-    fn unclear(why: impl ToString) -> Self {
+    fn unclear(why: impl Into<String>) -> Self {
         Self::new(
             ClientErrorKind::Trouble,
             "the agent's answer is not what the control API says",
@@ -156,7 +156,7 @@ impl Client {
     /// See [`ClientErrorKind`].
     pub async fn trust(&self) -> Result<Vec<SignedFact>, ClientError> {
         let bytes = self.bytes(request(Method::GET, "/v1/trust", Body::empty()), bundle::BUNDLE_MAX).await?;
-        bundle::decode(&bytes).map_err(ClientError::unclear)
+        bundle::decode(&bytes).map_err(|error| ClientError::unclear(error.to_string()))
     }
 
     /// Those of `digests` that the agent's store does not have.
@@ -167,7 +167,8 @@ impl Client {
         let mut missing = Vec::new();
         for digests in digests.chunks(DIGESTS_MAX) {
             let question = DigestList { digests: digests.to_vec() };
-            let body = serde_json::to_vec(&question).map_err(ClientError::unclear)?;
+            let body =
+                serde_json::to_vec(&question).map_err(|error| ClientError::unclear(error.to_string()))?;
             let mut request = request(Method::POST, "/v1/blobs/missing", Body::from(body));
             request
                 .headers_mut()
@@ -217,12 +218,12 @@ impl Client {
     /// See [`ClientErrorKind`].
     pub async fn metrics(&self) -> Result<String, ClientError> {
         let bytes = self.bytes(request(Method::GET, "/metrics", Body::empty()), ANSWER_MAX).await?;
-        String::from_utf8(bytes.into()).map_err(ClientError::unclear)
+        String::from_utf8(bytes.into()).map_err(|error| ClientError::unclear(error.to_string()))
     }
 
     async fn json<T: DeserializeOwned>(&self, request: Request<Body>) -> Result<T, ClientError> {
         let bytes = self.bytes(request, ANSWER_MAX).await?;
-        serde_json::from_slice(&bytes).map_err(ClientError::unclear)
+        serde_json::from_slice(&bytes).map_err(|error| ClientError::unclear(error.to_string()))
     }
 
     async fn bytes(&self, request: Request<Body>, max: usize) -> Result<Bytes, ClientError> {
@@ -238,7 +239,10 @@ impl Client {
     ) -> Result<Response<Incoming>, ClientError> {
         let mut sender = self.connect().await?;
         let answer = timeout(patience, sender.send_request(request));
-        let response = answer.await.map_err(|_| ClientError::late(patience))?.map_err(ClientError::broken)?;
+        let response = answer
+            .await
+            .map_err(|_| ClientError::late(patience))?
+            .map_err(|error| ClientError::broken(error.to_string()))?;
         if response.status().is_success() {
             return Ok(response);
         }
@@ -252,8 +256,9 @@ impl Client {
             .await
             .map_err(|_| ClientError::late(CONNECT_TIMEOUT))?
             .map_err(|error| self.unreachable(&error))?;
-        let (sender, connection) =
-            http1::handshake(TokioIo::new(stream)).await.map_err(ClientError::broken)?;
+        let (sender, connection) = http1::handshake(TokioIo::new(stream))
+            .await
+            .map_err(|error| ClientError::broken(error.to_string()))?;
         // Its failure is seen by the request that it carries.
         tokio::spawn(async move {
             let _ = connection.await;
@@ -309,13 +314,15 @@ impl EventReader {
         loop {
             if let Some(end) = self.buffer.iter().position(|byte| *byte == b'\n') {
                 let line: Vec<u8> = self.buffer.drain(..=end).collect();
-                return serde_json::from_slice(&line).map(Some).map_err(ClientError::unclear);
+                return serde_json::from_slice(&line)
+                    .map(Some)
+                    .map_err(|error| ClientError::unclear(error.to_string()));
             }
             if self.buffer.len() > LINE_MAX {
                 return Err(ClientError::unclear("a line of the event stream has no end"));
             }
             let Some(frame) = self.body.frame().await else { return Ok(None) };
-            if let Ok(bytes) = frame.map_err(ClientError::broken)?.into_data() {
+            if let Ok(bytes) = frame.map_err(|error| ClientError::broken(error.to_string()))?.into_data() {
                 self.buffer.extend_from_slice(&bytes);
             }
         }
@@ -345,7 +352,7 @@ async fn read(body: Incoming, max: usize) -> Result<Bytes, ClientError> {
         if error.is::<LengthLimitError>() {
             ClientError::unclear(format!("it is longer than {max} bytes"))
         } else {
-            ClientError::broken(error)
+            ClientError::broken(error.to_string())
         }
     })
 }

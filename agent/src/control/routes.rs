@@ -4,17 +4,17 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Query, Request, State};
+use axum::extract::{Path, Query, Request, State};
 use axum::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::{IntoResponse, Json, Response};
 use axum::routing::{get, post, put};
-use futures::{StreamExt, TryStreamExt, stream};
+use futures::{Stream, StreamExt, stream};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::SignedFact;
 use groundswell_protocol::node::Verdict;
 use groundswell_protocol::wire::codec;
-use tokio::io::AsyncReadExt;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 
@@ -25,9 +25,12 @@ use super::api::{
 use super::backend::{Backend, ImportError};
 use super::bundle;
 
-/// How long the rest of an upload that was refused is read and dropped, so that its sender, who writes
-/// before it reads, gets to see why.
-const DRAIN_PATIENCE: Duration = Duration::from_secs(20);
+/// How long the rest of a refused document is read and dropped.
+const DOCUMENT_DRAIN: Duration = Duration::from_secs(2);
+/// How long the rest of a refused blob is read and dropped.
+const BLOB_DRAIN: Duration = Duration::from_secs(30);
+/// How long a sender may pause inside a body.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
 const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 #[derive(Clone)]
@@ -41,10 +44,10 @@ pub(super) fn control<B: Backend>(backend: B, stop: CancellationToken) -> Router
     Router::new()
         .route("/v1/status", get(status::<B>))
         .route("/v1/events", get(events::<B>))
-        .route("/v1/facts", post(submit::<B>).layer(DefaultBodyLimit::max(FACT_BODY_MAX)))
+        .route("/v1/facts", post(submit::<B>))
         .route("/v1/trust", get(trust::<B>))
-        .route("/v1/blobs/missing", post(missing::<B>).layer(DefaultBodyLimit::max(JSON_BODY_MAX)))
-        .route("/v1/blobs/{digest}", put(import::<B>).layer(DefaultBodyLimit::disable()))
+        .route("/v1/blobs/missing", post(missing::<B>))
+        .route("/v1/blobs/{digest}", put(import::<B>))
         .route("/metrics", get(metrics_text::<B>))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -111,12 +114,9 @@ async fn events<B: Backend>(
 
 async fn submit<B: Backend>(
     State(shared): State<Shared<B>>,
-    body: Result<Bytes, axum::extract::rejection::BytesRejection>,
+    request: Request,
 ) -> Result<Json<Submission>, Problem> {
-    let body = body.map_err(|error| {
-        let todo = "send one signed fact of at most 4 MiB and 64 KiB";
-        Problem::new(error.status(), "the fact cannot be read", error.body_text(), todo)
-    })?;
+    let body = read_body(request, FACT_BODY_MAX, "fact").await?;
     let fact: SignedFact = codec::decode(&body).map_err(|error| {
         let todo = "send the file that `swell release sign` or `swell fleet` wrote, unchanged";
         Problem::bad_request("the body is no signed fact", error.to_string(), todo)
@@ -140,11 +140,12 @@ async fn trust<B: Backend>(State(shared): State<Shared<B>>) -> Response {
 
 async fn missing<B: Backend>(
     State(shared): State<Shared<B>>,
-    question: Result<Json<DigestList>, axum::extract::rejection::JsonRejection>,
+    request: Request,
 ) -> Result<Json<MissingAnswer>, Problem> {
     let todo = "send {\"digests\": [...]} with at most 100,000 digests of 64 hexadecimal digits";
-    let Json(DigestList { digests }) = question.map_err(|error| {
-        Problem::new(error.status(), "the list of digests cannot be read", error.body_text(), todo)
+    let body = read_body(request, JSON_BODY_MAX, "list of digests").await?;
+    let DigestList { digests } = serde_json::from_slice(&body).map_err(|error| {
+        Problem::bad_request("the list of digests cannot be read", error.to_string(), todo)
     })?;
     if digests.len() > DIGESTS_MAX {
         let why = format!("it names {} digests", digests.len());
@@ -161,25 +162,65 @@ async fn missing<B: Backend>(
 async fn import<B: Backend>(
     State(shared): State<Shared<B>>,
     Path(digest): Path<String>,
-    headers: HeaderMap,
     request: Request,
 ) -> Result<StatusCode, Problem> {
     let digest: Digest = digest.parse().map_err(|error: groundswell_protocol::digest::NotHex| {
         Problem::bad_request("the blob has no proper name", error.to_string(), "name it by its BLAKE3 digest")
     })?;
-    let bytes = declared_length(&headers)?;
-    let body = request.into_body().into_data_stream().map_err(std::io::Error::other);
-    let mut body = StreamReader::new(body).take(bytes);
+    let bytes = blob_length(request.headers())?;
+    let mut body = StreamReader::new(paced(request.into_body())).take(bytes);
     let outcome = shared.backend.import(digest, bytes, &mut body).await;
     let Err(error) = outcome else { return Ok(StatusCode::NO_CONTENT) };
-    let mut nowhere = tokio::io::sink();
-    let _ = tokio::time::timeout(DRAIN_PATIENCE, tokio::io::copy(&mut body, &mut nowhere)).await;
+    drain(body, BLOB_DRAIN).await;
     Err(import_problem(digest, &error))
 }
 
-fn declared_length(headers: &HeaderMap) -> Result<u64, Problem> {
-    let declared = headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
-    let Some(bytes) = declared else {
+/// A body piece by piece; one that stands still ends with an error.
+fn paced(body: Body) -> impl Stream<Item = std::io::Result<Bytes>> + Send + Unpin {
+    let pieces = stream::unfold(body.into_data_stream(), |mut pieces| async move {
+        let piece = match tokio::time::timeout(PAUSE_MAX, pieces.next()).await {
+            Ok(piece) => piece?.map_err(std::io::Error::other),
+            Err(_) => Err(std::io::Error::new(std::io::ErrorKind::TimedOut, "the sender stands still")),
+        };
+        Some((piece, pieces))
+    });
+    Box::pin(pieces)
+}
+
+/// Reads what is left of an upload that was refused, so that its sender, who writes before it reads,
+/// gets to see why.
+async fn drain(mut rest: impl AsyncRead + Unpin, patience: Duration) {
+    let _ = tokio::time::timeout(patience, tokio::io::copy(&mut rest, &mut tokio::io::sink())).await;
+}
+
+/// A whole body of at most `max` bytes. `name` says what it should be.
+async fn read_body(request: Request, max: usize, name: &str) -> Result<Bytes, Problem> {
+    let most = max as u64;
+    let declared = declared_length(request.headers());
+    let mut reader = StreamReader::new(paced(request.into_body()));
+    let mut body = Vec::new();
+    let mut too_large = declared.is_some_and(|bytes| bytes > most);
+    if !too_large {
+        (&mut reader).take(most + 1).read_to_end(&mut body).await.map_err(|error| {
+            Problem::bad_request(&format!("the {name} cannot be read"), error.to_string(), "send it again")
+        })?;
+        too_large = body.len() > max;
+    }
+    if too_large {
+        drain(reader, DOCUMENT_DRAIN).await;
+        let (status, what) = (StatusCode::PAYLOAD_TOO_LARGE, format!("the {name} is too large"));
+        let why = format!("{most} bytes are the most");
+        return Err(Problem::new(status, &what, why, "check that this is the right file"));
+    }
+    Ok(body.into())
+}
+
+fn declared_length(headers: &HeaderMap) -> Option<u64> {
+    headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse().ok())
+}
+
+fn blob_length(headers: &HeaderMap) -> Result<u64, Problem> {
+    let Some(bytes) = declared_length(headers) else {
         let status = StatusCode::LENGTH_REQUIRED;
         let why = "there is no Content-Length";
         return Err(Problem::new(status, "the blob's size is not known", why, "say it before the bytes"));
