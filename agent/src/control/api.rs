@@ -1,0 +1,191 @@
+//! What the control API exchanges, and how much of it: version 1.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `GET /v1/status` | [`AgentStatus`] |
+//! | `GET /v1/events?after=N` | one [`StreamLine`] a line: what is still kept after `N`, then live |
+//! | `POST /v1/facts` with a signed fact in the codec's form | [`Submission`], or 409 with an [`ErrorAnswer`] |
+//! | `GET /v1/trust` | a fleet bundle |
+//! | `POST /v1/blobs/missing` with a [`DigestList`] | [`MissingAnswer`] |
+//! | `PUT /v1/blobs/{64 hex digits}` with `Content-Length` | 204; 422 if the digest differs, 507 if the disk is full |
+//! | `GET /metrics` | OpenMetrics text |
+//!
+//! Every other answer carries an [`ErrorAnswer`]. Fields may be added within version 1; readers pass
+//! over those that they do not know.
+
+use groundswell_protocol::bounds::CENSUS_MAX;
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::node::{Event, Status};
+use groundswell_protocol::trust::names::ComponentName;
+use serde::{Deserialize, Serialize};
+
+/// Bytes of a submitted fact: the largest body, and its signatures.
+pub const FACT_BODY_MAX: usize = CENSUS_MAX + 64 * 1024;
+/// Bytes of a JSON request.
+pub const JSON_BODY_MAX: usize = 8 * 1024 * 1024;
+/// Bytes of one uploaded blob.
+pub const BLOB_MAX: u64 = 16 * 1024 * 1024 * 1024;
+/// Digests in one question for missing blobs; 67 bytes each, so that they fit `JSON_BODY_MAX`.
+pub const DIGESTS_MAX: usize = 100_000;
+/// Bytes of a status, trust or metrics answer that a client reads: a fleet of 100,000 members fits.
+pub const ANSWER_MAX: usize = 128 * 1024 * 1024;
+/// Bytes of an error answer that a client reads.
+pub const ERROR_MAX: usize = 64 * 1024;
+/// Bytes of one line of the event stream that a client reads.
+pub const LINE_MAX: usize = 64 * 1024;
+
+const _: () = assert!(DIGESTS_MAX * 67 + 64 <= JSON_BODY_MAX, "a full list of digests fits a request");
+
+/// The agent and the node inside it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct AgentStatus {
+    /// The agent's version.
+    pub version: String,
+    /// Its process.
+    pub pid: u32,
+    /// When it started, in milliseconds since 1970-01-01 UTC. Tells one life of an agent from the next.
+    pub started_unix_ms: u64,
+    /// When this was said, on the same clock.
+    pub now_unix_ms: u64,
+    /// What the node knows.
+    pub node: Status,
+    /// The processes that the agent supervises.
+    pub services: Vec<ServiceView>,
+    /// The fetches under way.
+    pub transfers: Vec<TransferView>,
+    /// What the agent has used since it started.
+    pub counters: Counters,
+}
+
+/// A supervised process.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ServiceView {
+    /// The component.
+    pub component: ComponentName,
+    /// Its process, if one runs.
+    pub pid: Option<u32>,
+    /// Whether it is meant to run and does.
+    pub running: bool,
+    /// How often it ended by itself since it was activated.
+    pub restarts: u32,
+}
+
+/// A fetch under way.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct TransferView {
+    /// What it is for.
+    pub rollout: RolloutId,
+    /// Bytes in all.
+    pub bytes: u64,
+    /// Bytes that are here and verified.
+    pub done_bytes: u64,
+    /// Peers that it asks.
+    pub peers: u32,
+}
+
+/// What the agent has used since it started. All but `resident_bytes` only rise.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Counters {
+    /// Payload of pieces sent to peers.
+    pub uploaded_bytes: u64,
+    /// Payload of pieces received from peers.
+    pub downloaded_bytes: u64,
+    /// Everything sent on links.
+    pub link_sent_bytes: u64,
+    /// Everything received on links.
+    pub link_received_bytes: u64,
+    /// Pieces that were not what they should be.
+    pub corrupt_pieces: u64,
+    /// Links that are up.
+    pub links: u64,
+    /// Memory of the agent's own process.
+    pub resident_bytes: u64,
+    /// Processor time of the agent's own process, in milliseconds.
+    pub cpu_ms: u64,
+}
+
+/// One event with its place in the stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct EventLine {
+    /// Rises by one with every event of this agent's life; the first is 1.
+    pub number: u64,
+    /// When, in milliseconds since 1970-01-01 UTC.
+    pub unix_ms: u64,
+    /// What.
+    #[serde(flatten)]
+    pub event: Event,
+}
+
+/// One line of the event stream.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(untagged)]
+pub enum StreamLine {
+    /// An event.
+    Event(Box<EventLine>),
+    /// The reader was too slow: so many events are lost to it here.
+    Missed {
+        /// How many.
+        missed: u64,
+    },
+}
+
+/// What became of a submitted fact that was not refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Submission {
+    /// Whether it was news.
+    pub verdict: Submitted,
+}
+
+/// See [`Submission`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Submitted {
+    /// It changed the state and spreads.
+    Accepted,
+    /// It, or something that outranks it, was known already.
+    Known,
+}
+
+/// A question: which of these are missing?
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DigestList {
+    /// At most `DIGESTS_MAX`.
+    pub digests: Vec<Digest>,
+}
+
+/// The answer to a [`DigestList`].
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingAnswer {
+    /// Those that the agent does not have.
+    pub missing: Vec<Digest>,
+}
+
+/// The question for events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EventsQuery {
+    /// The last number that the reader has; 0 for whatever is still kept.
+    #[serde(default)]
+    pub after: u64,
+}
+
+/// What every answer that is no success carries.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorAnswer {
+    /// The error.
+    pub error: ErrorView,
+}
+
+/// An error in words.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ErrorView {
+    /// What happened.
+    pub what: String,
+    /// Why.
+    pub why: String,
+    /// What to do.
+    pub todo: String,
+}
