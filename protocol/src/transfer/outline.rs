@@ -16,7 +16,7 @@ pub const PIECE_BYTES: u32 = 64 * 1024;
 /// Bytes of the largest blob. An outline is then at most 2 MiB.
 pub const BLOB_BYTES_MAX: u64 = 4 << 30;
 
-const _: () = assert!(PIECE_BYTES.is_power_of_two() && PIECE_BYTES >= blake3::CHUNK_LEN as u32);
+const _: () = assert!(PIECE_BYTES.is_power_of_two() && PIECE_BYTES as usize >= blake3::CHUNK_LEN);
 const _: () = assert!(BLOB_BYTES_MAX / PIECE_BYTES as u64 <= u32::MAX as u64);
 
 /// How many pieces a blob of `bytes` has: at least one, also when empty. Sizes above

@@ -73,12 +73,17 @@ impl PieceSet {
 
     /// The pieces of this set that are not in `other` (over the same blob), rising.
     pub fn without<'a>(&'a self, other: &'a PieceSet) -> impl Iterator<Item = u32> + 'a {
-        let others = other.words.iter().copied().chain(std::iter::repeat(0));
-        self.words
-            .iter()
-            .zip(others)
-            .zip(0_u32..)
-            .flat_map(|((word, other), index)| bits(word & !other, index))
+        self.without_from(other, 0)
+    }
+
+    /// The same, beginning near piece `start` (at its word) and going round once.
+    pub fn without_from<'a>(&'a self, other: &'a PieceSet, start: u32) -> impl Iterator<Item = u32> + 'a {
+        let words = self.words.len();
+        let first = (start / WORD_BITS) as usize;
+        (0..words).map(move |step| (first + step) % words).flat_map(move |index| {
+            let word = self.words[index] & !other.words.get(index).copied().unwrap_or(0);
+            bits(word, u32::try_from(index).unwrap_or(u32::MAX))
+        })
     }
 
     /// How many bytes the encoding of a set over `pieces` has.
@@ -154,6 +159,8 @@ mod tests {
             prop_assert_eq!(set.iter().collect::<BTreeSet<_>>(), model.clone());
             prop_assert_eq!(set.held() as usize, model.len());
             let missing: BTreeSet<u32> = PieceSet::all(pieces).without(&set).collect();
+            let round: BTreeSet<u32> = PieceSet::all(pieces).without_from(&set, pieces / 2).collect();
+            prop_assert_eq!(&round, &missing);
             prop_assert_eq!(missing.len() + model.len(), pieces as usize);
             prop_assert_eq!(PieceSet::from_bytes(pieces, &set.to_bytes()), Some(set));
         }

@@ -14,6 +14,9 @@ const OUTLINES_CACHED_MAX: usize = 64;
 /// Values in all cached outlines together, at most: 4 MiB.
 const OUTLINE_VALUES_CACHED_MAX: usize = 4 * 1024 * 1024 / 32;
 
+/// A blob's name and size.
+pub(super) type Named = (Digest, u64);
+
 struct Whole {
     bytes: u64,
     /// Read through and found right since the store was opened.
@@ -120,7 +123,7 @@ impl Index {
     }
 
     /// Complete and unfinished blobs that are neither in `keep` nor being written.
-    pub(super) fn not_in(&self, keep: &BTreeSet<Digest>) -> (Vec<(Digest, u64)>, Vec<(Digest, u64)>) {
+    pub(super) fn not_in(&self, keep: &BTreeSet<Digest>) -> (Vec<Named>, Vec<Named>) {
         let whole = self.whole.iter().map(|(digest, whole)| (*digest, whole.bytes));
         let partial = self.partial.iter().copied().filter(|(digest, _)| !self.open.contains(digest));
         let unwanted = |(digest, _): &(Digest, u64)| !keep.contains(digest);
