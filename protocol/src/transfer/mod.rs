@@ -1,14 +1,17 @@
 //! Which piece to ask of whom, and whom to serve: the choices of a swarm, without its bytes' ways.
 //!
 //! The tour: a blob is cut into pieces whose hashes form its [`Outline`]; a [`PieceSet`] says who has
-//! which; [`upload::Upload`] decides what a holder answers and in which order it serves; [`wire`] has the
+//! which; [`download::Download`] fetches one blob from many peers; [`serving::Serving`] answers those who
+//! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer; [`wire`] has the
 //! messages and their bytes; [`Allowance`] caps a rate.
 //!
 //! Deliberately absent: streams, files and clocks. The driver moves bytes and hands in time and entropy.
 
 mod allowance;
+pub mod download;
 mod outline;
 mod pieces;
+pub mod serving;
 pub mod upload;
 pub mod wire;
 

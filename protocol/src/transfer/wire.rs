@@ -334,13 +334,12 @@ mod tests {
 
         #[test]
         fn trailing_and_missing_bytes_are_refused(ask in asks(), answer in answers(), cut in 1_usize..40) {
-            for bytes in [ask.encode(), answer.encode()] {
-                let mut longer = bytes.clone();
-                longer.push(0);
-                prop_assert!(Ask::decode(&longer).is_err() && Answer::decode(&longer).is_err());
-                let shorter = &bytes[..bytes.len().saturating_sub(cut)];
-                prop_assert!(Ask::decode(shorter).is_err() && Answer::decode(shorter).is_err());
-            }
+            let (asked, answered) = (ask.encode(), answer.encode());
+            let longer = |bytes: &[u8]| [bytes, &[0]].concat();
+            prop_assert!(Ask::decode(&longer(&asked)).is_err());
+            prop_assert!(Answer::decode(&longer(&answered)).is_err());
+            prop_assert!(Ask::decode(&asked[..asked.len().saturating_sub(cut)]).is_err());
+            prop_assert!(Answer::decode(&answered[..answered.len().saturating_sub(cut)]).is_err());
         }
 
         #[test]
