@@ -1,1 +1,6 @@
 //! Content-addressed bytes, and the journal.
+
+pub mod blobs;
+mod content;
+
+pub use content::{Content, Located};
