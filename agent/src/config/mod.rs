@@ -4,7 +4,6 @@
 //! with a hint at the nearest known one. Nothing here opens a socket or makes a directory.
 
 mod component;
-mod nearest;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -14,9 +13,10 @@ use groundswell_protocol::trust::names::ComponentName;
 use serde::Deserialize;
 
 pub use component::{ComponentConfig, ReadyConfig};
-pub use nearest::nearest;
 
 use crate::link::{Multiaddr, parse_address};
+use crate::release::nearest::nearest;
+use crate::telemetry::logs::LogFormat;
 
 /// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -60,15 +60,6 @@ pub struct LogConfig {
     pub level: String,
 }
 
-/// See [`LogConfig::format`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum LogFormat {
-    /// Lines for people.
-    Text,
-    /// One JSON object a line.
-    Json,
-}
 
 impl Default for LogConfig {
     fn default() -> Self {

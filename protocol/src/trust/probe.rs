@@ -1,10 +1,9 @@
 //! How a release's health is asked for: the probes that a plan carries, in the words of Kubernetes.
 
+use crate::bounds::PROBES_MAX;
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-/// Most probes of one plan: each is a task and a connection or a process per period on every node.
-pub const PROBES_MAX: usize = 16;
 /// Shortest period of a probe, in milliseconds: three failures in a row still fit into a third of the
 /// second in which a node promises to be back on its old version.
 pub const PROBE_PERIOD_MIN_MS: u32 = 100;
