@@ -110,6 +110,7 @@ fn garbage_in_the_folder_is_neither_served_nor_in_the_way() {
     fs::write(misplaced, &good).unwrap();
     let again = store(&folder);
     assert!(!again.has(&Digest::of(&truncated)));
+    assert_eq!(files_below(&folder.path().join("outlines")).len(), 2, "the good blob's, and the junk");
     assert_eq!(again.total_bytes(), good.len() as u64);
     assert_eq!(again.read(&Digest::of(&good)).unwrap(), Some(good));
     assert!(!folder.path().join("incoming/half").exists());
