@@ -9,6 +9,7 @@
 //! The size in the name tells a truncated file without reading it. Files that the store did not name are
 //! left alone and never served.
 
+use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::path::{Path, PathBuf};
 
@@ -88,6 +89,16 @@ impl Folder {
     pub(super) fn scan_partial(&self) -> Result<Vec<(Digest, u64)>, StoreError> {
         let files = entries(&self.partial())?;
         Ok(files.iter().filter(|path| path.is_file()).filter_map(|path| parse_name(path)).collect())
+    }
+
+    /// Removes outlines of blobs that are neither whole nor under way.
+    pub(super) fn sweep_outlines(&self, known: &BTreeSet<(Digest, u64)>) -> Result<(), StoreError> {
+        for path in entries(&self.outlines())? {
+            if parse_name(&path).is_some_and(|name| !known.contains(&name)) {
+                self.remove(&path)?;
+            }
+        }
+        Ok(())
     }
 
     /// A file in `incoming` that vanishes unless it is published.

@@ -67,7 +67,9 @@ impl BlobStore {
     /// whose length is not what they should be; leaves alone what the store did not name.
     pub fn open(directory: &Path, limits: StoreLimits) -> Result<Self, StoreError> {
         let folder = Folder::open(directory)?;
-        let index = Index::new(limits.total_bytes, folder.scan_whole()?, folder.scan_partial()?);
+        let (whole, partial) = (folder.scan_whole()?, folder.scan_partial()?);
+        folder.sweep_outlines(&whole.iter().chain(&partial).copied().collect())?;
+        let index = Index::new(limits.total_bytes, whole, partial);
         Ok(Self { inner: Arc::new(Inner { folder, index: Mutex::new(index) }) })
     }
 

@@ -110,6 +110,7 @@ fn garbage_in_the_folder_is_neither_served_nor_in_the_way() {
     fs::write(misplaced, &good).unwrap();
     let again = store(&folder);
     assert!(!again.has(&Digest::of(&truncated)));
+    assert_eq!(files_below(&folder.path().join("outlines")).len(), 2, "the good blob's, and the junk");
     assert_eq!(again.total_bytes(), good.len() as u64);
     assert_eq!(again.read(&Digest::of(&good)).unwrap(), Some(good));
     assert!(!folder.path().join("incoming/half").exists());
@@ -244,5 +245,66 @@ proptest! {
             }
         }
         if let Ok(Some(read)) = again.read(&digest) { prop_assert_eq!(read, blob); }
+    }
+}
+
+/// Names the folder for the run of [`a_child_that_writes_until_it_is_killed`] that really writes.
+const CHILD_FOLDER: &str = "GROUNDSWELL_TEST_CHILD_FOLDER";
+
+/// Not a test by itself: the process that the next test kills. Says what it has done line by line.
+#[test]
+fn a_child_that_writes_until_it_is_killed() {
+    let Some(folder) = std::env::var_os(CHILD_FOLDER) else { return };
+    let store = BlobStore::open(Path::new(&folder), ROOMY).unwrap();
+    let large = content(200 * PIECE, 1);
+    let partial = store.partial(Digest::of(&large), large.len() as u64).unwrap();
+    partial.set_outline(Arc::new(Outline::of(&large).unwrap())).unwrap();
+    for number in 0_u8..199 {
+        let at = usize::from(number) * PIECE;
+        partial.write(u32::from(number), large[at..at + PIECE].to_vec()).unwrap();
+        println!("\npiece {number}");
+        store.insert(&content(usize::from(number) * 1500, number)).unwrap();
+        println!("\nblob {number}");
+    }
+    std::thread::park();
+}
+
+#[test]
+fn what_was_acknowledged_before_a_sigkill_is_there_after_it() {
+    use std::io::BufRead;
+    for lines_before in [1, 2, 7, 40, 111] {
+        let folder = TempDir::new().unwrap();
+        let mut child = std::process::Command::new(std::env::current_exe().unwrap())
+            .args(["--exact", "store::blobs::tests::a_child_that_writes_until_it_is_killed", "--nocapture"])
+            .env(CHILD_FOLDER, folder.path())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        let lines = std::io::BufReader::new(child.stdout.take().unwrap()).lines().map_while(Result::ok);
+        let said: Vec<(bool, u8)> = lines
+            .filter_map(|line| {
+                let (what, number) = line.split_once(' ')?;
+                let is_piece = what == "piece";
+                (is_piece || what == "blob").then(|| number.parse().ok()).flatten().map(|n| (is_piece, n))
+            })
+            .take(lines_before)
+            .collect();
+        child.kill().unwrap();
+        child.wait().unwrap();
+
+        assert_eq!(said.len(), lines_before, "the child wrote until it was killed");
+        let store = store(&folder);
+        let large = content(200 * PIECE, 1);
+        let held = store.partial(Digest::of(&large), large.len() as u64).unwrap().held();
+        for (is_piece, number) in said {
+            if is_piece {
+                assert!(held.contains(u32::from(number)), "piece {number} of {held:?}");
+            } else {
+                let blob = content(usize::from(number) * 1500, number);
+                assert_eq!(store.read(&Digest::of(&blob)).unwrap(), Some(blob));
+            }
+        }
+        assert!(files_below(&folder.path().join("incoming")).is_empty());
+        assert!(!store.has(&Digest::of(&large)));
     }
 }

@@ -71,6 +71,7 @@ pub struct Download {
     peers: BTreeMap<NodeId, Peer>,
     banned: VecDeque<NodeId>,
     random: u64,
+    requests_max: usize,
     tick: Option<Time>,
     complete: bool,
 }
@@ -101,9 +102,17 @@ impl Download {
             peers: BTreeMap::new(),
             banned: VecDeque::new(),
             random: entropy,
+            requests_max: PEERS_MAX * REQUESTS_PER_PEER,
             tick: None,
             complete: false,
         }
+    }
+
+    /// With at most `requests` pieces (at least 1) asked for and not come, of all peers together: for who
+    /// can take only so much in, and would else mistake its own slowness for theirs.
+    pub fn with_requests_max(mut self, requests: usize) -> Self {
+        self.requests_max = requests.max(1);
+        self
     }
 
     /// The blob.
@@ -460,6 +469,9 @@ impl Download {
     }
 
     fn may_ask(&self, now: Time, id: NodeId) -> Option<&Peer> {
+        if self.asked_of.len() >= self.requests_max {
+            return None;
+        }
         self.peers.get(&id).filter(|peer| {
             peer.standing == Standing::Ready && peer.busy_until <= now && peer.asked.len() < REQUESTS_PER_PEER
         })
@@ -474,7 +486,7 @@ impl Download {
         let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
         candidates
             .filter(|piece| match peer.refusals.get(piece) {
-                Some(refusal) => !refusal.stands(now, &self.peers),
+                Some(refusal) => !refusal.stands(now, peer, &self.peers),
                 None => !crowded,
             })
             .min_by_key(|piece| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece))))
@@ -488,7 +500,8 @@ impl Download {
         let peer = self.may_ask(now, id)?;
         let late = self.asked_of.iter().find(|(piece, asked)| {
             let [other] = asked.as_slice() else { return false };
-            let refused = peer.refusals.get(piece).is_some_and(|refusal| refusal.stands(now, &self.peers));
+            let refused =
+                peer.refusals.get(piece).is_some_and(|refusal| refusal.stands(now, peer, &self.peers));
             let is_late = self.peers.get(other).is_some_and(|other| {
                 other.asked.get(piece).is_some_and(|since| *since + other.hedge() <= now)
             });

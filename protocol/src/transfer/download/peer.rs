@@ -144,13 +144,16 @@ impl Refusal {
         self.tried.len() >= PEERS_NAMED_MAX
     }
 
-    /// Whether anybody referred to may still come by the piece.
-    pub(super) fn stands(&self, now: Time, peers: &BTreeMap<NodeId, Peer>) -> bool {
+    /// Whether anybody referred to may still come by the piece from `holder`, who referred us and may be
+    /// as slow with them as with us.
+    pub(super) fn stands(&self, now: Time, holder: &Peer, peers: &BTreeMap<NodeId, Peer>) -> bool {
         now < self.since + REFERRAL_CEILING
             && self.referred.iter().filter_map(|peer| peers.get(peer)).any(|peer| match peer.standing {
                 Standing::Away(_) => peer.failures == 0,
                 Standing::Absent(_) => false,
-                Standing::Asked | Standing::Ready => now < self.since.max(peer.heard) + peer.patience(),
+                Standing::Asked | Standing::Ready => {
+                    now < self.since.max(peer.heard) + peer.patience().max(holder.patience())
+                }
             })
     }
 }
