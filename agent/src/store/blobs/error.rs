@@ -78,6 +78,18 @@ pub enum StoreError {
     Outline(#[from] OutlineError),
 }
 
+impl StoreError {
+    /// Whether there is no room, by the operator's limit or on the disk.
+    pub fn is_no_space(&self) -> bool {
+        matches!(self, Self::Quota { .. } | Self::DiskFull { .. })
+    }
+
+    /// Whether what was handed over is not what its name says.
+    pub fn is_mismatch(&self) -> bool {
+        matches!(self, Self::WrongContent { .. })
+    }
+}
+
 /// Turns an error of the file system into ours, telling a full disk from the rest.
 pub(super) fn disk_error(action: &'static str, path: &Path, source: io::Error) -> StoreError {
     let path = path.to_owned();
