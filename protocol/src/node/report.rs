@@ -1,5 +1,7 @@
 //! From a node to a status.
 
+use std::collections::BTreeSet;
+
 use super::Node;
 use super::event::Hold;
 use super::record::Ending;
@@ -7,8 +9,9 @@ use super::status::{
     BallotStatus, ComponentStatus, EndedStatus, MemberStatus, PlanStatus, RolloutStatus, Status, VoteStatus,
 };
 use super::tracked::Tracked;
+use crate::digest::Digest;
 use crate::facts::health::HealthNumbers;
-use crate::facts::{BallotKind, Key, Say, Statement};
+use crate::facts::{BallotKind, Key, Say, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::rollout::derived::{Stop, said};
 use crate::time::{Span, Time};
@@ -51,6 +54,20 @@ impl Node {
                 .collect(),
             facts: self.registers.len() as u64,
         }
+    }
+
+    /// The policy chain and the newest census: what somebody needs to trust this fleet.
+    pub fn trust_facts(&self) -> Vec<SignedFact> {
+        let newest = self.trust.newest_census().map(|(id, census)| Key::Census(census.version, id));
+        let wanted = |key: &Key| matches!(key, Key::Policy(..)) || Some(key) == newest.as_ref();
+        self.registers.iter().filter(|(key, _)| wanted(key)).map(|(_, fact)| fact.signed.clone()).collect()
+    }
+
+    /// The blobs that the rollouts kept here name: indexes of trees, and deltas.
+    pub fn named_blobs(&self) -> BTreeSet<Digest> {
+        let manifests = || self.rollouts.values().map(|tracked| &tracked.manifest);
+        let deltas = manifests().flat_map(|manifest| manifest.deltas.iter().map(|delta| delta.blob));
+        manifests().map(|manifest| manifest.tree).chain(deltas).collect()
     }
 
     fn member_statuses(&self, now: Time) -> Vec<MemberStatus> {
