@@ -112,12 +112,12 @@ fn gossip(topic: &gossipsub::IdentTopic) -> Result<Gossip, LinkError> {
         .heartbeat_interval(HEARTBEAT)
         .history_length(HISTORY)
         .history_gossip(3)
-        // Fewer eager copies than the usual six: each is sent by every node for every fact. The lazy
-        // announcements and the core's sync close the gaps.
+        // Half the usual six eager copies: every node sends that many of every fact, and who begins sends
+        // it to all its peers anyhow. Lazy announcements and the core's sync close the gaps.
         .mesh_outbound_min(1)
-        .mesh_n_low(3)
-        .mesh_n(4)
-        .mesh_n_high(8)
+        .mesh_n_low(2)
+        .mesh_n(3)
+        .mesh_n_high(5)
         .gossip_lazy(4)
         .duplicate_cache_time(SEEN_FOR)
         .idontwant_message_size_threshold(ANNOUNCED_FROM_BYTES)
