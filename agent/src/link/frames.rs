@@ -167,22 +167,31 @@ async fn deliver(
     kept: &mut Option<Stream>,
     frame: &[u8],
 ) -> io::Result<()> {
-    let mut tries = 0;
+    let mut tries = 1;
     loop {
-        tries += 1;
-        let mut stream = match kept.take() {
-            Some(stream) => stream,
-            None => streams::open(control, to, PROTOCOL).await?,
-        };
-        match write_frame(&mut stream, frame).await {
-            Ok(()) => {
+        match write_on(to, control, kept.take(), frame).await {
+            Ok(stream) => {
                 *kept = Some(stream);
                 return Ok(());
             }
             Err(error) if tries >= DELIVERY_TRIES => return Err(error),
-            Err(_) => {}
+            Err(_) => tries += 1,
         }
     }
+}
+
+async fn write_on(
+    to: NodeId,
+    control: &mut Control,
+    kept: Option<Stream>,
+    frame: &[u8],
+) -> io::Result<Stream> {
+    let mut stream = match kept {
+        Some(stream) => stream,
+        None => streams::open(control, to, PROTOCOL).await?,
+    };
+    write_frame(&mut stream, frame).await?;
+    Ok(stream)
 }
 
 #[cfg(test)]
@@ -203,7 +212,7 @@ mod tests {
     proptest! {
         #[test]
         fn what_is_written_is_read(size in 1usize..200_000) {
-            let frame: Vec<u8> = (0..size).map(|at| (at % 251) as u8).collect();
+            let frame: Vec<u8> = (0..=250).cycle().take(size).collect();
             let mut wire = Cursor::new(Vec::new());
             run(write_frame(&mut wire, &frame)).unwrap();
             prop_assert_eq!(read(wire.get_ref()).unwrap(), frame);

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::io;
-use std::net::{IpAddr, SocketAddr, TcpListener};
+use std::net::{IpAddr, TcpListener, UdpSocket};
 use std::time::Duration;
 
 use futures::StreamExt as _;
@@ -27,10 +27,10 @@ pub(super) async fn open(
 ) -> Result<Vec<Multiaddr>, LinkError> {
     let mut waiting: Vec<(ListenerId, &Multiaddr)> = Vec::new();
     for address in wanted {
-        refuse_taken_tcp_port(address)?;
+        refuse_taken_port(address)?;
         let id = swarm.listen_on(address.clone()).map_err(|error| match error {
             TransportError::MultiaddrNotSupported(_) => LinkError::NotListenable { address: address.clone() },
-            TransportError::Other(error) => listen_error(address, unwrapped(error)),
+            TransportError::Other(error) => listen_error(address, error),
         })?;
         waiting.push((id, address));
     }
@@ -57,24 +57,23 @@ pub(super) async fn open(
     Ok(open)
 }
 
-/// libp2p shares TCP ports among sockets of one user (it dials from the port it listens on), so a second
-/// agent with the same port would start and steal connections. A plain socket does not share.
-fn refuse_taken_tcp_port(address: &Multiaddr) -> Result<(), LinkError> {
+/// Tries the port with a plain socket. libp2p shares TCP ports among sockets of one user (it dials from
+/// the port it listens on), so a second agent with the same port would start and steal connections; a
+/// plain socket does not share. And its errors come without libp2p's layers around them.
+fn refuse_taken_port(address: &Multiaddr) -> Result<(), LinkError> {
+    let not_listenable = || LinkError::NotListenable { address: address.clone() };
     let mut parts = address.iter();
     let ip: IpAddr = match parts.next() {
         Some(Protocol::Ip4(ip)) => ip.into(),
         Some(Protocol::Ip6(ip)) => ip.into(),
-        _ => return Err(LinkError::NotListenable { address: address.clone() }),
+        _ => return Err(not_listenable()),
     };
-    match (transport_of(address), parts.next()) {
-        (Some(Transport::Tcp), Some(Protocol::Tcp(port))) if port != 0 => {
-            TcpListener::bind(SocketAddr::new(ip, port))
-                .map(drop)
-                .map_err(|error| listen_error(address, error))
-        }
-        (Some(_), _) => Ok(()),
-        (None, _) => Err(LinkError::NotListenable { address: address.clone() }),
-    }
+    let tried = match (transport_of(address), parts.next()) {
+        (Some(Transport::Tcp), Some(Protocol::Tcp(port))) => TcpListener::bind((ip, port)).map(drop),
+        (Some(Transport::Quic), Some(Protocol::Udp(port))) => UdpSocket::bind((ip, port)).map(drop),
+        _ => return Err(not_listenable()),
+    };
+    tried.map_err(|error| listen_error(address, error))
 }
 
 fn listen_error(address: &Multiaddr, source: io::Error) -> LinkError {
@@ -83,20 +82,6 @@ fn listen_error(address: &Multiaddr, source: io::Error) -> LinkError {
         io::ErrorKind::AddrInUse => LinkError::AddressInUse { address },
         _ => LinkError::Listen { address, source },
     }
-}
-
-/// The system's error inside the layers that the transports wrap around it.
-fn unwrapped(error: io::Error) -> io::Error {
-    let mut inner: Option<&(dyn std::error::Error + 'static)> = error.get_ref().map(|inner| inner as _);
-    while let Some(layer) = inner {
-        if let Some(system) = layer.downcast_ref::<io::Error>()
-            && system.get_ref().is_none()
-        {
-            return system.raw_os_error().map_or(system.kind().into(), io::Error::from_raw_os_error);
-        }
-        inner = layer.source();
-    }
-    error
 }
 
 /// What to tell others: at most [`ADDRESSES_MAX`], each host's QUIC and TCP together, loopback only when

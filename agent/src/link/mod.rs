@@ -11,7 +11,8 @@
 //!   `listeners` where this node can be found;
 //! - `streams` opens and greets substreams; `frames` and `pieces` are what goes over them;
 //! - `outgoing`, `unpublished` and `backlog` are the queues: to a peer, to the topic, to the driver;
-//! - `swarm` is the task that ties them together.
+//! - `swarm` is the task that ties them together, in `swarm/upkeep` with what
+//!   time brings.
 //!
 //! # What holds
 //! - **Only node ids and byte frames cross the seam.** No type of libp2p does, except the addresses in
@@ -226,7 +227,7 @@ impl Link {
 
     /// Says where a node can be found, from its signed beacon. Replaces what was known; unusable
     /// addresses are left out, at most [`ADDRESSES_MAX`] are kept.
-    pub fn learn(&self, node: NodeId, addresses: Vec<String>) {
+    pub fn learn(&self, node: NodeId, addresses: &[String]) {
         let addresses: Vec<_> =
             addresses.iter().take(2 * ADDRESSES_MAX).filter_map(|text| text.parse().ok()).collect();
         if !addresses.is_empty() {

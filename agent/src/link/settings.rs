@@ -53,7 +53,7 @@ const _: () = assert!(DIRECT_FRAME_BYTES_MAX <= u32::MAX as usize, "a length fit
 pub struct LinkSettings {
     /// Seed of the node's ed25519 key: its network identity and its signing key are one.
     pub seed: [u8; 32],
-    /// Name of the fleet, its id in hexadecimal: the gossip topic.
+    /// Name of the fleet, its id in hexadecimal; its first 16 characters are the gossip topic.
     pub fleet: String,
     /// Addresses to listen on: `/ip4|ip6/IP/udp/PORT/quic-v1` or `/ip4|ip6/IP/tcp/PORT`. Port 0 takes
     /// any free port. At most [`CONFIGURED_ADDRESSES_MAX`]; none: this node only dials.

@@ -24,6 +24,8 @@ use super::{IncomingPieces, Link, LinkEvent, Shared, frames, listeners, pieces, 
 
 /// A link is kept for as long as both ends want it, so silence alone never ends one.
 const IDLE_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
+/// Longest topic, bytes.
+const TOPIC_BYTES_MAX: usize = 16;
 
 pub(super) async fn start(
     settings: LinkSettings,
@@ -35,7 +37,7 @@ pub(super) async fn start(
     let random = Random::new().map_err(|error| LinkError::Setup(format!("no randomness: {error}")))?;
 
     let mut registry = Registry::default();
-    let topic = IdentTopic::new(&settings.fleet);
+    let topic = IdentTopic::new(short_topic(&settings.fleet));
     let gate = Gate::new(own, bootstrap.iter().map(|(node, _)| *node).collect());
     let behaviour =
         Behaviour::new(&keypair, gate, &topic, settings.connections_target, settings.memory_bytes_max)?;
@@ -79,8 +81,8 @@ pub(super) async fn start(
             addresses: addresses_sender,
         },
     );
-    task.announce_only(settings.announce);
-    for address in listening {
+    task.announce_only(&settings.announce);
+    for address in &listening {
         task.listening(address);
     }
     let registered = "BUG: each protocol is accepted once";
@@ -104,6 +106,12 @@ pub(super) async fn start(
         transport: registry,
     };
     Ok((Link { shared: Arc::new(shared) }, to_driver, incoming_pieces))
+}
+
+/// The topic goes with every copy of every message, so only the beginning of a long name is used. Should
+/// two fleets share it, nothing is mixed up: every fact is signed for its fleet.
+fn short_topic(fleet: &str) -> &str {
+    fleet.get(..TOPIC_BYTES_MAX).unwrap_or(fleet)
 }
 
 fn check_counts(settings: &LinkSettings) -> Result<(), LinkError> {

@@ -3,6 +3,8 @@
 //! It never waits for anybody but the select loop of [`SwarmTask::run`]. What it decides is decided in the
 //! pure tables beside it; here they are only asked and obeyed.
 
+mod upkeep;
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -12,7 +14,6 @@ use groundswell_protocol::identity::NodeId;
 use libp2p::core::ConnectedPoint;
 use libp2p::gossipsub::{self, IdentTopic, MessageAcceptance, MessageId, PublishError};
 use libp2p::multiaddr::Protocol;
-use libp2p::swarm::dial_opts::{DialOpts, PeerCondition};
 use libp2p::swarm::{ConnectionDenied, ConnectionId, DialError, ListenError, Swarm, SwarmEvent};
 use libp2p::{Multiaddr, PeerId, identify, ping};
 use tokio::sync::{mpsc, watch};
@@ -31,22 +32,10 @@ use super::traffic::Counters;
 use super::unpublished::Unpublished;
 use super::{Command, GossipToken, LinkEvent, Verdict, Via, listeners};
 
-/// Dials under way at one time.
-const DIALS_MAX: usize = 16;
 /// A link that lasted this long was a success; a shorter one (the peer refused this node) was not.
 const LASTING: Duration = Duration::from_secs(5);
 /// How long the surplus of two crossed connections stays, so that what was said on it is heard.
 const LINGER: Duration = Duration::from_secs(2);
-/// A linked peer that has not said by then that it listens to the fleet's gossip is linked anew: what it
-/// said was lost with a connection, and gossipsub never repeats it.
-const SUBSCRIBED_WITHIN: Duration = Duration::from_secs(8);
-/// A link beyond the target that this node made for one exchange is closed after this silence.
-const SPARE_IDLE_FOR: Duration = Duration::from_secs(30);
-/// Upkeep happens at least this often.
-const UPKEEP_EVERY: Duration = Duration::from_secs(5);
-/// And at most this often.
-const UPKEEP_PAUSE: Duration = Duration::from_millis(20);
-
 /// The ends of the channels that the task holds.
 pub(super) struct Channels {
     pub(super) commands: mpsc::Receiver<Command>,
@@ -131,7 +120,7 @@ impl SwarmTask {
     }
 
     /// Tells others these addresses instead of those listened on; none: those listened on.
-    pub(super) fn announce_only(&mut self, addresses: Vec<Multiaddr>) {
+    pub(super) fn announce_only(&mut self, addresses: &[Multiaddr]) {
         self.announced = addresses.iter().take(ADDRESSES_MAX).map(ToString::to_string).collect();
         self.publish_addresses();
     }
@@ -294,12 +283,12 @@ impl SwarmTask {
                 self.on_closed(&peer_id, connection_id);
             }
             SwarmEvent::OutgoingConnectionError { peer_id, error, .. } => {
-                self.on_dial_failed(peer_id, &error)
+                self.on_dial_failed(peer_id, &error);
             }
             SwarmEvent::IncomingConnectionError { error: ListenError::Denied { cause }, .. } => {
                 self.on_denied(&cause);
             }
-            SwarmEvent::NewListenAddr { address, .. } => self.listening(address),
+            SwarmEvent::NewListenAddr { address, .. } => self.listening(&address),
             SwarmEvent::ExpiredListenAddr { address, .. } => {
                 self.listening.remove(&address);
                 self.publish_addresses();
@@ -399,6 +388,7 @@ impl SwarmTask {
             return;
         }
         self.dialling.remove(&node);
+        self.spare.remove(&node);
         tracing::debug!(node = %node.short(), %error, "dial failed");
         match error {
             DialError::WrongPeerId { obtained, address } => {
@@ -423,148 +413,12 @@ impl SwarmTask {
     }
 
     /// One more address is listened on.
-    pub(super) fn listening(&mut self, address: Multiaddr) {
+    pub(super) fn listening(&mut self, address: &Multiaddr) {
         let unqualified: Multiaddr =
             address.iter().filter(|part| !matches!(part, Protocol::P2p(_))).collect();
         self.report(LinkEvent::Listening { address: unqualified.to_string() });
         self.listening.insert(unqualified);
         self.publish_addresses();
-    }
-
-    /// What time brings: dials, frames that waited too long, connections that are not needed.
-    fn upkeep(&mut self) {
-        let now = Instant::now();
-        let expired = self.outgoing.expire(now);
-        (0..expired).for_each(|_| self.counters.frames_dropped.add_one());
-        if !self.unpublished.is_empty() {
-            self.publish_waiting();
-        }
-        self.close_surplus(now);
-        self.close_spare(now);
-        self.relink_unsubscribed(now);
-        let next_dial = self.dial_due(now);
-        let next_surplus = self.surplus.values().map(|(_, due)| *due).min();
-        let parked = self.outgoing.any_parked().then_some(now + Duration::from_secs(1));
-        let next = [next_dial, next_surplus, parked].into_iter().flatten().min();
-        self.upkeep_at =
-            next.map_or(now + UPKEEP_EVERY, |next| next.clamp(now + UPKEEP_PAUSE, now + UPKEEP_EVERY));
-    }
-
-    fn upkeep_soon(&mut self) {
-        self.upkeep_at = self.upkeep_at.min(Instant::now() + UPKEEP_PAUSE);
-    }
-
-    /// Dials nodes that should be linked; says when the next is due.
-    fn dial_due(&mut self, now: Instant) -> Option<Instant> {
-        let links = self.connections.count() + self.dialling.len();
-        let free = self.target.saturating_sub(links).min(DIALS_MAX.saturating_sub(self.dialling.len()));
-        let random = self.random.next();
-        let gate = &self.swarm.behaviour().gate;
-        let wanted = |node: &NodeId| {
-            !self.connections.is_linked(node)
-                && !self.dialling.contains(node)
-                && gate.allows(node, Direction::Outbound)
-        };
-        let (due, next) = self.book.due(now, free, random, wanted);
-        for node in due {
-            self.dial(node, now);
-        }
-        next.filter(|_| free > 0)
-    }
-
-    /// Dials a node for one exchange, beyond the links that are kept. False: it cannot be dialled.
-    fn dial_for_exchange(&mut self, node: NodeId) -> bool {
-        if self.connections.is_linked(&node) || self.dialling.contains(&node) {
-            return true;
-        }
-        let may = self.swarm.behaviour().gate.allows(&node, Direction::Outbound);
-        if !may || self.book.addresses(&node).is_empty() {
-            return false;
-        }
-        if self.connections.count() >= self.target {
-            self.spare.insert(node);
-        }
-        self.dial(node, Instant::now());
-        true
-    }
-
-    fn dial(&mut self, node: NodeId, now: Instant) {
-        let lonely = self.connections.count() == 0;
-        let random = self.random.next();
-        self.book.dialled(&node, now, lonely, random);
-        let opts = DialOpts::peer_id(peer_of(node))
-            .condition(PeerCondition::DisconnectedAndNotDialing)
-            .addresses(self.book.addresses(&node))
-            .build();
-        match self.swarm.dial(opts) {
-            Ok(()) => {
-                self.dialling.insert(node);
-            }
-            Err(error) => tracing::debug!(node = %node.short(), %error, "not dialled"),
-        }
-    }
-
-    fn close_surplus(&mut self, now: Instant) {
-        let due: Vec<_> = self
-            .surplus
-            .iter()
-            .filter(|(_, (_, due))| *due <= now)
-            .map(|(id, (node, _))| (*id, *node))
-            .collect();
-        for (id, node) in due {
-            self.surplus.remove(&id);
-            // The other one may have ended by itself in the meantime.
-            if self.connections.is_one_of_several(&node, id) {
-                self.swarm.close_connection(id);
-            }
-        }
-    }
-
-    fn close_spare(&mut self, now: Instant) {
-        if self.connections.count() <= self.target {
-            return;
-        }
-        let idle: Vec<_> = self
-            .connections
-            .iter()
-            .filter(|(node, connections)| {
-                self.spare.contains(node)
-                    && connections
-                        .iter()
-                        .all(|connection| now.duration_since(connection.since) >= SPARE_IDLE_FOR)
-                    && self.outgoing.idle_for(node, now).is_none_or(|idle| idle >= SPARE_IDLE_FOR)
-            })
-            .map(|(node, _)| *node)
-            .take(self.connections.count() - self.target)
-            .collect();
-        for node in idle {
-            self.disconnect(node);
-        }
-    }
-
-    fn relink_unsubscribed(&mut self, now: Instant) {
-        let topic = self.topic.hash();
-        let gossip = &self.swarm.behaviour().gossip;
-        let subscribed: BTreeSet<_> = gossip
-            .all_peers()
-            .filter(|(_, topics)| topics.contains(&&topic))
-            .filter_map(|(peer, _)| node_of(peer))
-            .collect();
-        let deaf: Vec<_> = self
-            .connections
-            .iter()
-            .filter(|(node, connections)| {
-                !subscribed.contains(node)
-                    && connections
-                        .iter()
-                        .all(|connection| now.duration_since(connection.since) >= SUBSCRIBED_WITHIN)
-            })
-            .map(|(node, _)| *node)
-            .collect();
-        for node in deaf {
-            tracing::debug!(node = %node.short(), "the peer never subscribed: linking anew");
-            self.disconnect(node);
-        }
     }
 
     fn disconnect(&mut self, node: NodeId) {

@@ -12,8 +12,8 @@ use tokio::time::timeout;
 use super::identity::peer_of;
 use super::*;
 
-const FLEET: &str = "f1ee7";
-const SOON: Duration = Duration::from_secs(20);
+const FLEET: &str = "f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee7f1ee";
+const SOON: Duration = Duration::from_secs(30);
 /// How long the absence of something is watched for.
 const A_WHILE: Duration = Duration::from_millis(1500);
 
@@ -61,7 +61,7 @@ async fn start_over_tcp(number: u8, members: &BTreeSet<NodeId>) -> Peer {
 }
 
 fn introduce(peer: &Peer, other: &Peer) {
-    peer.link.learn(other.link.own_node(), other.link.own_addresses());
+    peer.link.learn(other.link.own_node(), &other.link.own_addresses());
 }
 
 async fn wait_for<T>(what: &str, mut poll: impl FnMut() -> Option<T>) -> T {
@@ -125,7 +125,7 @@ async fn frames_arrive_both_ways_over_quic_and_over_tcp() {
             true => (start_over_tcp(1, &members).await, start_over_tcp(2, &members).await),
         };
         introduce(&one, &two);
-        let largest: Vec<u8> = (0..DIRECT_FRAME_BYTES_MAX).map(|at| (at % 253) as u8).collect();
+        let largest: Vec<u8> = (0..=252).cycle().take(DIRECT_FRAME_BYTES_MAX).collect();
         one.link.send(node(2), b"before the link is up".to_vec());
         one.link.send(node(2), largest.clone());
         assert_eq!(two.direct().await, (node(1), b"before the link is up".to_vec()));
@@ -228,7 +228,7 @@ async fn an_address_with_another_key_behind_it_is_refused() {
     let members = nodes([1, 2, 3]);
     let mut one = start(1, &members).await;
     let three = start(3, &members).await;
-    one.link.learn(node(2), three.link.own_addresses());
+    one.link.learn(node(2), &three.link.own_addresses());
     let (peer, why) = one
         .event("the refusal", |event| match event {
             LinkEvent::Refused { peer, why } => Some((peer, why)),
@@ -410,7 +410,7 @@ async fn wrong_settings_are_named() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn sending_to_the_unknown_and_to_the_unreachable_does_not_block() {
     let one = start(1, &nodes([1, 2, 3])).await;
-    one.link.learn(node(3), vec!["/ip4/127.0.0.1/tcp/1".into()]);
+    one.link.learn(node(3), &["/ip4/127.0.0.1/tcp/1".into()]);
     let begin = Instant::now();
     for _ in 0..500 {
         one.link.send(node(2), vec![0; 1000]);
@@ -481,4 +481,96 @@ async fn many_piece_streams_at_once_all_open() {
     for _ in 0..24 {
         two.pieces.recv().await.unwrap();
     }
+}
+
+/// Bytes over the loopback interface, with all headers: meaningful in a network namespace of its own.
+fn loopback_bytes() -> u64 {
+    let table = std::fs::read_to_string("/proc/net/dev").unwrap();
+    let row = table.lines().find_map(|line| line.trim().strip_prefix("lo:")).unwrap();
+    row.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// Processor time of this process, in hundredths of a second.
+fn processor_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields: Vec<_> = stat.rsplit(')').next().unwrap().split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+fn resident_kibibytes() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let row = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).unwrap();
+    row.split_whitespace().next().unwrap().parse().unwrap()
+}
+
+/// A measurement. In a fresh network namespace with `lo` up:
+/// `cargo test -p groundswell-agent --lib measure_a_mesh_of_twelve -- --ignored --nocapture`
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes two minutes and prints figures"]
+async fn measure_a_mesh_of_twelve() {
+    const COUNT: u64 = 12;
+    let members = nodes(1..=12);
+    let before = resident_kibibytes();
+    let mut links = Vec::new();
+    let (mut heard, mut incomplete) = (Vec::new(), 0u32);
+    for number in 1..=12 {
+        let mut settings = settings(number);
+        settings.listen.push("/ip4/127.0.0.1/tcp/0".parse().unwrap());
+        let Peer { link, mut events, pieces } = start_with(settings).await;
+        link.admit(members.clone());
+        let judge = link.clone();
+        heard.push(tokio::spawn(async move {
+            let _pieces = pieces;
+            let mut count = 0u64;
+            while let Some(event) = events.recv().await {
+                if let LinkEvent::Frame { via: Via::Gossip(token), .. } = event {
+                    judge.verdict(token, Verdict::Accept);
+                    count += 1;
+                    if count == 11 * 15 {
+                        return;
+                    }
+                }
+            }
+        }));
+        links.push(link);
+    }
+    let begin = Instant::now();
+    for link in &links {
+        for other in &links {
+            link.learn(other.own_node(), &other.own_addresses());
+        }
+    }
+    for link in &links {
+        wait_for("a full mesh", || (link.connected().len() == 11).then_some(())).await;
+    }
+    println!("full mesh after {:?}", begin.elapsed());
+    tokio::time::sleep(Duration::from_secs(15)).await;
+
+    let traffic = || links.iter().map(Link::traffic).map(|t| t.sent_bytes + t.received_bytes).sum::<u64>();
+    let (wire, inside, ticks) = (loopback_bytes(), traffic(), processor_ticks());
+    tokio::time::sleep(Duration::from_secs(60)).await;
+    let wire_rate = 2 * (loopback_bytes() - wire) / 60 / COUNT;
+    println!("idle: {wire_rate} bytes/s sent and received per node on the wire");
+    println!("idle: {} bytes/s per node inside the connections", (traffic() - inside) / 60 / COUNT);
+    println!("idle: {} per mille of a core per node", (processor_ticks() - ticks) * 10 / 60 / COUNT);
+    println!("resident: {} KiB per node, {before} KiB before", (resident_kibibytes() - before) / COUNT);
+
+    let wire = loopback_bytes();
+    for round in 0..15u8 {
+        for (at, link) in links.iter().enumerate() {
+            let mut frame = vec![round; 300];
+            frame[0] = u8::try_from(at).unwrap();
+            link.broadcast(frame);
+        }
+        tokio::time::sleep(Duration::from_secs(2)).await;
+    }
+    for listener in heard {
+        if timeout(SOON, listener).await.is_err() {
+            incomplete += 1;
+        }
+    }
+    let rate = 2 * (loopback_bytes() - wire) / 30 / COUNT;
+    println!("each node gossiping 300 bytes every 2 s: {rate} bytes/s sent and received per node");
+    assert_eq!(incomplete, 0, "nodes that missed gossip");
+    assert!(wire_rate < 2048, "an idle node stays below 2 KiB/s");
 }

@@ -21,11 +21,12 @@ const STREAMS_PER_CONNECTION_MAX: u32 = 64;
 const QUIC_STREAM_BYTES_MAX: u32 = 1024 * 1024;
 /// Unread bytes of one QUIC connection.
 const QUIC_CONNECTION_BYTES_MAX: u32 = 4 * 1024 * 1024;
-/// Silence after which a QUIC peer is dead: three keep-alives lost. A killed process sends no reset here,
-/// unlike with TCP.
-const QUIC_IDLE_MILLISECONDS: u32 = 15_000;
-/// Silence after which a packet of some 60 bytes keeps the connection alive.
-const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(5);
+/// Silence after which a QUIC peer is dead: two keep-alives lost. A killed process sends no reset here,
+/// unlike with TCP. The first unanswered keep-alive restarts the count, so it may take 25 s, about
+/// as long as with ping.
+const QUIC_IDLE_MILLISECONDS: u32 = 18_000;
+/// Silence after which a small packet keeps the connection alive.
+const QUIC_KEEP_ALIVE: Duration = Duration::from_secs(7);
 
 type Connected = (PeerId, StreamMuxerBox);
 
