@@ -84,7 +84,10 @@ fn read_settings(path: &Path) -> Result<Settings, DemoServiceError> {
 async fn serve(settings: Settings) -> Result<(), DemoServiceError> {
     let mut terminate = signal(SignalKind::terminate())?;
     let listener = inherited_listener()?;
-    tokio::time::sleep(Duration::from_millis(settings.start_delay_ms.unwrap_or(0))).await;
+    let delay = Duration::from_millis(settings.start_delay_ms.unwrap_or(0));
+    if timeout(delay, terminate.recv()).await.is_ok() {
+        return Ok(());
+    }
     let service = Arc::new(Service { started: Instant::now(), settings });
     notify_ready()?;
     tokio::select! {

@@ -3,7 +3,8 @@
 use super::monitor::Subject;
 use super::note::{last_line, shorten};
 use crate::service::{ProcessGroup, base_environment};
-use std::io;
+use std::fs::File;
+use std::io::{self, Read};
 use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::Duration;
@@ -46,7 +47,7 @@ pub(super) async fn run(
         () = drain(&mut output, &mut tail) => Outcome::Ended,
     };
     let status = group.kill().await;
-    read_rest(&mut output, &mut tail);
+    read_rest(output, &mut tail);
     let words = last_line(&tail).map(|line| format!(": {}", shorten(&line, LINE_MAX))).unwrap_or_default();
     match (outcome, status) {
         (Outcome::Ended, Some(status)) if status.success() => Ok(()),
@@ -92,10 +93,12 @@ async fn drain(output: &mut Receiver, tail: &mut Vec<u8>) {
     std::future::pending::<()>().await;
 }
 
-fn read_rest(output: &mut Receiver, tail: &mut Vec<u8>) {
+/// Reads what is left in the pipe, without waiting for the runtime to notice that there is something.
+fn read_rest(output: Receiver, tail: &mut Vec<u8>) {
+    let Ok(mut pipe) = output.into_nonblocking_fd().map(File::from) else { return };
     let mut buffer = [0; READ_MAX];
     for _ in 0..REST_MAX / READ_MAX {
-        match output.try_read(&mut buffer) {
+        match pipe.read(&mut buffer) {
             Ok(length) if length > 0 => keep_tail(tail, &buffer[..length]),
             _ => break,
         }

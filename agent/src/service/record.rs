@@ -38,6 +38,8 @@ impl Records {
     /// process is not found again.
     pub(super) fn forget(&self, pid: u32) {
         let _ = fs::remove_file(self.directory.join(pid.to_string()));
+        // It may have been killed while it wrote its record.
+        let _ = fs::remove_file(self.directory.join(unfinished(pid)));
     }
 
     /// The recorded processes that still run, `known` ones left out; records of others are removed.
@@ -77,11 +79,15 @@ impl Records {
 pub(super) fn record_self(directory: &Path) -> io::Result<()> {
     let pid = rustix::process::getpid();
     let stat = proc::stat(pid).ok_or_else(|| io::Error::other("/proc shows no entry of this process"))?;
-    let name = std::process::id().to_string();
-    let temporary = directory.join(format!("{name}.new"));
+    let own = std::process::id();
+    let temporary = directory.join(unfinished(own));
     let mut file = fs::File::create(&temporary)?;
     writeln!(file, "{} {}", proc::boot_id()?, stat.started_ticks)?;
-    fs::rename(&temporary, directory.join(name))
+    fs::rename(&temporary, directory.join(own.to_string()))
+}
+
+fn unfinished(pid: u32) -> String {
+    format!("{pid}.new")
 }
 
 #[cfg(test)]

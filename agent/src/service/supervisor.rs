@@ -10,15 +10,19 @@ use super::settings::ServiceSettings;
 use super::sockets::Sockets;
 use super::status::ServiceStatus;
 use std::fs::{File, OpenOptions, TryLockError};
-use std::io;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 /// Commands that may wait for the actor; further callers wait for a place.
 const COMMANDS_MAX: usize = 8;
+/// How long a held lock is tried again: a child that an agent forked in its last moment holds a copy of it
+/// until its exec.
+const LOCK_PATIENCE: Duration = Duration::from_millis(300);
+const LOCK_PAUSE: Duration = Duration::from_millis(20);
 
 /// Owns one component's process and listening sockets.
 ///
@@ -59,7 +63,7 @@ impl Supervisor {
             state_directory: settings.state_directory.canonicalize().map_err(state_error)?,
             ..settings
         };
-        let lock = lock(&settings.state_directory)?;
+        let lock = lock(&settings.state_directory).await?;
         let state_error =
             |source| ServiceError::StateDirectory { path: settings.state_directory.clone(), source };
         remove_leftovers(&settings.state_directory).map_err(state_error)?;
@@ -127,14 +131,19 @@ fn absolute(slot: &Path) -> Result<PathBuf, ServiceError> {
 }
 
 /// Two supervisors of one component would take each other's process for an orphan.
-fn lock(state_directory: &Path) -> Result<File, ServiceError> {
+async fn lock(state_directory: &Path) -> Result<File, ServiceError> {
     let path = state_directory.join("supervisor.lock");
-    let opened = OpenOptions::new().create(true).truncate(false).write(true).open(&path);
-    let failed = |source: io::Error, path| ServiceError::StateDirectory { path, source };
-    let file = opened.map_err(|source| failed(source, path.clone()))?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(ServiceError::Supervised { path }),
-        Err(TryLockError::Error(source)) => Err(failed(source, path)),
+    let failed = |source| ServiceError::StateDirectory { path: path.clone(), source };
+    let file = OpenOptions::new().create(true).truncate(false).write(true).open(&path).map_err(failed)?;
+    let deadline = Instant::now() + LOCK_PATIENCE;
+    loop {
+        match file.try_lock() {
+            Ok(()) => return Ok(file),
+            Err(TryLockError::Error(source)) => return Err(failed(source)),
+            Err(TryLockError::WouldBlock) if Instant::now() >= deadline => {
+                return Err(ServiceError::Supervised { path });
+            }
+            Err(TryLockError::WouldBlock) => tokio::time::sleep(LOCK_PAUSE).await,
+        }
     }
 }
