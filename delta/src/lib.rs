@@ -1,1 +1,85 @@
-//! Groundswell delta.
+//! Binary deltas between trees of files, and content-defined chunks.
+//!
+//! Pure functions on bytes: this crate opens no file, knows no clock, network or fleet, and starts no thread. It
+//! knows three things and how they relate:
+//!
+//! - A [`Tree`] is a version's files as one canonical index, named by its digest. [`scan`] makes it from files,
+//!   [`verify`] says whether files still are what it names.
+//! - A **chunk** is a stretch of a file cut where the content says so ([`chunks`]) and named by its BLAKE3 digest.
+//!   [`build_from_chunks`] makes a tree of chunks from anywhere.
+//! - A **delta** leads from one tree to another ([`diff_trees`], [`apply_tree`]), or from one file to another
+//!   ([`diff`], [`apply`]).
+//!
+//! Files are reached through two traits that the caller implements, [`ReadTree`] and [`WriteTree`].
+//!
+//! # What holds
+//! - **Everything read is hostile until verified.** Every size is compared with a bound ([`Limits`], or a constant
+//!   named in this crate) before memory is taken for it; arbitrary bytes give an error that says whose [`Fault`] it
+//!   is, and never a panic or a wrong success.
+//! - **What is made is verified before it is finished:** each file's digest is compared before
+//!   [`WriteTree::finish`], and a delta's ends are compared with the trees before anything is written.
+//! - **Following a delta streams**, in at most [`APPLY_MEMORY_BYTES`] beside the trees. Making one does not: a file
+//!   that is patched is in memory, and files beyond [`PATCH_FILE_BYTES_MAX`] reuse chunks instead.
+//! - **Equal inputs give equal bytes**: trees, chunks and deltas depend on nothing else.
+//!
+//! # The formats
+//! All integers are little-endian; each format has a magic and a version. A tree, format 1:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 6, 2 | `GSTREE`, 1 |
+//! | 4 | number of entries, then each: |
+//! | 1 | kind: 0 directory, 1 symbolic link, 2 file, 3 executable file |
+//! | 2 + n | path: length, UTF-8; strictly rising |
+//! | 2 + n | link: target: length, UTF-8 |
+//! | 8, 32 | file: size, BLAKE3 |
+//! | 4 | file: number of chunks, then each: |
+//! | 4, 32 | size, BLAKE3 |
+//!
+//! A delta between trees, format 1:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 6, 2 | `GSDELT`, 1 |
+//! | 32, 32 | digests of the old and the new tree |
+//! | 4, … | size of the new tree's encoding; the encoding in a zstd frame |
+//! | … | for each file of the new tree, in order, one of: |
+//! | 1, 4 | 0 same: the old entry that has its content |
+//! | 1, 4, … | 1 patch: the old entry; a patch body of engine 1 in a zstd frame |
+//! | 1, … | 2 whole: a zstd frame |
+//! | 1, 4, 12 each, … | 3 pieces: number of runs; each: chunks, old entry or `ff ff ff ff`, first chunk there; a zstd frame of the chunks that are in no old file |
+//!
+//! A patch body, and a patch of a file alone (`GSPTCH`), are described in `engine/mod.rs`.
+//!
+//! # The rooms
+//! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
+//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits · `pack` zstd · `limits` every bound.
+
+mod access;
+mod blob;
+mod budget;
+mod chunk;
+mod engine;
+mod error;
+mod gather;
+mod limits;
+#[cfg(test)]
+mod memory;
+mod pack;
+mod scan;
+mod tree;
+mod witness;
+
+pub use access::{Listed, ListedKind, ReadTree, WriteTree};
+pub use blake3::Hash;
+pub use blob::{DELTA_MAGIC, DELTA_VERSION, DeltaSummary, DiffError, apply_tree, diff_trees};
+pub use chunk::{CHUNK_BYTES_AVERAGE, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk, chunks};
+pub use engine::{Applied, PATCH_MAGIC, PATCH_VERSION, apply, diff};
+pub use error::{ApplyError, Fault, Reason};
+pub use gather::build_from_chunks;
+pub use limits::{
+    APPLY_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATCH_FILE_BYTES_MAX, PATH_BYTES_MAX,
+    TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX,
+};
+pub use scan::{ScanError, VerifyError, scan, verify};
+pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

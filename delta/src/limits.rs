@@ -1,0 +1,58 @@
+//! The bounds of this crate, each named once.
+//!
+//! Sizes in files and deltas are read from strangers: every one of them is compared with a bound
+//! from here before anything is allocated for it.
+
+/// Most bytes of a [`TreePath`](crate::TreePath), and of a symbolic link's target (Linux: `PATH_MAX` is 4,096 for
+/// the whole path, of which the slot's own directory needs a part).
+pub const PATH_BYTES_MAX: usize = 1024;
+/// Most bytes of one part of a path (Linux: `NAME_MAX`).
+pub const NAME_BYTES_MAX: usize = 255;
+/// Most entries of one tree.
+pub const ENTRIES_MAX: u32 = 262_144;
+/// Most bytes of a tree's encoding: room for some 900,000 chunks, or 58 GB of files.
+pub const TREE_ENCODING_BYTES_MAX: usize = 32 << 20;
+/// Most bytes of all files of a tree together (1 TiB).
+pub const TREE_BYTES_MAX: u64 = 1 << 40;
+
+/// Files beyond this size, old or new, are not patched: sorting the old file's suffixes takes several times its size in
+/// memory. They reuse chunks instead, streaming both ways.
+pub const PATCH_FILE_BYTES_MAX: u64 = 128 << 20;
+
+/// The window of every compressed stream, as a power of two: what unpacking costs in memory.
+pub(crate) const WINDOW_LOG: u32 = 25;
+/// Most bytes of new file that one segment of a patch yields.
+pub(crate) const SEGMENT_BYTES_MAX: usize = 1 << 20;
+/// Most bytes of encoded moves in one segment of a patch.
+pub(crate) const SEGMENT_MOVES_BYTES_MAX: usize = 1 << 20;
+/// The buffer that files are read, hashed and copied through.
+pub(crate) const BUFFER_BYTES: usize = 128 << 10;
+
+/// Most memory that [`apply`](crate::apply) holds at one time, whatever the sizes of the files.
+/// [`apply_tree`](crate::apply_tree) holds this, the two trees (at most a few times [`TREE_ENCODING_BYTES_MAX`]) and
+/// nothing else.
+pub const APPLY_MEMORY_BYTES: usize = 48 << 20;
+
+const _: () = assert!(
+    (1 << WINDOW_LOG) + 2 * SEGMENT_BYTES_MAX + SEGMENT_MOVES_BYTES_MAX + 16 * BUFFER_BYTES
+        <= APPLY_MEMORY_BYTES
+);
+
+/// What a caller is ready to accept from a delta. Sizes beyond are refused before anything is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Limits {
+    /// Most bytes read from the delta itself.
+    pub delta_bytes: u64,
+    /// Most bytes of the new file, or of all files of the new tree together.
+    pub new_bytes: u64,
+    /// Most entries of the new tree.
+    pub entries: u32,
+}
+
+impl Default for Limits {
+    /// 16 GiB of delta and of new files, [`ENTRIES_MAX`] entries: for a caller that has already compared the signed
+    /// sizes with the free disk, and wants no surprise beyond.
+    fn default() -> Self {
+        Self { delta_bytes: 16 << 30, new_bytes: 16 << 30, entries: ENTRIES_MAX }
+    }
+}
