@@ -1,1 +1,2 @@
 //! Content-addressed bytes, and the journal.
+pub mod journal;
