@@ -2,5 +2,6 @@
 
 pub mod blobs;
 mod content;
+pub mod journal;
 
 pub use content::{Content, Located};
