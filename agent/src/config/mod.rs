@@ -60,7 +60,6 @@ pub struct LogConfig {
     pub level: String,
 }
 
-
 impl Default for LogConfig {
     fn default() -> Self {
         Self { format: LogFormat::Text, level: "info".to_owned() }

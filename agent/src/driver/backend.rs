@@ -35,7 +35,7 @@ pub(super) struct AgentBackend {
     pub(super) events: EventLog,
     pub(super) metrics: Metrics,
     pub(super) store: BlobStore,
-    pub(super) slots: Slots,
+    pub(super) slots: Arc<Slots>,
     /// What is said when the loop has ended before it could answer.
     pub(super) last: Arc<AgentStatus>,
 }
@@ -109,7 +109,8 @@ async fn import(
     let work = tokio::task::spawn_blocking(move || store.import(SyncIoBridge::new(out_of), digest, bytes));
     let copied = tokio::io::copy(&mut body, &mut into).await;
     drop(into);
-    let stored = work.await.map_err(|panic| ImportError::Local(format!("BUG: the store ended early: {panic}")))?;
+    let stored =
+        work.await.map_err(|panic| ImportError::Local(format!("BUG: the store ended early: {panic}")))?;
     match (copied, stored) {
         (_, Ok(())) => Ok(()),
         (Err(error), Err(_)) if error.kind() != std::io::ErrorKind::BrokenPipe => {
