@@ -1,2 +1,7 @@
-//! swell.
-fn main() {}
+//! `swell`: the agent, and the command line around it.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    groundswell_agent::cli::main()
+}
