@@ -192,7 +192,7 @@ mod tests {
             (b"\xff\xfe".to_vec(), "text"),
             (b"groundswell secret key 2\nx".to_vec(), "newer"),
             (b"groundswell secret key 1".to_vec(), "ends"),
-            (good[..60].as_bytes().to_vec(), "64"),
+            (good.as_bytes()[..60].to_vec(), "64"),
             (good.replacen("07", "08", 1).into_bytes(), "damaged"),
             (vec![b'x'; KEY_FILE_MAX + 1], "larger"),
         ] {

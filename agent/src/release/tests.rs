@@ -125,10 +125,10 @@ fn a_release_is_built_signed_and_published() {
     assert_eq!(early.kind, ProblemKind::Refused);
     assert!(agent.blobs.is_empty(), "nothing was sent");
 
-    let signing = sign(&mut second, &place.fleet, &[place.keys.release.clone()]).expect("signed");
+    let signing = sign(&mut second, &place.fleet, std::slice::from_ref(&place.keys.release)).expect("signed");
     assert!(signing.signatures.is_enough());
     assert_eq!(signing.added.len(), 1);
-    let again = sign(&mut second, &place.fleet, &[place.keys.release.clone()]).expect("signed");
+    let again = sign(&mut second, &place.fleet, std::slice::from_ref(&place.keys.release)).expect("signed");
     assert!(again.added.is_empty(), "a second signature of one key adds nothing");
 
     agent.room = Some(3);
@@ -207,7 +207,7 @@ fn a_failed_build_leaves_nothing() {
 fn damaged_releases_are_refused_by_name() {
     let place = Place::new();
     let mut release = place.build("one", &[]).release;
-    sign(&mut release, &place.fleet, &[place.keys.release.clone()]).expect("signed");
+    sign(&mut release, &place.fleet, std::slice::from_ref(&place.keys.release)).expect("signed");
     let mut agent = Memory { trust: place.fleet.facts(), ..Memory::default() };
 
     let chunk = release.blobs().expect("blobs")[1];
@@ -238,7 +238,8 @@ fn damaged_releases_are_refused_by_name() {
     let seen = review(&release, &place.fleet, 0).expect("reviewed");
     assert!(!seen.signatures.is_enough(), "a wrong signature counts for nothing");
     assert_eq!(seen.signatures.worthless.len(), 1);
-    let signing = sign(&mut release, &place.fleet, &[place.keys.release.clone()]).expect("signed anew");
+    let signing =
+        sign(&mut release, &place.fleet, std::slice::from_ref(&place.keys.release)).expect("signed anew");
     assert!(signing.signatures.is_enough() && signing.signatures.worthless.is_empty());
 }
 
@@ -247,7 +248,8 @@ fn a_review_shows_whom_the_new_census_brings() {
     let mut place = Place::new();
     let known_to_signer = place.fleet.clone();
     let first = place.build("one", &[]);
-    enrol(&mut place.fleet, &[enrolment(8), enrolment(9)], &[place.keys.enrol.clone()]).expect("enrolled");
+    enrol(&mut place.fleet, &[enrolment(8), enrolment(9)], std::slice::from_ref(&place.keys.enrol))
+        .expect("enrolled");
     let second = place.build("two", &[first.release.path().to_owned()]).release;
 
     for (bundle, warned) in [(&known_to_signer, true), (&place.fleet, false)] {
@@ -263,7 +265,7 @@ fn a_review_shows_whom_the_new_census_brings() {
 
     let mut agent = Memory { trust: known_to_signer.facts(), ..Memory::default() };
     let mut second = second;
-    sign(&mut second, &place.fleet, &[place.keys.release.clone()]).expect("signed");
+    sign(&mut second, &place.fleet, std::slice::from_ref(&place.keys.release)).expect("signed");
     publish(&second, &mut agent, &|_, _| {}).expect("published");
     let census = place.fleet.census_fact().expect("census").signed.clone();
     assert_eq!(agent.submitted, [census, second.signed().clone()], "the census goes first");
@@ -273,13 +275,15 @@ fn a_review_shows_whom_the_new_census_brings() {
 fn keys_of_other_roles_and_other_fleets_are_refused() {
     let place = Place::new();
     let mut release = place.build("one", &[]).release;
-    let problem = sign(&mut release, &place.fleet, &[place.keys.operator.clone()]).expect_err("operator");
+    let problem =
+        sign(&mut release, &place.fleet, std::slice::from_ref(&place.keys.operator)).expect_err("operator");
     assert!(problem.why.contains("a key of the role operator"), "{problem}");
     let stranger = KeyPair::from_seed(&[200; 32]);
     let problem = sign(&mut release, &place.fleet, &[stranger]).expect_err("stranger");
     assert!(problem.why.contains("in no role"), "{problem}");
     let other = Bundle::found(super::testing::first_policy(&Keys::new(9))).expect("founds");
-    let problem = sign(&mut release, &other, &[place.keys.release.clone()]).expect_err("other fleet");
+    let problem =
+        sign(&mut release, &other, std::slice::from_ref(&place.keys.release)).expect_err("other fleet");
     assert!(problem.why.contains("belongs to fleet"), "{problem}");
     assert!(release.signed().signatures.is_empty(), "unchanged");
 }

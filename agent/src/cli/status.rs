@@ -1,0 +1,269 @@
+//! `swell status`: one agent's view of itself and the fleet, on one screen.
+
+use std::collections::BTreeMap;
+use std::fmt::Write;
+
+use clap::Args;
+use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::facts::health::Health;
+use groundswell_protocol::node::record::{Ending, SlotRecord};
+use groundswell_protocol::node::status::{
+    ComponentStatus, MemberStatus, QuorumStatus, RolloutStatus, Signing, Status,
+};
+
+use super::clock;
+use super::daemon::SocketArgs;
+use super::failure::Failure;
+use super::screen::{Answer, Screen, table};
+use super::words::{bar, bytes, count, span, when};
+use crate::control::api::AgentStatus;
+use crate::telemetry::words::hold_words;
+
+/// Members shown without --all.
+const MEMBERS_SHOWN: usize = 32;
+const BAR_WIDTH: u32 = 20;
+
+/// Shows this agent's view: fleet, versions, members, live rollouts
+#[derive(Args, Debug)]
+#[command(after_help = "EXAMPLES:
+  swell status
+  swell status --socket data/agent.sock --json")]
+pub(super) struct StatusArgs {
+    #[command(flatten)]
+    socket: SocketArgs,
+    /// Show all members of a large fleet
+    #[arg(long)]
+    all: bool,
+}
+
+pub(super) fn run(args: &StatusArgs, screen: Screen) -> Result<Answer, Failure> {
+    let status = args.socket.daemon()?.status()?;
+    let most = if args.all { usize::MAX } else { MEMBERS_SHOWN };
+    Ok(Answer::new(words(&status, most, screen, clock::now()), &status))
+}
+
+fn words(agent: &AgentStatus, most_members: usize, screen: Screen, now: u64) -> String {
+    let status = &agent.node;
+    let mut text = head(agent, screen, now);
+    if !status.components.is_empty() {
+        text.push('\n');
+        text.push_str(&components(&status.components, screen));
+    }
+    let live: Vec<&RolloutStatus> =
+        status.rollouts.iter().filter(|rollout| rollout.ending.is_none()).collect();
+    if !live.is_empty() {
+        text.push('\n');
+        for rollout in live {
+            let _ = writeln!(text, "{}", rollout_line(rollout, screen));
+        }
+    }
+    text.push('\n');
+    text.push_str(&members(status, most_members, screen));
+    text
+}
+
+fn head(agent: &AgentStatus, screen: Screen, now: u64) -> String {
+    let status = &agent.node;
+    let mut text = String::new();
+    let heard = status.members.iter().filter(|member| member.silent_ms.is_some()).count();
+    let linked = status.members.iter().filter(|member| member.linked).count();
+    let policy = when(status.policy_expires, now);
+    let policy = if status.policy_expires <= now {
+        screen.warn(&format!("expired {policy}: rotate it with `swell fleet rotate`"))
+    } else {
+        format!("expires {policy}")
+    };
+    let name = screen.strong(&status.fleet_name);
+    let _ = writeln!(
+        text,
+        "fleet   {name} {}   policy {} {policy}   census {}",
+        status.fleet.0.short(),
+        status.policy,
+        status.census
+    );
+    let _ = writeln!(
+        text,
+        "node    {}   start {}   {}",
+        screen.strong(&status.node.short()),
+        status.boot,
+        signing(status.signing, screen)
+    );
+    let _ = writeln!(text, "jury    {}", guarantee(&status.quorum));
+    let _ = writeln!(
+        text,
+        "agent   {}   process {}   {} resident   sent {}, received {}   {heard} of {} heard, {linked} linked",
+        agent.version,
+        agent.pid,
+        bytes(agent.counters.resident_bytes),
+        bytes(agent.counters.link_sent_bytes),
+        bytes(agent.counters.link_received_bytes),
+        count(status.members.len() as u64, "member"),
+    );
+    for transfer in &agent.transfers {
+        let _ = writeln!(
+            text,
+            "fetch   {}   {} of {} from {}",
+            transfer.rollout.0.short(),
+            bytes(transfer.done_bytes),
+            bytes(transfer.bytes),
+            count(transfer.peers, "peer")
+        );
+    }
+    if status.conflict {
+        let _ = writeln!(
+            text,
+            "{}",
+            screen.bad("alarm   two policies or censuses of one version are signed: a key is misused")
+        );
+    }
+    text
+}
+
+fn signing(signing: Signing, screen: Screen) -> String {
+    match signing {
+        Signing::Yes => "may sign".to_owned(),
+        Signing::Recovering { heard, needed } => screen
+            .warn(&format!("may not sign yet: heard from {heard} of {needed} electors since it started")),
+        Signing::NotEnrolled => screen.warn("may not sign: it is in no census"),
+        Signing::Cloned => {
+            screen.bad("may not sign: another machine uses its key; give one of them a new one")
+        }
+    }
+}
+
+/// What a jury of this size can bear, in words.
+fn guarantee(quorum: &QuorumStatus) -> String {
+    let QuorumStatus { jurors, faulty, quorum } = *quorum;
+    match jurors {
+        0 => "no elector: nothing can be opened".to_owned(),
+        1 => "1 juror: local revert only, nobody else judges".to_owned(),
+        2 => "2 jurors: both needed".to_owned(),
+        3 => format!("3 jurors, {quorum} must agree: one crash is borne, no liar"),
+        4 | 5 => format!("{jurors} jurors, {quorum} must agree: one liar or crash is borne"),
+        _ => format!(
+            "{jurors} jurors, {quorum} must agree: {} may lie, {} may be gone",
+            faulty,
+            jurors.saturating_sub(quorum)
+        ),
+    }
+}
+
+fn components(components: &[ComponentStatus], screen: Screen) -> String {
+    let version =
+        |slot: &Option<SlotRecord>| slot.as_ref().map_or_else(|| "-".to_owned(), |slot| slot.version.clone());
+    let rows: Vec<[String; 6]> = components
+        .iter()
+        .map(|component| {
+            let installed = &component.installed;
+            [
+                component.component.to_string(),
+                version(&installed.active),
+                version(&installed.trial),
+                version(&installed.previous),
+                version(&installed.anchor),
+                health(component),
+            ]
+        })
+        .collect();
+    table(screen, ["COMPONENT", "ACTIVE", "TRIAL", "PREVIOUS", "ANCHOR", "HEALTH"], &rows)
+}
+
+fn health(component: &ComponentStatus) -> String {
+    let Some(report) = &component.health else { return "-".to_owned() };
+    let word = match report.health {
+        Health::Unknown => "not known yet",
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "UNHEALTHY",
+    };
+    if report.note.is_empty() { word.to_owned() } else { format!("{word}: {}", report.note) }
+}
+
+/// One line on one rollout, with its waves as a bar.
+pub(super) fn rollout_line(rollout: &RolloutStatus, screen: Screen) -> String {
+    let open = rollout.open.min(rollout.members);
+    let name = format!("{} {}", rollout.component, rollout.version);
+    let state = match rollout.ending {
+        Some(Ending::Done) => screen.good("done"),
+        Some(Ending::Stopped) => screen
+            .bad(&format!("stopped: {}", rollout.stopped_why.as_deref().unwrap_or("no reason is known"))),
+        Some(Ending::Superseded) => screen.faint("superseded"),
+        None => hold_words(rollout.hold).to_owned(),
+    };
+    format!(
+        "{}  {}  {} {open}/{} open, {} good, {} bad  {state}",
+        rollout.rollout.0.short(),
+        screen.strong(&name),
+        bar(open, rollout.members, BAR_WIDTH),
+        rollout.members,
+        rollout.tally.good,
+        rollout.tally.bad,
+    )
+}
+
+/// What people call each release.
+fn versions(status: &Status) -> BTreeMap<RolloutId, String> {
+    let rollouts = status
+        .rollouts
+        .iter()
+        .map(|rollout| (rollout.rollout, format!("{} {}", rollout.component, rollout.version)));
+    let slots = status.components.iter().flat_map(|component| {
+        let installed = &component.installed;
+        [&installed.active, &installed.previous, &installed.anchor, &installed.trial]
+            .into_iter()
+            .flatten()
+            .map(|slot| (slot.rollout, format!("{} {}", component.component, slot.version)))
+    });
+    slots.chain(rollouts).collect()
+}
+
+fn members(status: &Status, most: usize, screen: Screen) -> String {
+    let names = versions(status);
+    let row = |member: &MemberStatus| {
+        let me = member.enrolment.node == status.node;
+        let heard = match member.silent_ms {
+            _ if me => "here".to_owned(),
+            Some(ms) => format!("{} ago", span(ms)),
+            None => "never".to_owned(),
+        };
+        let link = if member.linked { "up" } else { "-" };
+        let runs: Vec<String> = member
+            .installed
+            .iter()
+            .map(|installed| {
+                let name = names.get(&installed.rollout).cloned();
+                let name = name.unwrap_or_else(|| installed.rollout.0.short());
+                if installed.healthy { name } else { format!("{name} (UNHEALTHY)") }
+            })
+            .collect();
+        [
+            member.enrolment.node.short(),
+            member.enrolment.zone.clone(),
+            member.enrolment.ring.clone(),
+            heard,
+            link.to_owned(),
+            runs.join(", "),
+        ]
+    };
+    let rows: Vec<[String; 6]> = status.members.iter().take(most).map(row).collect();
+    let mut text = table(screen, ["MEMBER", "ZONE", "RING", "HEARD", "LINK", "RUNS"], &rows);
+    let more = status.members.len().saturating_sub(most);
+    if more > 0 {
+        let _ = writeln!(text, "{}", screen.faint(&format!("and {more} more: --all shows them")));
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_guarantee_is_said_for_every_size() {
+        let say = |jurors, faulty, quorum| guarantee(&QuorumStatus { jurors, faulty, quorum });
+        assert_eq!(say(1, 0, 1), "1 juror: local revert only, nobody else judges");
+        assert_eq!(say(2, 0, 2), "2 jurors: both needed");
+        assert_eq!(say(3, 0, 2), "3 jurors, 2 must agree: one crash is borne, no liar");
+        assert_eq!(say(5, 1, 4), "5 jurors, 4 must agree: one liar or crash is borne");
+        assert_eq!(say(12, 3, 8), "12 jurors, 8 must agree: 3 may lie, 4 may be gone");
+    }
+}
