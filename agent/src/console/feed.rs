@@ -179,3 +179,57 @@ fn burst(
     }
     (lines, None)
 }
+
+#[cfg(test)]
+mod tests {
+    use groundswell_protocol::node::Event;
+
+    use super::*;
+    use crate::control::testing::{House, PATIENCE};
+
+    async fn next(news: &mut mpsc::Receiver<News>) -> News {
+        timeout(PATIENCE, news.recv()).await.unwrap().unwrap()
+    }
+
+    /// Waits for the event with this number and returns all numbers up to it.
+    async fn numbers_up_to(news: &mut mpsc::Receiver<News>, last: u64) -> Vec<u64> {
+        let mut numbers = Vec::new();
+        while numbers.last() != Some(&last) {
+            if let News::Lines(lines) = next(news).await {
+                numbers.extend(lines.iter().filter_map(|line| match line {
+                    StreamLine::Event(line) => Some(line.number),
+                    StreamLine::Missed { .. } => None,
+                }));
+            }
+        }
+        numbers
+    }
+
+    #[tokio::test]
+    async fn an_agent_that_comes_back_is_found_and_told_from_its_former_life() {
+        let house = House::new().await;
+        for version in 1..=3 {
+            house.fake.log.push(Event::Policy { version });
+        }
+        let mut news = follow(house.client.clone());
+        assert!(matches!(next(&mut news).await, News::Status(_)));
+        assert_eq!(numbers_up_to(&mut news, 3).await, [1, 2, 3]);
+        house.fake.log.push(Event::PersistFailed);
+        assert_eq!(numbers_up_to(&mut news, 4).await, [4]);
+
+        let directory = house.stop().await;
+        while !matches!(next(&mut news).await, News::Gone { .. }) {}
+
+        let house = House::in_directory(directory).await;
+        for version in 1..=6 {
+            house.fake.log.push(Event::Policy { version });
+        }
+        while !matches!(next(&mut news).await, News::Status(_)) {}
+        assert_eq!(
+            numbers_up_to(&mut news, 6).await,
+            [1, 2, 3, 4, 5, 6],
+            "nothing of the new life is skipped"
+        );
+        house.stop().await;
+    }
+}

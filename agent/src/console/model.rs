@@ -50,13 +50,18 @@ pub enum Overlay {
     },
 }
 
-/// A word to the operator, shown until the next key.
+/// How long a word to the operator stands while the agent's clock runs on, in milliseconds.
+const NOTICE_MS: u64 = 8_000;
+
+/// A word to the operator, shown until the next key, or for `NOTICE_MS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// What.
     pub text: String,
     /// Whether something went wrong.
     pub bad: bool,
+    /// When it was said, on the agent's clock.
+    since_unix_ms: u64,
 }
 
 /// A line of the tail of events.
@@ -151,6 +156,8 @@ impl Model {
     /// Takes a newer status.
     pub fn take_status(&mut self, status: AgentStatus) {
         self.link = AgentLink::Live;
+        let now = status.now_unix_ms;
+        self.notice.take_if(|notice| now.saturating_sub(notice.since_unix_ms) > NOTICE_MS);
         self.status = Some(status);
     }
 
@@ -300,7 +307,8 @@ impl Model {
 
     /// Shows a word to the operator.
     pub fn say(&mut self, text: &str, bad: bool) {
-        self.notice = Some(Notice { text: text.to_owned(), bad });
+        let since_unix_ms = self.status.as_ref().map_or(0, |status| status.now_unix_ms);
+        self.notice = Some(Notice { text: text.to_owned(), bad, since_unix_ms });
     }
 }
 

@@ -23,7 +23,7 @@ pub(super) fn draw_list(frame: &mut Frame<'_>, area: Rect, model: &Model, palett
     let inside = panel(frame, area, heading("Rollouts", palette), palette);
     let rollouts = model.rollouts();
     if rollouts.is_empty() {
-        let words = "none yet: `swell release publish` begins one";
+        let words = "none yet";
         frame.render_widget(Line::from(Span::styled(words, palette.dim())), inside);
         return;
     }
@@ -55,7 +55,7 @@ fn list_line(rollout: &RolloutStatus, chosen: bool, columns: usize, palette: Pal
     let (symbol, word, style) = state_of(rollout, palette);
     let name = format!("{} {}", rollout.component, rollout.version);
     // Narrow lists leave the wave to the details.
-    let wave_columns = if columns < WIDE_COLUMNS { 0 } else { 12 };
+    let wave_columns = if columns < WIDE_COLUMNS { 0 } else { 14 };
     let name_columns = columns.saturating_sub(20 + wave_columns).max(8);
     let name_style = if chosen { palette.chosen() } else { Style::new() };
     let open = rollout.open.min(rollout.members);
@@ -80,7 +80,7 @@ fn list_line(rollout: &RolloutStatus, chosen: bool, columns: usize, palette: Pal
 pub(super) fn draw_details(frame: &mut Frame<'_>, area: Rect, model: &Model, palette: Palette) {
     let Some(rollout) = model.selected() else {
         let inside = panel(frame, area, heading("Rollout", palette), palette);
-        let words = "Nothing is being released.";
+        let words = "Nothing is being released: `swell release publish` begins a rollout.";
         frame.render_widget(Line::from(Span::styled(words, palette.dim())), inside);
         return;
     };
