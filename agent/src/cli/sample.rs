@@ -6,7 +6,7 @@ use groundswell_protocol::facts::{RolloutId, VoteState};
 use groundswell_protocol::identity::{NodeId, PublicKey};
 use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::status::{
-    BallotStatus, MemberStatus, PlanStatus, QuorumStatus, RolloutStatus, Signing, Status, Tally, VoteStatus,
+    BallotStatus, MemberStatus, PlanStatus, Quorum, RolloutStatus, Signing, Status, Tally, VoteStatus,
 };
 use groundswell_protocol::trust::census::Enrolment;
 use groundswell_protocol::trust::manifest::{Kind, ReleaseOrder};
@@ -14,7 +14,7 @@ use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::policy::FleetId;
 
 const MEMBERS: u8 = 12;
-const QUORUM: QuorumStatus = QuorumStatus { jurors: 12, faulty: 3, quorum: 8 };
+const QUORUM: Quorum = Quorum { jurors: 12, faulty: 3, quorum: 8 };
 
 /// The node with this number; its short name is the number four times.
 pub(super) fn node(number: u8) -> NodeId {

@@ -8,7 +8,7 @@ use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::facts::health::Health;
 use groundswell_protocol::node::record::{Ending, SlotRecord};
 use groundswell_protocol::node::status::{
-    ComponentStatus, MemberStatus, QuorumStatus, RolloutStatus, Signing, Status,
+    ComponentStatus, MemberStatus, Quorum, RolloutStatus, Signing, Status,
 };
 
 use super::clock;
@@ -132,8 +132,8 @@ fn signing(signing: Signing, screen: Screen) -> String {
 }
 
 /// What a jury of this size can bear, in words.
-fn guarantee(quorum: &QuorumStatus) -> String {
-    let QuorumStatus { jurors, faulty, quorum } = *quorum;
+fn guarantee(quorum: &Quorum) -> String {
+    let Quorum { jurors, faulty, quorum } = *quorum;
     match jurors {
         0 => "no elector: nothing can be opened".to_owned(),
         1 => "1 juror: local revert only, nobody else judges".to_owned(),
@@ -259,7 +259,7 @@ mod tests {
 
     #[test]
     fn the_guarantee_is_said_for_every_size() {
-        let say = |jurors, faulty, quorum| guarantee(&QuorumStatus { jurors, faulty, quorum });
+        let say = |jurors, faulty, quorum| guarantee(&Quorum { jurors, faulty, quorum });
         assert_eq!(say(1, 0, 1), "1 juror: local revert only, nobody else judges");
         assert_eq!(say(2, 0, 2), "2 jurors: both needed");
         assert_eq!(say(3, 0, 2), "3 jurors, 2 must agree: one crash is borne, no liar");

@@ -10,7 +10,7 @@ use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::{Event, Hold, Stage};
 use groundswell_protocol::node::record::{Ending, Installed, SlotRecord};
 use groundswell_protocol::node::status::{
-    BallotStatus, ComponentStatus, MemberStatus, PlanStatus, QuorumStatus, RolloutStatus, Signing, Status,
+    BallotStatus, ComponentStatus, MemberStatus, PlanStatus, Quorum, RolloutStatus, Signing, Status,
     Tally, VoteStatus,
 };
 use groundswell_protocol::trust::census::Enrolment;
@@ -52,7 +52,7 @@ impl Story {
     /// A fleet of `nodes`, all of them on version 1.1.0, with nothing to do.
     pub(crate) fn idle(nodes: u32) -> Self {
         let faulty = (nodes - 1) / 3;
-        let quorum = QuorumStatus { jurors: nodes, faulty, quorum: (nodes + faulty + 1).div_ceil(2) };
+        let quorum = Quorum { jurors: nodes, faulty, quorum: (nodes + faulty + 1).div_ceil(2) };
         let active = slot("1.1.0", 2);
         let members = (0..nodes).map(|number| member(number, &active)).collect();
         let health = HealthReport {

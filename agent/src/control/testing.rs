@@ -11,7 +11,7 @@ use groundswell_protocol::facts::{Fact, RolloutId, SignedFact};
 use groundswell_protocol::identity::KeyPair;
 use groundswell_protocol::node::Verdict;
 use groundswell_protocol::node::event::{Hold, Refusal, Stage};
-use groundswell_protocol::node::status::{PlanStatus, QuorumStatus, RolloutStatus, Signing, Status, Tally};
+use groundswell_protocol::node::status::{PlanStatus, Quorum, RolloutStatus, Signing, Status, Tally};
 use groundswell_protocol::trust::manifest::{Kind, ReleaseOrder};
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::policy::FleetId;
@@ -68,7 +68,7 @@ pub(crate) fn status() -> Status {
         policy_expires: 0,
         census: 1,
         conflict: false,
-        quorum: QuorumStatus { jurors: 1, faulty: 0, quorum: 1 },
+        quorum: Quorum { jurors: 1, faulty: 0, quorum: 1 },
         members: vec![],
         components: vec![],
         rollouts: vec![],
@@ -96,7 +96,7 @@ pub(crate) fn rollout() -> RolloutStatus {
         term: 0,
         leader: key().public(),
         proposed: None,
-        quorum: QuorumStatus { jurors: 1, faulty: 0, quorum: 1 },
+        quorum: Quorum { jurors: 1, faulty: 0, quorum: 1 },
         tally: Tally::default(),
         allowed: 0,
         hold: Hold::None,
