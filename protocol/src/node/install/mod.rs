@@ -154,6 +154,8 @@ impl Node {
             }
         }
         if let Some(tracked) = self.rollouts.get_mut(&id) {
+            // What a deadline was for has been done or waits for an input now: asking for it again would spin.
+            tracked.install.deadline = tracked.install.deadline.filter(|at| *at > now);
             let rests = tracked.ended() && tracked.install.at_rest(tracked.is_stopped());
             match (rests, tracked.settled_at) {
                 (true, None) => tracked.settled_at = Some(now),
