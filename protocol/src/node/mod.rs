@@ -168,6 +168,7 @@ impl Node {
     /// Does what is due, until nothing is.
     fn settle(&mut self, now: Time, out: &mut impl Outbox) {
         self.writes.retry(now, out);
+        self.keep_unsaved(out);
         self.recover(now, out);
         self.refresh(now, out);
         self.collect(out);

@@ -10,6 +10,7 @@ use crate::node::input::Trouble;
 use crate::node::outbox::Outbox;
 use crate::node::record::{Ending, SlotRecord};
 use crate::node::tracked::Tracked;
+use crate::node::writes::Then;
 use crate::time::{Span, Time};
 use crate::trust::names::ComponentName;
 
@@ -276,11 +277,8 @@ impl Node {
         if failed || boots > TRIAL_BOOTS_MAX {
             return self.fail(id, now, None, "the agent ended too often inside the trial", out);
         }
-        if let Some(component) = self.components.get_mut(name) {
-            component.installed.trial_boots = boots.saturating_add(1);
-        }
-        self.keep_installed(name, out);
-        out.activate(name, trial.tree);
+        self.set_trial_boots(name, boots.saturating_add(1));
+        self.keep_installed_then(name, Then::Switch(id), out);
         self.enter(
             id,
             Stage::Activating,
@@ -293,6 +291,7 @@ impl Node {
     fn drop_trial(&mut self, name: &ComponentName, out: &mut impl Outbox) {
         let Some(component) = self.components.get_mut(name) else { return };
         component.installed.trial = None;
+        component.installed.trial_boots = 0;
         let active = component.installed.active.as_ref().map(|slot| slot.tree);
         self.keep_installed(name, out);
         out.revert(name, active);

@@ -35,6 +35,8 @@ pub(super) struct Component {
     pub(super) runs: Option<Digest>,
     /// What the probes last said of it.
     pub(super) report: Option<HealthReport>,
+    /// The disk could not take the newest `installed` yet.
+    unsaved: bool,
 }
 
 impl Component {
@@ -249,9 +251,25 @@ impl Node {
 
     /// Keeps what is installed of a component over restarts.
     fn keep_installed(&mut self, name: &ComponentName, out: &mut impl Outbox) {
-        if let Some(component) = self.components.get(name) {
-            let installed = Box::new(component.installed.clone());
-            self.writes.write(Record::Installed { component: name.clone(), installed }, Then::Nothing, out);
+        self.keep_installed_then(name, Then::Nothing, out);
+    }
+
+    /// Keeps what is installed of a component over restarts, and goes on with `then`. Returns whether
+    /// the write was taken; if not, it is made up for as soon as the disk moves, without `then`.
+    fn keep_installed_then(&mut self, name: &ComponentName, then: Then, out: &mut impl Outbox) -> bool {
+        let Some(component) = self.components.get_mut(name) else { return false };
+        let installed = Box::new(component.installed.clone());
+        let record = Record::Installed { component: name.clone(), installed };
+        component.unsaved = !self.writes.write(record, then, out);
+        !component.unsaved
+    }
+
+    /// Makes up for what the disk could not take.
+    pub(super) fn keep_unsaved(&mut self, out: &mut impl Outbox) {
+        let unsaved = self.components.iter().filter(|(_, component)| component.unsaved);
+        let names: Vec<ComponentName> = unsaved.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.keep_installed(&name, out);
         }
     }
 
