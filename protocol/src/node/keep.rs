@@ -95,7 +95,8 @@ impl Node {
         let names = self.trust.census_names();
         let older = names.len().saturating_sub(CENSUSES_MAX);
         for (version, id) in names.into_iter().take(older) {
-            if self.rollouts.values().all(|r| r.manifest.census != id) {
+            let newest = self.trust.newest_census().is_some_and(|(newest, _)| newest == id);
+            if !newest && self.rollouts.values().all(|r| r.manifest.census != id) {
                 self.trust.remove_census(version, id);
                 let key = Key::Census(version, id);
                 self.registers.remove(&key);
