@@ -167,7 +167,11 @@ impl Node {
                 && other.manifest.component == this.manifest.component
                 && other.manifest.order == this.manifest.order
         };
-        self.rollouts.values().any(twin)
+        // A twin that was put away is no less a twin: a stop is never unsaid.
+        let buried = self.tombstones.iter().any(|t| {
+            t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
+        });
+        buried || self.rollouts.values().any(twin)
     }
 
     /// Reads the registers of rollouts whose registers have risen, and reports what changed.

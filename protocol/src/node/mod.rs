@@ -160,6 +160,9 @@ impl Node {
     fn start(&mut self, now: Time, out: &mut impl Outbox) {
         self.last_change = now;
         self.census_since = now;
+        for tracked in self.rollouts.values_mut() {
+            tracked.watch.since = now;
+        }
         self.syncs.start(now);
         self.admit_members(out);
         self.resume_components(now, out);
@@ -171,7 +174,7 @@ impl Node {
         self.keep_unsaved(out);
         self.recover(now, out);
         self.refresh(now, out);
-        self.collect(out);
+        self.collect(now, out);
         let ids: Vec<RolloutId> = self.rollouts.keys().copied().collect();
         for id in &ids {
             self.look_as_juror(*id, now, out);
