@@ -126,10 +126,12 @@ impl Node {
             Input::Received { from, via, frame } => self.receive(now, from, via, frame, out),
             Input::LinkUp(node) => {
                 self.links.insert(node);
+                self.syncs.drop_session(&node);
                 self.begin_sync(now, node, out);
             }
             Input::LinkDown(node) => {
                 self.links.remove(&node);
+                self.syncs.drop_session(&node);
             }
             Input::Addresses(addresses) => self.addresses = bounded(addresses),
             Input::Persisted(id) => self.persisted(now, id, out),
