@@ -119,6 +119,8 @@ pub const BEACON_ON_DEMAND_EVERY: Span = Span::milliseconds(100);
 pub const SWITCH_TIMEOUT: Span = Span::seconds(120);
 /// A revert that failed is tried again after this.
 pub const REVERT_RETRY: Span = Span::seconds(1);
+/// What ran before the agent ended and does not start is started again after this.
+pub const START_RETRY: Span = Span::seconds(5);
 /// Holders named to a fetch.
 pub const HOLDERS_MAX: usize = 64;
 /// A failed fetch or staging is tried again after this, doubling up to `STAGE_RETRY_MAX`.

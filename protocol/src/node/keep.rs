@@ -43,8 +43,7 @@ impl Node {
             .values()
             .filter(|r| !r.install.is_under_way())
             .filter(|r| {
-                self.is_collected(&r.manifest.component, r.manifest.order, r.id)
-                    || self.is_pushed_out(r, now)
+                self.is_collected(&r.manifest.component, r.manifest.order, r.id) || self.is_pushed_out(r, now)
             })
             .map(|r| r.id)
             .collect();

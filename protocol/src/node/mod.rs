@@ -156,7 +156,8 @@ impl Node {
         let install = self.rollouts.values().filter_map(|r| r.install.deadline);
         let news =
             [self.beacons.deadline(), self.syncs.deadline(), self.relays.deadline(), self.writes.deadline()];
-        juror.chain(install).chain(news.into_iter().flatten()).min()
+        let starts = self.components.values().filter_map(|component| component.start_again_at);
+        juror.chain(install).chain(starts).chain(news.into_iter().flatten()).min()
     }
 
     fn start(&mut self, now: Time, out: &mut impl Outbox) {
@@ -174,6 +175,7 @@ impl Node {
     fn settle(&mut self, now: Time, out: &mut impl Outbox) {
         self.writes.retry(now, out);
         self.keep_unsaved(out);
+        self.start_again(now, out);
         self.recover(now, out);
         self.refresh(now, out);
         self.collect(now, out);

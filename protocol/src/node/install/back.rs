@@ -225,10 +225,41 @@ impl Node {
             let Some(install) = self.install(id) else { continue };
             install.attempt = attempt;
             if let VoteState::Failed(failure) = state {
+                install.failed_here = true;
+                if failure == Failure::Unknown && self.has_older_slot(id) {
+                    // The old version is about to start, and will tell.
+                    self.enter(
+                        id,
+                        Stage::Reprobing,
+                        Some(now + REPROBE.times(2)),
+                        "is the old version well?",
+                        out,
+                    );
+                    continue;
+                }
+                let Some(install) = self.install(id) else { continue };
                 install.failure = failure;
                 let again = failure == Failure::Doubt && attempt < ATTEMPTS_MAX;
                 let next = again.then(|| now + DOUBT_BACKOFF);
                 self.enter(id, Stage::Failed, next, "failed before the agent ended", out);
+            }
+        }
+    }
+
+    fn has_older_slot(&self, id: RolloutId) -> bool {
+        let component = self.component_of(id).and_then(|name| self.components.get(&name));
+        component.is_some_and(|c| c.installed.active.as_ref().is_some_and(|slot| slot.rollout != id))
+    }
+
+    /// What was running before the agent ended did not start: again, until it does.
+    pub(in crate::node) fn start_again(&mut self, now: Time, out: &mut impl Outbox) {
+        for (name, component) in &mut self.components {
+            if component.start_again_at.is_some_and(|at| at <= now) {
+                component.start_again_at = None;
+                if let Some(active) = component.installed.active.as_ref().filter(|_| component.runs.is_none())
+                {
+                    out.activate(name, active.tree);
+                }
             }
         }
     }
@@ -246,6 +277,15 @@ impl Node {
             matches!(self.my_vote(active.rollout).map(|vote| vote.state), Some(VoteState::Failed(_)));
         if failed && self.rollouts.contains_key(&active.rollout) {
             return self.go_back(active.rollout, now, true, "it had failed before the agent ended", out);
+        }
+        if self.is_slot_stopped(active) && self.rollouts.contains_key(&active.rollout) {
+            // It does not run now, so going back at once costs less than waiting for its turn. With
+            // nothing older it is started below: a stopped service is worse.
+            self.go_back(active.rollout, now, false, "the rollout was stopped", out);
+            if self.stage(active.rollout) != Some(Stage::Stuck) {
+                return;
+            }
+            return out.activate(name, active.tree);
         }
         out.activate(name, active.tree);
         self.enter(active.rollout, Stage::Healthy, None, "runs since before the agent started", out);

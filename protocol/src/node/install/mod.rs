@@ -37,6 +37,8 @@ pub(super) struct Component {
     pub(super) report: Option<HealthReport>,
     /// The disk could not take the newest `installed` yet.
     unsaved: bool,
+    /// When to ask the driver again for what did not start.
+    pub(super) start_again_at: Option<Time>,
 }
 
 impl Component {
@@ -170,6 +172,10 @@ impl Node {
     fn step(&mut self, id: RolloutId, stage: Stage, now: Time, out: &mut impl Outbox) {
         match stage {
             Stage::Known | Stage::NotMine | Stage::Skipped => self.begin_staging(id, now, out),
+            Stage::Fetching | Stage::Staging if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) => {
+                out.cancel(id);
+                self.enter(id, Stage::Known, None, "the rollout was stopped", out);
+            }
             Stage::Fetching => self.name_new_holders(id, out),
             Stage::Staging => {}
             Stage::Staged => self.consider_activation(id, now, out),

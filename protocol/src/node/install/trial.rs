@@ -1,7 +1,7 @@
 //! From staged to confirmed: fresh news, word to jurors, the switch, the trial.
 
 use super::{Node, Part};
-use crate::bounds::{ANNOUNCE_EVERY, FRESHEN_EVERY, SWITCH_TIMEOUT};
+use crate::bounds::{ANNOUNCE_EVERY, FRESHEN_EVERY, START_RETRY, SWITCH_TIMEOUT};
 use crate::digest::Digest;
 use crate::facts::health::{Health, HealthReport};
 use crate::facts::{Key, RolloutId, Statement, VoteState};
@@ -275,7 +275,7 @@ impl Node {
                 self.fail(id, now, None, trouble.words(), out);
             }
             (Some((id, Stage::Reverting, _)), outcome) => self.went_back(id, now, tree, outcome, out),
-            (_, Err(trouble)) => self.did_not_start(name, &trouble, out),
+            (_, Err(trouble)) => self.did_not_start(name, &trouble, now, out),
             (_, Ok(())) => {}
         }
     }
@@ -291,8 +291,10 @@ impl Node {
         out.report(Event::Switched { component: name.clone(), tree, revert });
     }
 
-    fn did_not_start(&self, name: &ComponentName, trouble: &Trouble, out: &mut impl Outbox) {
-        if let Some(slot) = self.components.get(name).and_then(|c| c.installed.active.as_ref()) {
+    fn did_not_start(&mut self, name: &ComponentName, trouble: &Trouble, now: Time, out: &mut impl Outbox) {
+        let Some(component) = self.components.get_mut(name) else { return };
+        component.start_again_at = Some(now + START_RETRY);
+        if let Some(slot) = &component.installed.active {
             out.report(Event::Trouble { rollout: slot.rollout, what: trouble.words().to_owned() });
         }
     }

@@ -96,12 +96,7 @@ impl Machine {
             components,
             node: None,
             start: 0,
-            disk: Disk {
-                mode: DiskMode::Sound,
-                durable: BTreeMap::new(),
-                queue: VecDeque::new(),
-                asked: 0,
-            },
+            disk: Disk { mode: DiskMode::Sound, durable: BTreeMap::new(), queue: VecDeque::new(), asked: 0 },
             runs: BTreeMap::new(),
             slot: BTreeMap::new(),
             stops: BTreeSet::new(),

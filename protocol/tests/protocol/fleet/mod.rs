@@ -91,7 +91,8 @@ impl Fleet {
     /// A fleet of `count` running nodes that have `FIRST` installed.
     pub(crate) fn new(count: usize) -> Self {
         let mut fleet = Self::bare(count);
-        let installed = Installed { active: Some(first_slot()), anchor: Some(first_slot()), ..Installed::default() };
+        let installed =
+            Installed { active: Some(first_slot()), anchor: Some(first_slot()), ..Installed::default() };
         let record = Record::Installed { component: web(), installed: Box::new(installed) };
         for machine in &mut fleet.machines {
             machine.disk.durable.insert(record.key(fleet.papers.fleet), record.clone());
@@ -372,7 +373,9 @@ impl Fleet {
 
     fn happen(&mut self, to: usize, start: u64, happening: Happening) {
         if let Happening::Restart = happening {
-            return if self.machines[to].node.is_none() { self.start(to) };
+            return if self.machines[to].node.is_none() {
+                self.start(to)
+            };
         }
         if let Happening::Frame { from, via, bytes } = happening {
             if self.reaches(from, to) {
