@@ -317,10 +317,4 @@ impl Fact {
             .take(usize::from(role.threshold));
         valid.count() >= usize::from(role.threshold)
     }
-
-    /// How many different keys of `role` are named among the signatures, verified or not: for jurors'
-    /// check of a manifest that was verified under an older policy.
-    pub fn role_keys_named(&self, role: &Role) -> usize {
-        self.signed.signatures.iter().filter(|s| role.keys.contains(&s.key)).count()
-    }
 }

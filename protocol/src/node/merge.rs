@@ -36,9 +36,8 @@ impl Node {
                 self.alarm_conflict(out);
             }
             Statement::Census(census) => {
-                let before = self.trust.newest_census().map_or(0, |(_, c)| c.version);
                 self.trust.add_census(fact.id, Arc::clone(census));
-                if census.version > before {
+                if self.trust.newest_census().is_some_and(|(newest, _)| newest == fact.id) {
                     self.census_since = now;
                     let members = u32::try_from(census.members.len()).unwrap_or(u32::MAX);
                     out.report(Event::Census { version: census.version, members });
@@ -168,7 +167,11 @@ impl Node {
                 && other.manifest.component == this.manifest.component
                 && other.manifest.order == this.manifest.order
         };
-        self.rollouts.values().any(twin)
+        // A twin that was put away is no less a twin: a stop is never unsaid.
+        let buried = self.tombstones.iter().any(|t| {
+            t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
+        });
+        buried || self.rollouts.values().any(twin)
     }
 
     /// Reads the registers of rollouts whose registers have risen, and reports what changed.

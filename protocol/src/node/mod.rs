@@ -126,10 +126,12 @@ impl Node {
             Input::Received { from, via, frame } => self.receive(now, from, via, frame, out),
             Input::LinkUp(node) => {
                 self.links.insert(node);
+                self.syncs.drop_session(&node);
                 self.begin_sync(now, node, out);
             }
             Input::LinkDown(node) => {
                 self.links.remove(&node);
+                self.syncs.drop_session(&node);
             }
             Input::Addresses(addresses) => self.addresses = bounded(addresses),
             Input::Persisted(id) => self.persisted(now, id, out),
@@ -154,12 +156,16 @@ impl Node {
         let install = self.rollouts.values().filter_map(|r| r.install.deadline);
         let news =
             [self.beacons.deadline(), self.syncs.deadline(), self.relays.deadline(), self.writes.deadline()];
-        juror.chain(install).chain(news.into_iter().flatten()).min()
+        let starts = self.components.values().filter_map(|component| component.start_again_at);
+        juror.chain(install).chain(starts).chain(news.into_iter().flatten()).min()
     }
 
     fn start(&mut self, now: Time, out: &mut impl Outbox) {
         self.last_change = now;
         self.census_since = now;
+        for tracked in self.rollouts.values_mut() {
+            tracked.watch.since = now;
+        }
         self.syncs.start(now);
         self.admit_members(out);
         self.resume_components(now, out);
@@ -168,9 +174,11 @@ impl Node {
     /// Does what is due, until nothing is.
     fn settle(&mut self, now: Time, out: &mut impl Outbox) {
         self.writes.retry(now, out);
+        self.keep_unsaved(out);
+        self.start_again(now, out);
         self.recover(now, out);
         self.refresh(now, out);
-        self.collect(out);
+        self.collect(now, out);
         let ids: Vec<RolloutId> = self.rollouts.keys().copied().collect();
         for id in &ids {
             self.look_as_juror(*id, now, out);

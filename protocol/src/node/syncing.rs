@@ -46,6 +46,11 @@ impl Syncs {
         self.next_at = Some(self.next_at.map_or(soon, |at| at.min(soon)));
     }
 
+    /// A link came or went: what was under way over it will not end.
+    pub(super) fn drop_session(&mut self, peer: &NodeId) {
+        self.sessions.remove(peer);
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.next_at
     }
