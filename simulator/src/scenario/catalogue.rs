@@ -1,0 +1,215 @@
+//! The stories with names.
+
+use groundswell_protocol::trust::plan::{Plan, Rung};
+use groundswell_protocol::trust::probe::{Probe, ProbeAction};
+
+use super::{Act, Goal, Lie, Scenario, Step, When, Who};
+use crate::fleet::ReleaseLaw;
+use crate::machine::service::HealthLaw;
+use crate::world::links::LinkLaw;
+
+/// All names, in the order in which `all` plays them.
+pub const NAMES: [&str; 15] = [
+    "good",
+    "bad",
+    "late-bad",
+    "genesis",
+    "leader-killed",
+    "partition",
+    "minority",
+    "loss",
+    "sync-only",
+    "crashes",
+    "trial-crash",
+    "crashes-host",
+    "spoils-state",
+    "liar-stops",
+    "flood",
+];
+
+/// The story of this name for `nodes` machines.
+pub fn named(name: &str, nodes: u32) -> Option<Scenario> {
+    let good = good(nodes);
+    Some(match name {
+        "good" => good,
+        "bad" => bad(
+            nodes,
+            name,
+            "a release that fails two seconds after each start",
+            HealthLaw::FailsAfter(2_000),
+        ),
+        "late-bad" => bad(nodes, name, "a release that fails while it bakes", HealthLaw::FailsAfter(7_000)),
+        "genesis" => genesis(good),
+        "leader-killed" => leader_killed(good),
+        "partition" => partition(good, name, "the fleet falls into two halves and heals", 500),
+        "minority" => partition(good, name, "a third of the fleet is cut off for long and comes back", 330),
+        "loss" => loss(good),
+        "sync-only" => sync_only(good),
+        "crashes" => crashes(good),
+        "trial-crash" => trial_crash(good),
+        "crashes-host" => bad(
+            nodes,
+            name,
+            "a release that takes its machine down three seconds after each start",
+            HealthLaw::CrashesHost(3_000),
+        ),
+        "spoils-state" => bad(
+            nodes,
+            name,
+            "a release that fails and spoils what the old version needs",
+            HealthLaw::SpoilsState,
+        ),
+        "liar-stops" => liar(good, name, "a juror signs a stop of every release", Lie::CriesStop),
+        "flood" => liar(good, name, "a member raises its registers ten times a second", Lie::Floods),
+        _ => return None,
+    })
+}
+
+/// The plan of simulated releases: the demo's pace, with the protocol's default bands.
+pub fn plan() -> Plan {
+    Plan {
+        ladder: vec![
+            Rung::Nodes(1),
+            Rung::Nodes(4),
+            Rung::Nodes(16),
+            Rung::Permille(500),
+            Rung::Permille(1000),
+        ],
+        bake_s: 4,
+        stage_s: 60,
+        trial_s: 5,
+        hold_s: 600,
+        revert_spread_s: 5,
+        beacon_ms: 1_000,
+        probes: vec![Probe {
+            action: ProbeAction::Http { port: 0, path: "/health".to_owned() },
+            initial_delay_ms: 200,
+            period_ms: 500,
+            timeout_ms: 200,
+            success_threshold: 1,
+            failure_threshold: 2,
+        }],
+        ..Plan::default()
+    }
+}
+
+/// A release that works.
+pub fn release(version: &'static str, sequence: u64) -> ReleaseLaw {
+    ReleaseLaw {
+        version,
+        sequence,
+        bytes: 20_000_000,
+        delta_bytes: Some(800_000),
+        health: HealthLaw::Good,
+        signed: true,
+    }
+}
+
+fn at(milliseconds: u64, act: Act) -> Step {
+    Step { when: When::At(milliseconds), act }
+}
+
+fn good(nodes: u32) -> Scenario {
+    Scenario {
+        name: "good".to_owned(),
+        about: "a good release goes out in waves".to_owned(),
+        nodes,
+        links: LinkLaw::default(),
+        gossip: true,
+        plan: plan(),
+        releases: vec![release("1.0.0", 1), release("2.0.0", 2)],
+        installed: true,
+        steps: vec![at(5_000, Act::Publish { release: 1, at: 0 })],
+        liars: Vec::new(),
+        goal: Goal::Completes(1),
+        limit_seconds: 900,
+    }
+}
+
+fn bad(nodes: u32, name: &str, about: &str, health: HealthLaw) -> Scenario {
+    let mut story = good(nodes);
+    name.clone_into(&mut story.name);
+    about.clone_into(&mut story.about);
+    story.releases[1].health = health;
+    story.goal = Goal::Stops(1);
+    story.limit_seconds = 1_800;
+    story
+}
+
+fn genesis(mut story: Scenario) -> Scenario {
+    story.name = "genesis".to_owned();
+    story.about = "the first release of all, on machines that run nothing".to_owned();
+    story.installed = false;
+    story.steps = vec![at(5_000, Act::Publish { release: 0, at: 0 })];
+    story.goal = Goal::Completes(0);
+    story
+}
+
+fn leader_killed(mut story: Scenario) -> Scenario {
+    story.name = "leader-killed".to_owned();
+    story.about = "the leader is killed after the first wave and never comes back".to_owned();
+    story.steps.push(Step {
+        when: When::Opened { release: 1, ranks: 1 },
+        act: Act::Crash { who: Who::Leader, back_after: None },
+    });
+    story
+}
+
+fn partition(mut story: Scenario, name: &str, about: &str, permille: u32) -> Scenario {
+    name.clone_into(&mut story.name);
+    about.clone_into(&mut story.about);
+    story.steps.push(Step { when: When::Opened { release: 1, ranks: 1 }, act: Act::Split { permille } });
+    story.steps.push(Step { when: When::After { step: 1, milliseconds: 60_000 }, act: Act::Heal });
+    story
+}
+
+fn loss(mut story: Scenario) -> Scenario {
+    story.name = "loss".to_owned();
+    story.about = "one frame in ten is lost".to_owned();
+    story.links.loss_permille = 100;
+    story.limit_seconds = 1_800;
+    story
+}
+
+fn sync_only(mut story: Scenario) -> Scenario {
+    story.name = "sync-only".to_owned();
+    story.about = "gossip is switched off: sync alone carries everything".to_owned();
+    story.gossip = false;
+    story.limit_seconds = 3_600;
+    story
+}
+
+fn crashes(mut story: Scenario) -> Scenario {
+    story.name = "crashes".to_owned();
+    story.about = "a machine loses its power every two seconds and comes back after five".to_owned();
+    for crash in 0..20 {
+        let node = crash * 7 % story.nodes;
+        story.steps.push(at(
+            6_000 + u64::from(crash) * 2_000,
+            Act::Crash { who: Who::Node(node), back_after: Some(5_000) },
+        ));
+    }
+    story.limit_seconds = 1_800;
+    story
+}
+
+fn trial_crash(mut story: Scenario) -> Scenario {
+    story.name = "trial-crash".to_owned();
+    story.about = "the first machine on trial loses its power and comes back".to_owned();
+    story.steps.push(Step {
+        when: When::Running { release: 1, nodes: 1 },
+        act: Act::Crash { who: Who::OnTrial, back_after: Some(4_000) },
+    });
+    story
+}
+
+fn liar(mut story: Scenario, name: &str, about: &str, lie: Lie) -> Scenario {
+    name.clone_into(&mut story.name);
+    about.clone_into(&mut story.about);
+    story.liars = vec![(story.nodes / 2, lie)];
+    // With fewer than four jurors none may lie: one word suffices to stop.
+    if lie == Lie::CriesStop && story.nodes < 4 {
+        story.goal = Goal::Stops(1);
+    }
+    story
+}
