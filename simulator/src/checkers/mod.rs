@@ -4,6 +4,8 @@
 //! those of the design: S for what must never happen, L for what must happen in the end.
 
 pub mod shadow;
+#[cfg(test)]
+mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
 
