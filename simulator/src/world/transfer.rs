@@ -165,7 +165,6 @@ impl World {
         if changed && outcome.is_ok() {
             self.service_starts(node);
         }
-        let Some(tree) = tree.or_else(|| self.releases.first().map(|release| release.tree)) else { return };
         self.deliver(node, Input::Activated { component, tree, outcome });
         self.due_steps();
     }
