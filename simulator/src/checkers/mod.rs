@@ -211,7 +211,6 @@ impl Referees {
     pub fn durable(&mut self, now: Moment, place: u32, record: &Record) {
         let me = self.nodes[place as usize];
         if let Record::Fact(signed) = record
-            && !self.liars.contains(&place)
             && matches!(signed.signatures.as_slice(), [one] if one.key == me)
             && let Some(fact) = self.shadow.durable(place, signed)
         {
@@ -249,8 +248,11 @@ impl Referees {
             }
             _ => {}
         }
-        for (property, what) in breaches {
-            self.breach(now, property, Some(place), what);
+        // A liar's ballots count like anybody's; what they break is not held against the core.
+        if !self.liars.contains(&place) {
+            for (property, what) in breaches {
+                self.breach(now, property, Some(place), what);
+            }
         }
     }
 

@@ -175,6 +175,8 @@ fn sync_only(mut story: Scenario) -> Scenario {
     story.name = "sync-only".to_owned();
     story.about = "gossip is switched off: sync alone carries everything".to_owned();
     story.gossip = false;
+    // Signs of life come no faster than syncs do: a fleet without gossip needs a plan that expects this.
+    story.plan.beacon_ms = 60_000;
     story.limit_seconds = 3_600;
     story
 }

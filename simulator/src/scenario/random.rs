@@ -15,7 +15,7 @@ pub fn story(seed: u64) -> Scenario {
     let nodes = u32::try_from(generator.between(4, 12)).unwrap_or(4);
     let mut second = release("2.0.0", 2);
     second.health = draw_health(&mut generator);
-    let goal = if second.health == HealthLaw::Good { Goal::Ends(1) } else { Goal::Stops(1) };
+    let goal = if second.health == HealthLaw::Good { Goal::Completes(1) } else { Goal::Stops(1) };
     let mut steps = vec![Step { when: When::At(4_000), act: Act::Publish { release: 1, at: 0 } }];
     for _ in 0..generator.below(8) {
         add_fault(&mut steps, nodes, &mut generator);
@@ -26,6 +26,11 @@ pub fn story(seed: u64) -> Scenario {
     } else {
         Vec::new()
     };
+    let gossip = !generator.chance(100);
+    let mut plan = plan();
+    if !gossip {
+        plan.beacon_ms = 60_000;
+    }
     Scenario {
         name: "random".to_owned(),
         about: "whatever the seed brings".to_owned(),
@@ -40,8 +45,8 @@ pub fn story(seed: u64) -> Scenario {
             jitter_micros: generator.between(0, 50_000),
             ..LinkLaw::default()
         },
-        gossip: !generator.chance(100),
-        plan: plan(),
+        gossip,
+        plan,
         releases: vec![release("1.0.0", 1), second],
         installed: true,
         steps,

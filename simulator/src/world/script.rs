@@ -162,8 +162,7 @@ impl World {
     }
 
     pub(super) fn look(&mut self) {
-        let steps_over = self.steps_done.iter().all(|done| *done);
-        let settled = steps_over && self.unsettled().is_empty();
+        let settled = self.steps_over() && self.unsettled().is_empty();
         match self.settled_at {
             None if settled => self.settled_at = Some(self.now),
             Some(_) if !settled => self.settled_at = None,
@@ -184,6 +183,18 @@ impl World {
             return self.end();
         }
         self.push(self.now.after_milliseconds(1_000), WORLD, Happening::Look);
+    }
+
+    /// Whether no step is still to come. A step whose condition has not come true may never happen.
+    fn steps_over(&self) -> bool {
+        self.scenario.steps.iter().zip(&self.steps_done).all(|(step, done)| {
+            *done
+                || match step.when {
+                    When::At(_) => false,
+                    When::After { step: other, .. } => !self.steps_done[other],
+                    When::Opened { .. } | When::Running { .. } => true,
+                }
+        })
     }
 
     fn has_safety_breach(&self) -> bool {
@@ -215,8 +226,9 @@ impl World {
 
     fn judge_quiet(&mut self) {
         let moved = self.last_motion();
-        let floods = self.scenario.liars.iter().any(|(_, lie)| *lie == crate::scenario::Lie::Floods);
-        if self.now.milliseconds_since(moved) < STILL_MILLISECONDS && !floods {
+        // Liars never rest: what they stir up is theirs.
+        let honest = self.scenario.liars.is_empty();
+        if self.now.milliseconds_since(moved) < STILL_MILLISECONDS && honest {
             let what = format!("something still moved at {moved}");
             self.referees.breach(self.now, Property::L5, None, what);
         }
@@ -226,7 +238,7 @@ impl World {
         let idle = (self.counters.frame_bytes - bytes) / seconds / nodes;
         self.counters.idle_bytes_per_second = idle;
         let budget = IDLE_BYTES_PER_SECOND_OF_12 * nodes.max(12) / 12;
-        if idle > budget && !floods {
+        if idle > budget && honest {
             let what = format!("an idle machine sends {idle} bytes a second; the budget is {budget}");
             self.referees.breach(self.now, Property::L5, None, what);
         }
