@@ -53,6 +53,8 @@ pub struct Machine {
     pub buried: bool,
     /// Whether it has lost state that older versions need.
     pub spoiled: bool,
+    /// Records and slots as they were remembered.
+    image: Option<(Vec<groundswell_protocol::node::Record>, BTreeMap<ComponentName, Slots>)>,
     config: Config,
     node: Option<Node>,
     clock_origin: u64,
@@ -77,6 +79,7 @@ impl Machine {
             armed: None,
             buried: false,
             spoiled: false,
+            image: None,
             config,
             node: None,
             clock_origin: 0,
@@ -107,6 +110,22 @@ impl Machine {
         self.staging.clear();
         self.armed = None;
         self.disk.crash(&mut self.generator)
+    }
+
+    /// Remembers disk and slots as they are.
+    pub fn take_image(&mut self) {
+        self.image = Some((self.disk.records(), self.slots.clone()));
+    }
+
+    /// Puts back what was remembered. The machine must be off.
+    pub fn put_image_back(&mut self, fleet: groundswell_protocol::trust::policy::FleetId) {
+        if let Some((records, slots)) = self.image.clone() {
+            self.disk = Disk::default();
+            for record in records {
+                self.disk.install(record.key(fleet), record);
+            }
+            self.slots = slots;
+        }
     }
 
     /// Hands an input to the core. Nothing comes of it while the machine is off.

@@ -1,5 +1,6 @@
 //! The stories with names.
 
+use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::plan::{Plan, Rung};
 use groundswell_protocol::trust::probe::{Probe, ProbeAction};
 
@@ -9,7 +10,7 @@ use crate::machine::service::HealthLaw;
 use crate::world::links::LinkLaw;
 
 /// All names, in the order in which `all` plays them.
-pub const NAMES: [&str; 15] = [
+pub const NAMES: [&str; 24] = [
     "good",
     "bad",
     "late-bad",
@@ -25,6 +26,15 @@ pub const NAMES: [&str; 15] = [
     "spoils-state",
     "liar-stops",
     "flood",
+    "supersede",
+    "fixed",
+    "second-bad",
+    "pause",
+    "abort",
+    "promote",
+    "twins",
+    "unsigned",
+    "restored-disk",
 ];
 
 /// The story of this name for `nodes` machines.
@@ -60,6 +70,15 @@ pub fn named(name: &str, nodes: u32) -> Option<Scenario> {
             HealthLaw::SpoilsState,
         ),
         "liar-stops" => liar(good, name, "a juror signs a stop of every release", Lie::CriesStop),
+        "supersede" => supersede(good),
+        "fixed" => fixed(nodes),
+        "second-bad" => second_bad(good),
+        "pause" => pause(good),
+        "abort" => abort(good),
+        "promote" => promote(nodes),
+        "twins" => twins(good),
+        "unsigned" => unsigned(good),
+        "restored-disk" => restored_disk(good),
         "flood" => liar(good, name, "a member raises its registers ten times a second", Lie::Floods),
         _ => return None,
     })
@@ -122,6 +141,7 @@ fn good(nodes: u32) -> Scenario {
         steps: vec![at(5_000, Act::Publish { release: 1, at: 0 })],
         liars: Vec::new(),
         goal: Goal::Completes(1),
+        back_to: 0,
         limit_seconds: 900,
     }
 }
@@ -212,6 +232,105 @@ fn liar(mut story: Scenario, name: &str, about: &str, lie: Lie) -> Scenario {
     // With fewer than four jurors none may lie: one word suffices to stop.
     if lie == Lie::CriesStop && story.nodes < 4 {
         story.goal = Goal::Stops(1);
+    }
+    story
+}
+
+/// Names a story and says what it shows.
+fn titled(mut story: Scenario, name: &str, about: &str) -> Scenario {
+    name.clone_into(&mut story.name);
+    about.clone_into(&mut story.about);
+    story
+}
+
+fn supersede(story: Scenario) -> Scenario {
+    let mut story = titled(story, "supersede", "a third release comes while the second is under way");
+    story.releases.push(release("3.0.0", 3));
+    let act = Act::Publish { release: 2, at: 1 };
+    story.steps.push(Step { when: When::Running { release: 1, nodes: 1 }, act });
+    story.goal = Goal::Completes(2);
+    story
+}
+
+fn fixed(nodes: u32) -> Scenario {
+    let about = "a bad release is stopped, and the fixed one follows";
+    let mut story = bad(nodes, "fixed", about, HealthLaw::FailsAfter(1_000));
+    story.releases.push(release("2.0.1", 3));
+    story.steps.push(at(60_000, Act::Publish { release: 2, at: 0 }));
+    story.goal = Goal::Completes(2);
+    story
+}
+
+fn second_bad(story: Scenario) -> Scenario {
+    let mut story = titled(story, "second-bad", "a good release completes; the one after it is bad");
+    let mut third = release("3.0.0", 3);
+    third.health = HealthLaw::FailsAfter(1_000);
+    story.releases.push(third);
+    story.steps.push(at(300_000, Act::Publish { release: 2, at: 0 }));
+    story.goal = Goal::Stops(2);
+    story.back_to = 1;
+    story.limit_seconds = 1_800;
+    story
+}
+
+fn flow(counter: u32, pause: bool) -> Act {
+    Act::Command { release: 1, instruction: Instruction::Flow { counter, pause } }
+}
+
+fn pause(story: Scenario) -> Scenario {
+    let mut story = titled(story, "pause", "an operator pauses for two minutes and resumes");
+    story.steps.push(Step { when: When::Running { release: 1, nodes: 1 }, act: flow(1, true) });
+    story.steps.push(Step { when: When::After { step: 1, milliseconds: 120_000 }, act: flow(2, false) });
+    story
+}
+
+fn abort(story: Scenario) -> Scenario {
+    let mut story = titled(story, "abort", "an operator ends a good release when it is half out");
+    let act = Act::Command { release: 1, instruction: Instruction::Stop };
+    let nodes = usize::try_from(story.nodes).unwrap_or(1).div_ceil(2);
+    story.steps.push(Step { when: When::Running { release: 1, nodes }, act });
+    story.goal = Goal::Stops(1);
+    story
+}
+
+fn promote(nodes: u32) -> Scenario {
+    let mut story = titled(good(nodes), "promote", "an operator opens everything at once");
+    let act = Act::Command { release: 1, instruction: Instruction::Promote(nodes) };
+    story.steps.push(Step { when: When::Running { release: 1, nodes: 1 }, act });
+    story
+}
+
+fn twins(story: Scenario) -> Scenario {
+    let mut story =
+        titled(story, "twins", "two signed releases of one sequence, one in each half of a split fleet");
+    story.releases.push(release("2.0.0-twin", 2));
+    let last = story.nodes - 1;
+    story.steps = vec![
+        at(4_000, Act::Split { permille: 500 }),
+        at(5_000, Act::Publish { release: 1, at: 0 }),
+        at(5_000, Act::Publish { release: 2, at: last }),
+        at(60_000, Act::Heal),
+    ];
+    story.goal = Goal::Stops(1);
+    story
+}
+
+fn unsigned(story: Scenario) -> Scenario {
+    let mut story =
+        titled(story, "unsigned", "a release that too few keys signed is handed in beside a good one");
+    let mut forged = release("9.9.9", 9);
+    forged.signed = false;
+    story.releases.push(forged);
+    story.steps.push(at(5_500, Act::Publish { release: 2, at: 1 }));
+    story
+}
+
+fn restored_disk(story: Scenario) -> Scenario {
+    let mut story =
+        titled(story, "restored-disk", "machines come back on images that were taken before the release");
+    for node in 0..story.nodes.min(3) {
+        story.steps.push(at(3_000, Act::Snapshot(node)));
+        story.steps.push(at(17_000 + u64::from(node) * 12_000, Act::Restore(node)));
     }
     story
 }

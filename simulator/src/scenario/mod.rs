@@ -39,6 +39,8 @@ pub struct Scenario {
     pub liars: Vec<(u32, Lie)>,
     /// How it must end.
     pub goal: Goal,
+    /// The release that machines go back to when the goal's release is stopped.
+    pub back_to: usize,
     /// Virtual seconds by which it must have ended.
     pub limit_seconds: u64,
 }
@@ -111,6 +113,10 @@ pub enum Act {
         /// Whether it refuses.
         broken: bool,
     },
+    /// Remembers a machine's disk and slots as they are.
+    Snapshot(u32),
+    /// Takes a machine's power and brings it back on what was remembered, as from an image of a day before.
+    Restore(u32),
     /// An operator signs.
     Command {
         /// Which release.
@@ -145,7 +151,7 @@ pub enum Lie {
 pub enum Goal {
     /// This release completes, and runs on every machine that is on.
     Completes(usize),
-    /// This release is stopped, and every machine that is on runs the first one.
+    /// This release is stopped, and every machine that is on runs the one before.
     Stops(usize),
     /// One or the other, but the same everywhere.
     Ends(usize),

@@ -52,6 +52,7 @@ pub fn story(seed: u64) -> Scenario {
         steps,
         liars,
         goal,
+        back_to: 0,
         limit_seconds: 3_600,
     }
 }

@@ -66,6 +66,12 @@ impl World {
                 let what = if broken { "refuses writes" } else { "takes writes again" };
                 self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
             }
+            Act::Snapshot(node) => self.machines[node as usize].take_image(),
+            Act::Restore(node) => {
+                self.crash(node, Some(2_000));
+                self.machines[node as usize].put_image_back(self.fleet.id);
+                self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
+            }
             Act::Command { release, instruction } => {
                 let rollout = self.releases[release].rollout;
                 self.referees.commanded(rollout, instruction);
@@ -140,7 +146,9 @@ impl World {
     fn wanted(&self, ending: Ending) -> Option<Digest> {
         match ending {
             Ending::Done => Some(self.releases[self.scenario.goal.release()].tree),
-            Ending::Stopped | Ending::Superseded => self.scenario.installed.then(|| self.releases[0].tree),
+            Ending::Stopped | Ending::Superseded => {
+                self.scenario.installed.then(|| self.releases[self.scenario.back_to].tree)
+            }
         }
     }
 
