@@ -1,5 +1,6 @@
 //! `swell-sim`: plays fleets in virtual time.
 
+use std::io::Write as _;
 use std::process::ExitCode;
 use std::time::Instant;
 
@@ -52,6 +53,11 @@ struct Run {
     quiet: bool,
 }
 
+/// Prints a line. A reader that went away is no reason to fail: the exit code still tells how it ended.
+fn say(line: &str) {
+    let _ = writeln!(std::io::stdout().lock(), "{line}");
+}
+
 fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::List => list(),
@@ -62,10 +68,10 @@ fn main() -> ExitCode {
 fn list() -> ExitCode {
     for name in catalogue::NAMES {
         if let Some(scenario) = catalogue::named(name, 100) {
-            println!("{name:<14} {}", scenario.about);
+            say(&format!("{name:<14} {}", scenario.about));
         }
     }
-    println!("{:<14} whatever the seed brings, on 4 to 12 machines", "random");
+    say(&format!("{:<14} whatever the seed brings, on 4 to 12 machines", "random"));
     ExitCode::from(EXIT_OK)
 }
 
@@ -82,15 +88,15 @@ fn play(run: &Run) -> ExitCode {
     for seed in run.seed..run.seed.saturating_add(run.seeds) {
         let Some(scenarios) = scenarios(run, seed) else {
             eprintln!(
-                "error: there is no scenario {:?}\n  hint: `swell-sim list` shows them all",
-                run.scenario
+                "error: there is no scenario {:?} for {} machines\n  hint: `swell-sim list` shows them all; a leader can only be lost where three or more judge",
+                run.scenario, run.nodes
             );
             return ExitCode::from(EXIT_USAGE);
         };
         for scenario in scenarios {
             let outcome = play_one(run, scenario, seed);
             if !run.json {
-                println!("{}", outcome.summary());
+                say(&outcome.summary());
             }
             outcomes.push(outcome);
         }
@@ -107,7 +113,7 @@ fn play_one(run: &Run, scenario: Scenario, seed: u64) -> Outcome {
     let silent = run.json || run.quiet;
     let tell = move |line: &str| {
         if !silent {
-            println!("{line}");
+            say(line);
         }
     };
     let begun = Instant::now();
@@ -120,5 +126,5 @@ fn print_json(outcomes: &[Outcome]) {
     let ok = outcomes.iter().all(|outcome| outcome.exit_code() == EXIT_OK);
     let again: Vec<String> = outcomes.iter().map(Outcome::command).collect();
     let object = serde_json::json!({ "ok": ok, "runs": outcomes, "again": again });
-    println!("{object:#}");
+    say(&format!("{object:#}"));
 }

@@ -59,6 +59,8 @@ pub struct Outcome {
     pub settled_ms: Option<u64>,
     /// Machines that ever ran the release.
     pub exposed: u32,
+    /// Machines that found it bad on themselves, and stayed on the version before although it is done.
+    pub left_behind: u32,
     /// Its waves.
     pub waves: Vec<Wave>,
     /// What was counted.
@@ -107,10 +109,14 @@ impl Outcome {
         let waves: Vec<String> =
             self.waves.iter().map(|w| format!("{} in {}", w.nodes, seconds(w.milliseconds))).collect();
         let _ = writeln!(text, "{}: {}", self.scenario, self.about);
+        let behind = match self.left_behind {
+            0 => String::new(),
+            behind => format!(", {behind} found it bad alone"),
+        };
+        let of = self.nodes;
         let _ = writeln!(
             text,
-            "  release    {ending}; {exposed} of {} machines ran it; settled {settled}",
-            self.nodes
+            "  release    {ending}; {exposed} of {of} machines ran it{behind}; settled {settled}"
         );
         let _ = writeln!(
             text,

@@ -2,11 +2,13 @@
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::node::Input;
+use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::record::Ending;
 
 use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
+use crate::machine::Machine;
 use crate::report::Outcome;
 use crate::scenario::{Act, Goal, When, Who};
 
@@ -163,10 +165,28 @@ impl World {
             .filter(|machine| {
                 let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
                 let knows = self.endings.get(&(machine.place, rollout)) == Some(&ending);
-                !machine.is_on() || active != wanted || !knows
+                !machine.is_on() || !knows || (active != wanted && !self.failed_by_itself(machine, ending))
             })
             .map(|machine| machine.place)
             .collect()
+    }
+
+    /// Whether a machine has found a release bad on itself that the fleet found good: it is back on the
+    /// version before, and that is where it belongs.
+    fn failed_by_itself(&self, machine: &Machine, ending: Ending) -> bool {
+        let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        ending == Ending::Done
+            && active == self.wanted(Ending::Stopped)
+            && machine.status(self.now).is_some_and(|status| {
+                status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Failed)
+            })
+    }
+
+    /// Machines that are on, honest, and not on the release although it is done.
+    fn left_behind(&self) -> usize {
+        let Some(ending) = self.ending() else { return 0 };
+        self.machines.iter().filter(|machine| self.failed_by_itself(machine, ending)).count()
     }
 
     pub(super) fn look(&mut self) {
@@ -293,6 +313,7 @@ impl World {
             ending: ending.map(|e| format!("{e:?}").to_lowercase()),
             virtual_ms: self.now.as_milliseconds(),
             settled_ms: self.settled_at.map(Moment::as_milliseconds),
+            left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
             counters: self.counters,
