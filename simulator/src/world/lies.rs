@@ -9,6 +9,8 @@ use crate::scenario::Lie;
 
 /// A liar speaks this often.
 const LIE_MILLISECONDS: u64 = 100;
+/// And so many times: what a minute of it does not break, an hour will not.
+const LIES_MAX: u32 = 600;
 
 impl World {
     pub(super) fn lie(&mut self, node: u32) {
@@ -20,7 +22,10 @@ impl World {
                 self.tell_lie(node, lie, *rollout);
             }
         }
-        self.push(self.now.after_milliseconds(LIE_MILLISECONDS), node, Happening::Lie { node });
+        self.lies_told += u32::from(!rollouts.is_empty());
+        if self.lies_told < LIES_MAX {
+            self.push(self.now.after_milliseconds(LIE_MILLISECONDS), node, Happening::Lie { node });
+        }
     }
 
     fn tell_lie(&mut self, node: u32, lie: Lie, rollout: RolloutId) {

@@ -98,6 +98,7 @@ pub struct World {
     mending: bool,
     /// Wakes at the present moment, for machines that ask again and again.
     wakes: BTreeMap<u32, u32>,
+    lies_told: u32,
     steps_done: Vec<bool>,
     /// The highest `open` that any machine reported.
     opened: BTreeMap<RolloutId, u32>,
@@ -153,6 +154,7 @@ impl World {
             serial: 0,
             mending: false,
             wakes: BTreeMap::new(),
+            lies_told: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),
             ran: BTreeMap::new(),

@@ -13,9 +13,9 @@ use crate::report::Outcome;
 use crate::scenario::{Act, Goal, When, Who};
 
 /// After everybody has settled the fleet is watched for so long.
-const QUIET_MILLISECONDS: u64 = 120_000;
+const QUIET_MILLISECONDS: u64 = 75_000;
 /// And nothing may move in the last part of it.
-const STILL_MILLISECONDS: u64 = 60_000;
+const STILL_MILLISECONDS: u64 = 45_000;
 /// What an idle machine of a fleet of 12 may send each second; it grows with the fleet, because every
 /// beacon reaches everybody.
 const IDLE_BYTES_PER_SECOND_OF_12: u64 = 2_048;
