@@ -1,7 +1,10 @@
 //! Stories drawn from a seed: small fleets, random links, random faults, a random release.
 
+use groundswell_protocol::trust::command::Instruction;
+
 use super::catalogue::{plan, release};
 use super::{Act, Goal, Lie, Scenario, Step, When, Who};
+use crate::fleet::ReleaseLaw;
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::world::links::LinkLaw;
@@ -20,6 +23,12 @@ pub fn story(seed: u64) -> Scenario {
     for _ in 0..generator.below(8) {
         add_fault(&mut steps, nodes, &mut generator);
     }
+    let mut releases = vec![release("1.0.0", 1), second];
+    let goal = match generator.below(8) {
+        0 => add_successor(&mut steps, &mut releases, &mut generator),
+        1 => add_operator(&mut steps, goal, &mut generator),
+        _ => goal,
+    };
     let liars = if generator.chance(200) {
         let lie = if generator.chance(500) { Lie::CriesStop } else { Lie::Floods };
         vec![(u32::try_from(generator.below(u64::from(nodes))).unwrap_or(0), lie)]
@@ -47,7 +56,7 @@ pub fn story(seed: u64) -> Scenario {
         },
         gossip,
         plan,
-        releases: vec![release("1.0.0", 1), second],
+        releases,
         installed: true,
         steps,
         liars,
@@ -70,7 +79,7 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
     let start = generator.between(1_000, FAULTS_END_MILLISECONDS / 2);
     let lasts = generator.between(100, FAULTS_END_MILLISECONDS / 2);
     let node = u32::try_from(generator.below(u64::from(nodes))).unwrap_or(0);
-    match generator.below(6) {
+    match generator.below(7) {
         0 | 1 => {
             let act = Act::Crash { who: Who::Node(node), back_after: Some(lasts.min(30_000)) };
             steps.push(Step { when: When::At(start), act });
@@ -89,6 +98,11 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
             steps.push(Step { when: When::At(start), act: Act::Split { permille } });
             steps.push(Step { when: When::At(start + lasts), act: Act::Heal });
         }
+        5 => {
+            // An image old enough for the fleet to have heard what was signed after it.
+            steps.push(Step { when: When::At(start), act: Act::Snapshot(node) });
+            steps.push(Step { when: When::At(start + lasts), act: Act::Restore(node) });
+        }
         _ => {
             steps.push(Step { when: When::At(start), act: Act::Disk { node, broken: true } });
             steps.push(Step {
@@ -96,5 +110,29 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
                 act: Act::Disk { node, broken: false },
             });
         }
+    }
+}
+
+/// A third release comes at some time, and it is the one that must complete.
+fn add_successor(steps: &mut Vec<Step>, releases: &mut Vec<ReleaseLaw>, generator: &mut Generator) -> Goal {
+    releases.push(release("3.0.0", 3));
+    let at = generator.between(4_100, 90_000);
+    steps.push(Step { when: When::At(at), act: Act::Publish { release: 2, at: 1 } });
+    Goal::Completes(2)
+}
+
+/// An operator speaks at some time: pauses and resumes, or ends it.
+fn add_operator(steps: &mut Vec<Step>, goal: Goal, generator: &mut Generator) -> Goal {
+    let say = |at, instruction| Step { when: When::At(at), act: Act::Command { release: 1, instruction } };
+    let at = generator.between(4_100, 60_000);
+    if generator.chance(500) {
+        let until = at + generator.between(1_000, 60_000);
+        steps.push(say(at, Instruction::Flow { counter: 1, pause: true }));
+        steps.push(say(until, Instruction::Flow { counter: 2, pause: false }));
+        goal
+    } else {
+        steps.push(say(at, Instruction::Stop));
+        // It may have completed, or been stopped for another reason, before.
+        Goal::Ends(1)
     }
 }
