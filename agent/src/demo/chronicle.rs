@@ -17,25 +17,25 @@ const AGAIN_AFTER: Duration = Duration::from_millis(50);
 
 /// One event on one machine.
 #[derive(Clone, Debug)]
-pub struct Sighting {
+pub(super) struct Sighting {
     /// The machine's place.
-    pub place: usize,
+    pub(super) place: usize,
     /// When, in milliseconds since 1970-01-01 UTC; all machines share one clock.
-    pub unix_ms: u64,
+    pub(super) unix_ms: u64,
     /// What.
-    pub event: Event,
+    pub(super) event: Event,
 }
 
 /// The streams of all agents. Dropped, they are closed.
 #[derive(Debug)]
-pub struct Chronicle {
+pub(super) struct Chronicle {
     inbox: mpsc::Receiver<Sighting>,
     watchers: Vec<JoinHandle<()>>,
 }
 
 impl Chronicle {
     /// Watches these agents, each for as long as this lives, over its restarts too.
-    pub fn watch(clients: Vec<Client>) -> Self {
+    pub(super) fn watch(clients: Vec<Client>) -> Self {
         let (found, inbox) = mpsc::channel(INBOX_MAX);
         let watchers = clients.into_iter().enumerate();
         let watchers = watchers.map(|(place, client)| tokio::spawn(watch(place, client, found.clone())));
@@ -43,7 +43,7 @@ impl Chronicle {
     }
 
     /// The next event; `None` when there was none until `deadline`.
-    pub async fn next(&mut self, deadline: Instant) -> Option<Sighting> {
+    pub(super) async fn next(&mut self, deadline: Instant) -> Option<Sighting> {
         timeout_at(deadline, self.inbox.recv()).await.ok().flatten()
     }
 }

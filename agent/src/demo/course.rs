@@ -14,7 +14,7 @@ use super::chronicle::Sighting;
 
 /// What is worth a line to whoever watches.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum News {
+pub(super) enum News {
     /// So many ranks are open now.
     Opened(u32),
     /// A node passed its trial.
@@ -44,16 +44,16 @@ struct Exposure {
 
 /// A wave, from its opening to the next one's.
 #[derive(Clone, Copy, Debug, PartialEq, serde::Serialize)]
-pub struct Wave {
+pub(super) struct Wave {
     /// Nodes that it added, substitutes among them.
-    pub nodes: u32,
+    pub(super) nodes: u32,
     /// How long it took.
-    pub seconds: f64,
+    pub(super) seconds: f64,
 }
 
 /// A rollout under way. All times are milliseconds since 1970-01-01 UTC.
 #[derive(Debug)]
-pub struct Course {
+pub(super) struct Course {
     rollout: RolloutId,
     tree: Digest,
     targets: Vec<u32>,
@@ -84,7 +84,7 @@ fn first<K: Ord>(times: &mut BTreeMap<K, u64>, key: K, at: u64) -> bool {
 
 impl Course {
     /// The rollout of `manifest`, handed over at `published_at`, among `members` nodes.
-    pub fn new(rollout: RolloutId, manifest: &Manifest, members: u32, published_at: u64) -> Self {
+    pub(super) fn new(rollout: RolloutId, manifest: &Manifest, members: u32, published_at: u64) -> Self {
         let periods = manifest.plan.probes.iter().map(|probe| u64::from(probe.period_ms));
         Self {
             rollout,
@@ -106,7 +106,7 @@ impl Course {
     }
 
     /// Takes note of one event; says whether it is news.
-    pub fn see(&mut self, sighting: &Sighting) -> Option<News> {
+    pub(super) fn see(&mut self, sighting: &Sighting) -> Option<News> {
         let (place, at) = (sighting.place, sighting.unix_ms);
         match &sighting.event {
             Event::Opened { rollout, to, .. } if *rollout == self.rollout => {
@@ -115,9 +115,7 @@ impl Course {
                 higher.then_some(News::Opened(*to))
             }
             Event::Vote { rollout, node, state, note, .. } if *rollout == self.rollout => match state {
-                VoteState::Healthy => {
-                    first(&mut self.healthy, *node, at).then_some(News::Healthy(*node))
-                }
+                VoteState::Healthy => first(&mut self.healthy, *node, at).then_some(News::Healthy(*node)),
                 VoteState::Failed(_) => {
                     first(&mut self.failed, *node, at).then(|| News::Failed(*node, note.clone()))
                 }
@@ -189,70 +187,70 @@ impl Course {
     }
 
     /// The rollout.
-    pub fn rollout(&self) -> RolloutId {
+    pub(super) fn rollout(&self) -> RolloutId {
         self.rollout
     }
 
     /// How many ranks are open.
-    pub fn open(&self) -> u32 {
+    pub(super) fn open(&self) -> u32 {
         self.opened.last_key_value().map_or(0, |(open, _)| *open)
     }
 
     /// How many nodes passed their trial.
-    pub fn healthy(&self) -> usize {
+    pub(super) fn healthy(&self) -> usize {
         self.healthy.len()
     }
 
     /// Whether the node passed its trial.
-    pub fn is_healthy(&self, node: &NodeId) -> bool {
+    pub(super) fn is_healthy(&self, node: &NodeId) -> bool {
         self.healthy.contains_key(node)
     }
 
     /// On how many machines it is confirmed.
-    pub fn confirmed(&self) -> usize {
+    pub(super) fn confirmed(&self) -> usize {
         self.confirmed.len()
     }
 
     /// Whether it was done or stopped anywhere.
-    pub fn has_ended(&self) -> bool {
+    pub(super) fn has_ended(&self) -> bool {
         self.done.is_some() || !self.stopped.is_empty()
     }
 
     /// Whether `machines` machines know that it is stopped, and all that ran it are back.
-    pub fn is_undone(&self, machines: usize) -> bool {
+    pub(super) fn is_undone(&self, machines: usize) -> bool {
         self.stopped.len() >= machines && self.exposed.values().all(|exposure| exposure.back_at.is_some())
     }
 
     /// Whether it was stopped.
-    pub fn was_stopped(&self) -> bool {
+    pub(super) fn was_stopped(&self) -> bool {
         !self.stopped.is_empty()
     }
 
     /// The places of the machines that have ever run it.
-    pub fn exposed(&self) -> Vec<usize> {
+    pub(super) fn exposed(&self) -> Vec<usize> {
         self.exposed.keys().copied().collect()
     }
 
     /// The first proposal of a term after `term`: when, and by whom.
-    pub fn next_leader(&self, term: u32) -> Option<(u64, NodeId)> {
+    pub(super) fn next_leader(&self, term: u32) -> Option<(u64, NodeId)> {
         let (term, at) = self.proposed.range(term + 1..).next()?;
         Some((*at, *self.leaders.get(term)?))
     }
 
     /// Seconds from the hand-over to the last node's confirmation.
-    pub fn seconds_to_last_confirmed(&self) -> Option<f64> {
+    pub(super) fn seconds_to_last_confirmed(&self) -> Option<f64> {
         let last = self.confirmed.values().max()?;
         Some(seconds(self.published_at, *last))
     }
 
     /// Seconds from the first failing probe to the failing node being back.
-    pub fn revert_seconds(&self) -> Option<f64> {
+    pub(super) fn revert_seconds(&self) -> Option<f64> {
         let (since, back) = self.first_failing()?;
         Some(seconds(since, back?))
     }
 
     /// Seconds from the first failing probe to all nodes being back and all knowing of the stop.
-    pub fn rollback_seconds(&self) -> Option<f64> {
+    pub(super) fn rollback_seconds(&self) -> Option<f64> {
         let (since, _) = self.first_failing()?;
         let back = self.exposed.values().filter_map(|exposure| exposure.back_at).max()?;
         let stopped = self.stopped.values().max()?;
@@ -265,7 +263,7 @@ impl Course {
     }
 
     /// The waves. Ranks opened in place of failed ones belong to the wave of those.
-    pub fn waves(&self) -> Vec<Wave> {
+    pub(super) fn waves(&self) -> Vec<Wave> {
         let Some(end) = self.done.or_else(|| self.stopped.values().min().copied()) else {
             return Vec::new();
         };
@@ -293,7 +291,7 @@ impl Course {
 }
 
 /// From one moment to a later one, to the millisecond.
-pub fn seconds(from: u64, to: u64) -> f64 {
+pub(super) fn seconds(from: u64, to: u64) -> f64 {
     std::time::Duration::from_millis(to.saturating_sub(from)).as_secs_f64()
 }
 

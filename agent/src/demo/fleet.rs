@@ -142,9 +142,9 @@ impl Fleet {
         loop {
             let statuses = self.statuses().await;
             let unready = |status: &Option<AgentStatus>| {
-                status.as_ref().is_none_or(|status| {
-                    status.node.signing != Signing::Yes || status.counters.links < links
-                })
+                status
+                    .as_ref()
+                    .is_none_or(|status| status.node.signing != Signing::Yes || status.counters.links < links)
             };
             let waiting: Vec<usize> = (0..statuses.len()).filter(|at| unready(&statuses[*at])).collect();
             tell(statuses.len() - waiting.len());
@@ -181,7 +181,10 @@ impl Fleet {
         let why = match status {
             None => "it does not answer".to_owned(),
             Some(status) => {
-                format!("it has {} links, and its signing is {:?}", status.counters.links, status.node.signing)
+                format!(
+                    "it has {} links, and its signing is {:?}",
+                    status.counters.links, status.node.signing
+                )
             }
         };
         Problem::local(

@@ -38,23 +38,23 @@ struct Last {
 
 /// Requests to one node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Requests {
+pub(super) struct Requests {
     /// Answered with 200.
-    pub served: u64,
+    pub(super) served: u64,
     /// Everything else.
-    pub failed: u64,
+    pub(super) failed: u64,
 }
 
 /// The clients. Dropped, they end.
 #[derive(Debug)]
-pub struct Load {
+pub(super) struct Load {
     counts: Vec<Arc<Counts>>,
     clients: Vec<JoinHandle<()>>,
 }
 
 impl Load {
     /// Starts a client for each of these services.
-    pub fn start(services: &[SocketAddr]) -> Self {
+    pub(super) fn start(services: &[SocketAddr]) -> Self {
         let counts: Vec<Arc<Counts>> = services.iter().map(|_| Arc::default()).collect();
         let clients =
             services.iter().zip(&counts).map(|(at, counts)| tokio::spawn(ask(*at, Arc::clone(counts))));
@@ -62,12 +62,12 @@ impl Load {
     }
 
     /// No clients: for versions that serve nothing.
-    pub fn none(nodes: usize) -> Self {
+    pub(super) fn none(nodes: usize) -> Self {
         Self { counts: (0..nodes).map(|_| Arc::default()).collect(), clients: Vec::new() }
     }
 
     /// The requests to each node so far, by place.
-    pub fn requests(&self) -> Vec<Requests> {
+    pub(super) fn requests(&self) -> Vec<Requests> {
         let read = |counts: &Arc<Counts>| Requests {
             served: counts.served.load(Ordering::Relaxed),
             failed: counts.failed.load(Ordering::Relaxed),
@@ -76,12 +76,12 @@ impl Load {
     }
 
     /// What each node's service said last, by place.
-    pub fn said(&self) -> Vec<String> {
+    pub(super) fn said(&self) -> Vec<String> {
         self.counts.iter().map(|counts| last(counts).said).collect()
     }
 
     /// Why the last failed request to the node at `place` failed.
-    pub fn failure(&self, place: usize) -> Option<String> {
+    pub(super) fn failure(&self, place: usize) -> Option<String> {
         last(&self.counts[place]).failure
     }
 }
@@ -108,19 +108,22 @@ async fn ask(service: SocketAddr, counts: Arc<Counts>) {
             Some((head, body)) if head.starts_with(GOOD) => Ok(body.trim_end().to_owned()),
             _ => Err(answer.lines().next().unwrap_or("an empty answer").to_owned()),
         });
-        let mut last = counts.last.lock().unwrap_or_else(PoisonError::into_inner);
-        match outcome {
-            Ok(said) => {
-                counts.served.fetch_add(1, Ordering::Relaxed);
-                last.said = said;
-            }
-            Err(failure) => {
-                counts.failed.fetch_add(1, Ordering::Relaxed);
-                last.failure = Some(failure);
-            }
-        }
-        drop(last);
+        note(&counts, outcome);
         sleep(PAUSE).await;
+    }
+}
+
+fn note(counts: &Counts, outcome: Result<String, String>) {
+    let mut last = counts.last.lock().unwrap_or_else(PoisonError::into_inner);
+    match outcome {
+        Ok(said) => {
+            counts.served.fetch_add(1, Ordering::Relaxed);
+            last.said = said;
+        }
+        Err(failure) => {
+            counts.failed.fetch_add(1, Ordering::Relaxed);
+            last.failure = Some(failure);
+        }
     }
 }
 

@@ -104,7 +104,8 @@ pub async fn run(options: DemoOptions) -> Result<bool, Problem> {
     };
     print(&report, options.json)?;
     if let Root::Kept(path) = &root {
-        narrator.line(&format!("everything is in {}; the agents' logs are */agent.log there", path.display()));
+        narrator
+            .line(&format!("everything is in {}; the agents' logs are */agent.log there", path.display()));
     }
     Ok(report.ok)
 }
@@ -152,7 +153,11 @@ impl Root {
 async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Result<Report, Problem> {
     let binary = std::env::current_exe()
         .map_err(|error| Problem::local("cannot find this program", error.to_string(), "mount /proc"))?;
-    narrator.line(&format!("a fleet of {} agents on this machine, in {}", options.nodes, root.path().display()));
+    narrator.line(&format!(
+        "a fleet of {} agents on this machine, in {}",
+        options.nodes,
+        root.path().display()
+    ));
     let mut stage = Stage::set(root.path(), &binary, options)?;
     let building =
         tokio::spawn(prepare(root.path().to_owned(), stage.fleet.directory().clone(), options.clone()));
@@ -160,7 +165,10 @@ async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Re
     let patience =
         READY_PATIENCE + READY_PATIENCE_PER_NODE * u32::try_from(options.nodes).unwrap_or(u32::MAX);
     let nodes = options.nodes;
-    stage.fleet.until_ready(patience, |ready| narrator.live(&format!("{ready} of {nodes} agents are ready"))).await?;
+    stage
+        .fleet
+        .until_ready(patience, |ready| narrator.live(&format!("{ready} of {nodes} agents are ready")))
+        .await?;
     narrator.line("all agents run, know each other and may sign");
     stage.read().await;
     report.agent_idle_rss_bytes_max = stage.peak_bytes();
@@ -169,7 +177,8 @@ async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Re
         Problem::local("the releases were not built", format!("BUG: {panic}"), "report this, with the output")
     })??;
     narrator.line("four releases are built and signed: 1.0, 2.0, 3.0, 4.0");
-    let outcome = tell(&mut Story { stage: &mut stage, narrator, report: &mut report }, &releases, options).await;
+    let outcome =
+        tell(&mut Story { stage: &mut stage, narrator, report: &mut report }, &releases, options).await;
     conclude(&mut report, &mut stage, narrator, options, outcome).await;
     Ok(report)
 }

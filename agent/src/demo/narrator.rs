@@ -9,7 +9,7 @@ const CLEAR: &str = "\r\u{1b}[2K";
 
 /// The voice.
 #[derive(Debug)]
-pub struct Narrator {
+pub(super) struct Narrator {
     began: Instant,
     terminal: bool,
     live: bool,
@@ -17,30 +17,30 @@ pub struct Narrator {
 
 impl Narrator {
     /// Begins to count the time.
-    pub fn new() -> Self {
+    pub(super) fn new() -> Self {
         let dumb = std::env::var_os("TERM").is_none_or(|term| term == "dumb");
         Self { began: Instant::now(), terminal: io::stderr().is_terminal() && !dumb, live: false }
     }
 
     /// Seconds since the beginning.
-    pub fn seconds(&self) -> f64 {
+    pub(super) fn seconds(&self) -> f64 {
         self.began.elapsed().as_secs_f64()
     }
 
     /// A new part of the story.
-    pub fn heading(&mut self, text: &str) {
+    pub(super) fn heading(&mut self, text: &str) {
         let bold = if self.terminal { format!("\u{1b}[1m{text}\u{1b}[0m") } else { text.to_owned() };
         self.print(&format!("\n{bold}\n"));
     }
 
     /// Something happened.
-    pub fn line(&mut self, text: &str) {
+    pub(super) fn line(&mut self, text: &str) {
         let seconds = self.seconds();
         self.print(&format!("{seconds:6.1} s  {text}\n"));
     }
 
     /// How far it is; replaced by whatever is said next.
-    pub fn live(&mut self, text: &str) {
+    pub(super) fn live(&mut self, text: &str) {
         if self.terminal {
             let seconds = self.seconds();
             self.print(&format!("{seconds:6.1} s  {text}"));
@@ -49,7 +49,7 @@ impl Narrator {
     }
 
     /// Leaves no half line behind.
-    pub fn hush(&mut self) {
+    pub(super) fn hush(&mut self) {
         self.print("");
     }
 
@@ -74,7 +74,7 @@ impl Drop for Narrator {
 }
 
 /// Bytes in decimal units: `812 B`, `4.20 MB`.
-pub fn bytes(number: u64) -> String {
+pub(super) fn bytes(number: u64) -> String {
     let mut unit = 1;
     for name in ["B", "kB", "MB", "GB"] {
         if number < unit * 1_000 || name == "GB" {
@@ -95,9 +95,13 @@ mod tests {
 
     #[test]
     fn bytes_have_the_unit_that_fits() {
-        for (number, words) in
-            [(0, "0 B"), (999, "999 B"), (1_000, "1.0 kB"), (4_260_000, "4.2 MB"), (u64::MAX, "18446744073.7 GB")]
-        {
+        for (number, words) in [
+            (0, "0 B"),
+            (999, "999 B"),
+            (1_000, "1.0 kB"),
+            (4_260_000, "4.2 MB"),
+            (u64::MAX, "18446744073.7 GB"),
+        ] {
             assert_eq!(bytes(number), words);
         }
     }

@@ -4,7 +4,7 @@ use groundswell_protocol::trust::plan::{Plan, Rung};
 use groundswell_protocol::trust::probe::{Probe, ProbeAction};
 
 /// From the start of the bad version to its first failed answer.
-pub const FAIL_AFTER_MS: u64 = 700;
+pub(super) const FAIL_AFTER_MS: u64 = 700;
 /// Times of a plan with its waves, its trial and its probes.
 const STAGE_S: u32 = 30;
 const HOLD_S: u32 = 90;
@@ -18,7 +18,7 @@ const EXEC_PERIOD_MS: u32 = 1_000;
 const EXEC_TIMEOUT_MS: u32 = 30_000;
 
 /// What healthy means for the demo's own service.
-pub fn service_probes() -> Vec<Probe> {
+pub(super) fn service_probes() -> Vec<Probe> {
     vec![Probe {
         period_ms: HTTP_PERIOD_MS,
         failure_threshold: HTTP_FAILURES,
@@ -27,7 +27,7 @@ pub fn service_probes() -> Vec<Probe> {
 }
 
 /// What healthy means for a tree of the user's: the command ends well inside it.
-pub fn command_probes(command: &str) -> Vec<Probe> {
+pub(super) fn command_probes(command: &str) -> Vec<Probe> {
     let command = ["/bin/sh", "-c", command].map(str::to_owned).to_vec();
     vec![Probe {
         period_ms: EXEC_PERIOD_MS,
@@ -38,12 +38,12 @@ pub fn command_probes(command: &str) -> Vec<Probe> {
 }
 
 /// The first version, on all nodes as fast as the jury can: there is nothing yet to be careful about.
-pub fn installation(probes: Vec<Probe>) -> Plan {
+pub(super) fn installation(probes: Vec<Probe>) -> Plan {
     Plan { ladder: vec![Rung::Permille(1_000)], trial_s: 1, ..waves(probes) }
 }
 
 /// One canary, two more, then everybody; two seconds of trial each.
-pub fn waves(probes: Vec<Probe>) -> Plan {
+pub(super) fn waves(probes: Vec<Probe>) -> Plan {
     Plan {
         ladder: vec![Rung::Nodes(1), Rung::Nodes(3), Rung::Permille(1_000)],
         bake_s: 0,

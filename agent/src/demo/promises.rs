@@ -26,30 +26,30 @@ const DEMO_SECONDS_MAX: f64 = 90.0;
 
 /// A promise and what came of it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Promise {
+pub(super) struct Promise {
     /// What is promised.
-    pub what: String,
+    pub(super) what: String,
     /// How much of it.
-    pub promised: String,
+    pub(super) promised: String,
     /// What was measured.
-    pub measured: String,
+    pub(super) measured: String,
     /// Whether it was kept.
-    pub kept: bool,
+    pub(super) kept: bool,
 }
 
 /// What the demo was about, where the figures alone do not tell.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms {
+pub(super) struct Terms {
     /// Nodes that may run a bad release before it stops: one, or two where one liar must not stop it.
-    pub exposed_max: usize,
+    pub(super) exposed_max: usize,
     /// Whether a leader was killed.
-    pub leader_killed: bool,
+    pub(super) leader_killed: bool,
     /// Whether the trees are the demo's own: of others nobody knows how long they take.
-    pub own_trees: bool,
+    pub(super) own_trees: bool,
 }
 
 /// Judges a report.
-pub fn judge(report: &Report, terms: Terms) -> Vec<Promise> {
+pub(super) fn judge(report: &Report, terms: Terms) -> Vec<Promise> {
     let mut promises = Vec::new();
     let timed = terms.own_trees && report.nodes <= SMALL_FLEET;
     for release in &report.releases {

@@ -30,26 +30,26 @@ const GRACE_MS: u64 = 3_000;
 
 /// The four releases.
 #[derive(Debug)]
-pub struct Releases {
+pub(super) struct Releases {
     /// 1.0
-    pub first: ReleaseDirectory,
+    pub(super) first: ReleaseDirectory,
     /// 2.0
-    pub good: ReleaseDirectory,
+    pub(super) good: ReleaseDirectory,
     /// 3.0
-    pub bad: ReleaseDirectory,
+    pub(super) bad: ReleaseDirectory,
     /// 4.0
-    pub fixed: ReleaseDirectory,
+    pub(super) fixed: ReleaseDirectory,
 }
 
 /// Everything that the story plays with.
 #[derive(Debug)]
-pub struct Stage {
+pub(super) struct Stage {
     /// The agents.
-    pub fleet: Fleet,
+    pub(super) fleet: Fleet,
     /// What they report.
-    pub chronicle: Chronicle,
+    pub(super) chronicle: Chronicle,
     /// The clients of their services.
-    pub load: Load,
+    pub(super) load: Load,
     sent: Vec<Sent>,
     peak_bytes: u64,
 }
@@ -67,11 +67,11 @@ struct Sent {
 
 /// How the figures stand at one moment, to be held against a later one.
 #[derive(Clone, Debug)]
-pub struct Reading {
+pub(super) struct Reading {
     /// Requests to each node.
-    pub requests: Vec<Requests>,
+    pub(super) requests: Vec<Requests>,
     /// Payload that each agent has sent.
-    pub sent: Vec<u64>,
+    pub(super) sent: Vec<u64>,
 }
 
 impl Stage {
@@ -79,7 +79,7 @@ impl Stage {
     ///
     /// # Errors
     /// When the disk or the network refuses, or an agent cannot be started.
-    pub fn set(root: &Path, binary: &Path, options: &DemoOptions) -> Result<Self, Problem> {
+    pub(super) fn set(root: &Path, binary: &Path, options: &DemoOptions) -> Result<Self, Problem> {
         let serves = options.own.is_none();
         let component = |machine: &Machine| vec![component(machine, binary, serves)];
         let mut fleet = Fleet::found(root, binary, options.nodes, component)?;
@@ -95,13 +95,13 @@ impl Stage {
     }
 
     /// Lets a client loose on every node's service.
-    pub fn start_load(&mut self) {
+    pub(super) fn start_load(&mut self) {
         let services: Vec<_> = self.fleet.machines().iter().map(Machine::service).collect();
         self.load = Load::start(&services);
     }
 
     /// How the figures stand.
-    pub async fn read(&mut self) -> Reading {
+    pub(super) async fn read(&mut self) -> Reading {
         let requests = self.load.requests();
         let statuses = self.fleet.statuses().await;
         for (sent, status) in self.sent.iter_mut().zip(statuses) {
@@ -117,7 +117,7 @@ impl Stage {
     }
 
     /// The most memory that an agent had resident at any reading, or before it.
-    pub fn peak_bytes(&self) -> u64 {
+    pub(super) fn peak_bytes(&self) -> u64 {
         self.peak_bytes
     }
 }
@@ -141,7 +141,7 @@ fn component(machine: &Machine, binary: &Path, serves: bool) -> ComponentSection
 ///
 /// # Errors
 /// When something named is missing or the disk refuses.
-pub async fn prepare(
+pub(super) async fn prepare(
     root: PathBuf,
     fleet: FleetDirectory,
     options: DemoOptions,

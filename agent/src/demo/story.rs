@@ -24,13 +24,13 @@ const PATIENCE_PER_MEGABYTE: Duration = Duration::from_millis(1_500);
 const DRAW_EVERY: Duration = Duration::from_millis(200);
 
 /// The story, as it is played.
-pub struct Story<'a> {
+pub(super) struct Story<'a> {
     /// What it plays on.
-    pub stage: &'a mut Stage,
+    pub(super) stage: &'a mut Stage,
     /// Who tells it.
-    pub narrator: &'a mut Narrator,
+    pub(super) narrator: &'a mut Narrator,
     /// What comes of it.
-    pub report: &'a mut Report,
+    pub(super) report: &'a mut Report,
 }
 
 /// A release under way.
@@ -44,7 +44,7 @@ struct Played<'a> {
 
 impl Story<'_> {
     /// Everybody gets the first version.
-    pub async fn install(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
+    pub(super) async fn install(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
         self.narrator.heading("Version 1.0 for everybody");
         let played = self.complete(release).await?;
         self.report.installed = Some(self.account(played).await);
@@ -52,7 +52,7 @@ impl Story<'_> {
     }
 
     /// A good release, from hand-over to confirmation.
-    pub async fn good(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
+    pub(super) async fn good(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
         self.narrator.heading("A good release: 2.0");
         let played = self.complete(release).await?;
         let report = self.account(played).await;
@@ -61,7 +61,7 @@ impl Story<'_> {
     }
 
     /// A bad release, from hand-over to the last node's return.
-    pub async fn bad(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
+    pub(super) async fn bad(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
         self.narrator.heading("A bad release: 3.0 starts well, then fails");
         let machines = self.stage.fleet.machines().len();
         let mut played = self.hand_over(release).await?;
@@ -71,7 +71,7 @@ impl Story<'_> {
     }
 
     /// A good release whose leader is killed in the middle; without enough others to go on, nobody is.
-    pub async fn leader_lost(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
+    pub(super) async fn leader_lost(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
         self.narrator.heading("A good release whose leader dies: 4.0");
         let mut played = self.hand_over(release).await?;
         let outcome = self.with_leader_lost(&mut played).await;
@@ -79,13 +79,13 @@ impl Story<'_> {
     }
 
     /// Whether the fleet goes on when one node dies.
-    pub fn can_lose_one(&self) -> bool {
+    pub(super) fn can_lose_one(&self) -> bool {
         let quorum = self.quorum();
         quorum.quorum < quorum.jurors
     }
 
     /// The jury's arithmetic in this fleet.
-    pub fn quorum(&self) -> Quorum {
+    pub(super) fn quorum(&self) -> Quorum {
         Quorum::of(u32::try_from(self.stage.fleet.machines().len()).unwrap_or(u32::MAX))
     }
 
@@ -116,13 +116,13 @@ impl Story<'_> {
             if let Some((at, next)) = played.course.next_leader(term) {
                 self.report.leader_failover_seconds = Some(seconds(killed_at, at));
                 let took = seconds(killed_at, at);
-                self.narrator
-                    .line(&format!("{} has taken over, {took:.1} s after", self.name(&next)));
+                self.narrator.line(&format!("{} has taken over, {took:.1} s after", self.name(&next)));
             }
             self.stage.fleet.start(place)?;
             self.narrator.line(&format!("{} is started again", self.name(&leader)));
         } else {
-            self.narrator.line("with so few nodes all must agree: nobody could take over, so no leader is killed");
+            self.narrator
+                .line("with so few nodes all must agree: nobody could take over, so no leader is killed");
         }
         self.follow(played, |course| course.confirmed() == machines).await
     }
@@ -135,8 +135,10 @@ impl Story<'_> {
         let members = u32::try_from(self.stage.fleet.machines().len()).unwrap_or(u32::MAX);
         let mut seen = 0;
         loop {
-            self.follow(played, |course| course.open() > 0 && course.open() + course.healthy() as u32 != seen)
-                .await?;
+            self.follow(played, |course| {
+                course.open() > 0 && course.open() + course.healthy() as u32 != seen
+            })
+            .await?;
             seen = played.course.open() + u32::try_from(played.course.healthy()).unwrap_or(0);
             let status = self.stage.fleet.client(played.publisher).status().await.map_err(problem)?;
             let rollout = status.node.rollouts.into_iter().find(|r| r.rollout == played.course.rollout());
@@ -180,9 +182,9 @@ impl Story<'_> {
     /// Any agent may be handed a release; here one that does not lead it first, because leaders get killed.
     fn publisher_for(&self, release: &ReleaseDirectory) -> Result<usize, Problem> {
         let bundle = self.stage.fleet.directory().read_bundle()?;
-        let leader = bundle.census().and_then(|census| {
-            Roster::draw(release.rollout(), release.manifest(), census).leader(0)
-        });
+        let leader = bundle
+            .census()
+            .and_then(|census| Roster::draw(release.rollout(), release.manifest(), census).leader(0));
         let machines = self.stage.fleet.machines();
         Ok(machines.iter().position(|machine| Some(machine.node()) != leader).unwrap_or(0))
     }

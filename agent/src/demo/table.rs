@@ -7,30 +7,49 @@ use super::narrator::bytes;
 
 /// Whether and how to mark.
 #[derive(Clone, Copy, Debug)]
-pub struct Style {
+pub(super) struct Style {
     /// With colour.
-    pub colour: bool,
+    pub(super) colour: bool,
 }
 
 /// The tables of a report.
-pub fn render(report: &Report, style: Style) -> String {
+pub(super) fn render(report: &Report, style: Style) -> String {
     let mut text = String::new();
     let mut rows = vec![
-        ["release", "outcome", "waves: nodes in seconds", "total", "full", "delta", "publisher", "peers", "ran on"]
-            .map(str::to_owned),
+        [
+            "release",
+            "outcome",
+            "waves: nodes in seconds",
+            "total",
+            "full",
+            "delta",
+            "publisher",
+            "peers",
+            "ran on",
+        ]
+        .map(str::to_owned),
     ];
     rows.extend(report.installed.iter().chain(&report.releases).map(row));
     text.push_str(&columns(&rows));
     text.push('\n');
     if report.requests_total > 0 {
-        let _ = writeln!(text, "requests       {} served or failed, {} failed", report.requests_total, report.requests_failed);
+        let _ = writeln!(
+            text,
+            "requests       {} served or failed, {} failed",
+            report.requests_total, report.requests_failed
+        );
     }
     let _ = writeln!(text, "agent memory   {} at most", bytes(report.agent_rss_bytes_max));
     text.push('\n');
     let mut rows = vec![["", "promise", "promised", "measured"].map(str::to_owned)];
     for promise in &report.promises {
         let mark = if promise.kept { "✓" } else { "✗" };
-        rows.push([mark.to_owned(), promise.what.clone(), promise.promised.clone(), promise.measured.clone()]);
+        rows.push([
+            mark.to_owned(),
+            promise.what.clone(),
+            promise.promised.clone(),
+            promise.measured.clone(),
+        ]);
     }
     text.push_str(&columns(&rows));
     if let Some(trouble) = &report.trouble {
@@ -67,9 +86,8 @@ fn row(release: &ReleaseReport) -> [String; 9] {
 
 /// Rows in columns as wide as their content.
 fn columns<const COUNT: usize>(rows: &[[String; COUNT]]) -> String {
-    let widths: [usize; COUNT] = std::array::from_fn(|column| {
-        rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0)
-    });
+    let widths: [usize; COUNT] =
+        std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0));
     let mut text = String::new();
     for row in rows {
         let mut line = String::new();

@@ -24,22 +24,22 @@ const WORDS: usize = 64 * 1024;
 
 /// The four trees of the demo.
 #[derive(Clone, Debug)]
-pub struct Trees {
+pub(super) struct Trees {
     /// Version 1.0.
-    pub first: PathBuf,
+    pub(super) first: PathBuf,
     /// Version 2.0, which is good.
-    pub good: PathBuf,
+    pub(super) good: PathBuf,
     /// Version 3.0, which is bad.
-    pub bad: PathBuf,
+    pub(super) bad: PathBuf,
     /// Version 4.0, which is good again.
-    pub fixed: PathBuf,
+    pub(super) fixed: PathBuf,
 }
 
 /// Draws the demo's own trees below `root`. The bad one answers for `fail_after_ms` and fails then.
 ///
 /// # Errors
 /// When the disk refuses.
-pub fn draw(root: &Path, fail_after_ms: u64) -> Result<Trees, Problem> {
+pub(super) fn draw(root: &Path, fail_after_ms: u64) -> Result<Trees, Problem> {
     let trees = places(root);
     let versions = [
         (&trees.first, "1.0", None),
@@ -58,7 +58,7 @@ pub fn draw(root: &Path, fail_after_ms: u64) -> Result<Trees, Problem> {
 ///
 /// # Errors
 /// When one cannot be read, or the disk refuses.
-pub fn adopt(root: &Path, old: &Path, new: &Path, bad: Option<&Path>) -> Result<Trees, Problem> {
+pub(super) fn adopt(root: &Path, old: &Path, new: &Path, bad: Option<&Path>) -> Result<Trees, Problem> {
     for tree in [Some(old), Some(new), bad].into_iter().flatten() {
         if !tree.is_dir() {
             return Err(Problem::not_found(
@@ -121,9 +121,8 @@ fn program(which: u64, records: usize, edits: usize) -> Vec<u8> {
         let mut generator = Generator(SEED ^ (which << 32) ^ edit as u64);
         for _ in 0..6 {
             let at = generator.below(code.len());
-            let inserted: Vec<(u64, usize)> = (0..generator.below(40) + 8)
-                .map(|_| (generator.next(), generator.below(records)))
-                .collect();
+            let inserted: Vec<(u64, usize)> =
+                (0..generator.below(40) + 8).map(|_| (generator.next(), generator.below(records))).collect();
             let moved = inserted.len();
             for (_, target) in &mut code {
                 *target += if *target >= at { moved } else { 0 };
