@@ -402,8 +402,10 @@ impl Node {
         if let Some(component) = self.components.get_mut(&name) {
             let slots = &mut component.installed;
             slots.anchor = slots.active.clone();
-            let keep: Vec<Digest> =
-                [&slots.active, &slots.previous].into_iter().flatten().map(|slot| slot.tree).collect();
+            let installed = [&slots.active, &slots.previous].into_iter().flatten().map(|slot| slot.tree);
+            // Trees of later releases may be staged already.
+            let announced = self.rollouts.values().filter(|r| r.manifest.component == name);
+            let keep: Vec<Digest> = installed.chain(announced.map(|r| r.manifest.tree)).collect();
             if let Some(anchor) = &slots.anchor {
                 out.confirm(&name, anchor.tree, &keep);
             }
