@@ -108,9 +108,18 @@ impl Node {
     }
 
     fn compose_beacon(&self) -> Beacon {
-        let active =
-            self.rollouts.values().filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped());
-        let active = active.map(|tracked| BeaconActive {
+        let mut live: Vec<&Tracked> = self
+            .rollouts
+            .values()
+            .filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped())
+            .collect();
+        // There is room for so many: stops that others may not know come first, and old ones last.
+        live.sort_by_key(|tracked| match (tracked.is_stopped(), tracked.settled_at) {
+            (true, None) => (0, Time(0)),
+            (false, _) => (1, Time(0)),
+            (true, Some(at)) => (2, Time(u64::MAX - at.0)),
+        });
+        let active = live.into_iter().map(|tracked| BeaconActive {
             rollout: tracked.id,
             open: tracked.derived.open,
             stop: tracked.is_stopped(),

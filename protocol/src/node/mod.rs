@@ -51,7 +51,7 @@ use self::syncing::Syncs;
 use self::tombstones::Tombstones;
 use self::tracked::Tracked;
 use self::writes::Writes;
-use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
+use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, FRAME_MAX};
 use crate::facts::{Registers, RolloutId, SignedFact};
 use crate::identity::{KeyPair, NodeId};
 use crate::rollout::freshness::Freshness;
@@ -193,6 +193,7 @@ impl Node {
 
     fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {
         let verdict = match Frame::decode(bytes) {
+            Ok(_) if via == Via::Gossip && bytes.len() > FRAME_MAX => Verdict::Refused(Refusal::BadFrame),
             Ok(Frame::Gossip(signed)) => self.gossiped(now, from, signed, out),
             Ok(frame) if via == Via::Direct => {
                 self.synced(now, from, frame, out);
