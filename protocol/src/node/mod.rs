@@ -42,7 +42,7 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::accept::Judged;
-use self::beacons::Beacons;
+use self::beacons::{Beacons, FreezeWatch};
 use self::entropy::Generator;
 use self::install::Component;
 use self::relays::Relays;
@@ -101,6 +101,7 @@ pub struct Node {
     wall_clock: Option<(UnixSeconds, Time)>,
     /// When a register other than a beacon last rose.
     last_change: Time,
+    freeze: FreezeWatch,
     /// When the newest census came here.
     census_since: Time,
     generator: Generator,
@@ -166,6 +167,7 @@ impl Node {
         for tracked in self.rollouts.values_mut() {
             tracked.watch.since = now;
         }
+        self.freeze.start(now);
         self.syncs.start(now);
         self.admit_members(out);
         self.resume_components(now, out);
@@ -187,6 +189,7 @@ impl Node {
             self.drive_install(*id, now, out);
         }
         self.beacon_if_due(now, out);
+        self.watch_for_freeze(now, out);
         self.sync_if_due(now, out);
         self.relay_if_due(now, out);
     }
