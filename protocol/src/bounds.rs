@@ -121,6 +121,10 @@ pub const SWITCH_TIMEOUT: Span = Span::seconds(120);
 pub const REVERT_RETRY: Span = Span::seconds(1);
 /// What ran before the agent ended and does not start is started again after this.
 pub const START_RETRY: Span = Span::seconds(5);
+/// Votes of large rollouts are counted together this often, not one by one.
+pub const COUNT_EVERY: Span = Span::milliseconds(200);
+/// Rollouts of more members than this count as large.
+pub const COUNT_AT_ONCE_MAX: u32 = 256;
 /// Holders named to a fetch.
 pub const HOLDERS_MAX: usize = 64;
 /// A failed fetch or staging is tried again after this, doubling up to `STAGE_RETRY_MAX`.

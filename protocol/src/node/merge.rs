@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::tracked::Tracked;
 use super::writes::Then;
+use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
 use crate::facts::{Beacon, Fact, Key, RolloutId, Statement, VoteState};
 use crate::rollout::derived::{Derived, Stop};
 use crate::rollout::roster::Roster;
@@ -49,7 +50,9 @@ impl Node {
             Statement::Manifest(manifest) => self.track(now, fact, manifest, out),
             Statement::Vote(vote) => {
                 if let Some(tracked) = self.rollouts.get_mut(&vote.rollout) {
-                    tracked.look_at = now;
+                    let large = tracked.roster.count() > COUNT_AT_ONCE_MAX;
+                    let at = if large { now + COUNT_EVERY } else { now };
+                    tracked.look_at = tracked.look_at.min(at);
                     tracked.install.holders_grew |=
                         vote.state != VoteState::Skip(crate::facts::SkipReason::NoComponent);
                 }

@@ -2,4 +2,7 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod fleet;
+mod hostile;
 mod journeys;
+mod laws;
+mod vectors;

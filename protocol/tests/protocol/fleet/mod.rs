@@ -276,7 +276,8 @@ impl Fleet {
     /// What a node holds, beacons apart: the entries of the summary that it would send.
     pub(crate) fn holds(&mut self, node: usize) -> Vec<Entry> {
         let from = self.machines[(node + 1) % self.machines.len()].id;
-        let frame = Frame::Digest { digest: Digest([1; 32]), beacon: None, equal: false }.encode();
+        let frame =
+            Frame::Digest { digest: Digest([1; 32]), beacon: None, yours: None, equal: false }.encode();
         let mut out = Effects::default();
         let input = Input::Received { from, via: Via::Direct, frame: &frame };
         self.machines[node].node.as_mut().unwrap().handle(self.now, input, &mut out);

@@ -42,7 +42,9 @@ fn facts_of(frame: Frame) -> Vec<SignedFact> {
     match frame {
         Frame::Gossip(fact) => vec![fact],
         Frame::Facts { facts, .. } => facts,
-        Frame::Digest { beacon, .. } | Frame::Summary { beacon, .. } => beacon.into_iter().collect(),
+        Frame::Digest { beacon, yours, .. } | Frame::Summary { beacon, yours, .. } => {
+            beacon.into_iter().chain(yours).collect()
+        }
         Frame::Want { .. } | Frame::Seen { .. } => Vec::new(),
     }
 }
