@@ -37,6 +37,9 @@ pub enum Frame {
         digest: Digest,
         /// The sender's newest beacon, once it has one.
         beacon: Option<SignedFact>,
+        /// What the sender holds of the receiver's own beacon, in an answer to one who showed none: how a
+        /// node on an old image learns which starts it has used up.
+        yours: Option<SignedFact>,
         /// Whether this answers a `Digest` that was equal: ends the sync.
         equal: bool,
     },
@@ -50,6 +53,8 @@ pub enum Frame {
         entries: Vec<Entry>,
         /// The sender's newest beacon, on the first page.
         beacon: Option<SignedFact>,
+        /// As in `Digest`, on every page: it must not be lost before the sync ends.
+        yours: Option<SignedFact>,
     },
     /// "Send me the facts of these keys", at most `SUMMARY_ENTRIES_MAX`; none: the sync's end.
     Want {
