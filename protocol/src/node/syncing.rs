@@ -190,11 +190,12 @@ impl Node {
         &mut self,
         to: NodeId,
         mut beacon: Option<SignedFact>,
-        mut yours: Option<SignedFact>,
+        yours: Option<SignedFact>,
         out: &mut impl Outbox,
     ) {
         for Page { first, last, entries } in summary::pages(&self.registers) {
-            let (beacon, yours) = (beacon.take(), yours.take());
+            // On every page: it must not be lost before the sync ends.
+            let (beacon, yours) = (beacon.take(), yours.clone());
             out.send(to, Frame::Summary { first, last, entries, beacon, yours }.encode());
         }
     }

@@ -52,7 +52,7 @@ pub enum Frame {
         entries: Vec<Entry>,
         /// The sender's newest beacon, on the first page.
         beacon: Option<SignedFact>,
-        /// The receiver's own newest beacon, as in `Digest`, on the first page.
+        /// The receiver's own newest beacon, as in `Digest`, on every page: it must not be lost before the sync ends.
         yours: Option<SignedFact>,
     },
     /// "Send me the facts of these keys", at most `SUMMARY_ENTRIES_MAX`; none: the sync's end.

@@ -329,7 +329,10 @@ fn restored_disk(story: Scenario) -> Scenario {
     let mut story =
         titled(story, "restored-disk", "machines come back on images that were taken before the release");
     for node in 0..story.nodes.min(3) {
+        // A start in between: the image does not know of it, and its number must not be used twice.
         story.steps.push(at(3_000, Act::Snapshot(node)));
+        let act = Act::Crash { who: Who::Node(node), back_after: Some(1_000) };
+        story.steps.push(at(8_000 + u64::from(node) * 3_000, act));
         story.steps.push(at(17_000 + u64::from(node) * 12_000, Act::Restore(node)));
     }
     story

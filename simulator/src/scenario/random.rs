@@ -99,7 +99,8 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
             steps.push(Step { when: When::At(start + lasts), act: Act::Heal });
         }
         5 => {
-            // An image old enough for the fleet to have heard what was signed after it.
+            // Never the publisher's: with its image the only copy of the bytes would be gone.
+            let node = 1 + u32::try_from(generator.below(u64::from(nodes - 1))).unwrap_or(0);
             steps.push(Step { when: When::At(start), act: Act::Snapshot(node) });
             steps.push(Step { when: When::At(start + lasts), act: Act::Restore(node) });
         }
