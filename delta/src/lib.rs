@@ -42,7 +42,7 @@
 //! |---|---|
 //! | 6, 2 | `GSDELT`, 1 |
 //! | 32, 32 | digests of the old and the new tree |
-//! | 4, … | size of the new tree's encoding; the encoding in a zstd frame |
+//! | 4, … | size of the new tree's encoding; a patch body of engine 1 that makes it from the old tree's |
 //! | … | for each file of the new tree, in order, one of: |
 //! | 1, 4 | 0 same: the old entry that has its content |
 //! | 1, 4, … | 1 patch: the old entry; a patch body of engine 1 in a zstd frame |

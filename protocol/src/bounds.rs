@@ -55,7 +55,7 @@ pub const ADDRESS_BYTES_MAX: usize = 128;
 /// How far above the newest done sequence a sequence may lie before jurors ignore it (hole H33).
 pub const SEQUENCE_LEAD_MAX: u64 = 65_536;
 /// Entries on one page of a sync summary: 24 bytes each, a page fits a frame.
-pub const SUMMARY_ENTRIES_MAX: usize = 640;
+pub const SUMMARY_ENTRIES_MAX: usize = 512;
 /// Facts in one direct frame.
 pub const FACTS_PER_FRAME_MAX: usize = 256;
 /// Own facts that wait for the disk.
@@ -77,15 +77,22 @@ pub const SYNC_TIMEOUT: Span = Span::seconds(10);
 pub const BEACON_IDLE: Span = Span::seconds(60);
 /// Beacon period of nodes that are neither jurors nor in a wave, in fleets of more than 64 electors.
 pub const BEACON_FAR: Span = Span::seconds(30);
-/// A change of `open` is followed by a beacon after this pause: nodes that it lets in ask for fresh
-/// news *since they learnt of it*, so a beacon sent at once would come too early.
-pub const BEACON_AFTER_OPEN: Span = Span::milliseconds(120);
 /// Beacons keep their live pace for this long after the last rollout ended, so that the end spreads.
 pub const LIVE_LINGER: Span = Span::seconds(10);
 /// A node is fresh if its beacon rose within this many periods.
 pub const FRESH_PERIODS: u64 = 3;
-/// One register's changes are relayed at most this often (hole H40).
-pub const RELAY_EVERY: Span = Span::seconds(1);
+/// One register's changes are relayed at most `RELAY_BURST` times in this window: once a second (hole H40).
+pub const RELAY_WINDOW: Span = Span::seconds(4);
+/// See `RELAY_WINDOW`.
+pub const RELAY_BURST: u32 = 4;
+/// Changes of a beacon that are relayed in `RELAY_WINDOW`: beacons come as often as a plan allows.
+pub const RELAY_BURST_BEACON: u32 = 40;
+/// Censuses kept beside those that a kept manifest pins.
+pub const CENSUSES_MAX: usize = 8;
+/// Syncs under way at once.
+pub const SYNCS_MAX: usize = 64;
+/// A peer whose digest differs is asked for a sync when nothing has changed here for this long.
+pub const SETTLED_AFTER: Span = Span::milliseconds(1500);
 /// A node that was trying, or healthy but not yet baked, and has been silent for its trial time and this long counts as bad.
 pub const SILENCE: Span = Span::seconds(60);
 /// First patience with a leader whose proposal I miss.
@@ -98,6 +105,17 @@ pub const REPROBE: Span = Span::seconds(10);
 pub const DOUBT_BACKOFF: Span = Span::seconds(60);
 /// A `Trying` vote that too few jurors have acknowledged is sent again this often.
 pub const ANNOUNCE_EVERY: Span = Span::seconds(1);
+/// Jurors whose news a node awaits before it activates are asked this often.
+pub const FRESHEN_EVERY: Span = Span::milliseconds(500);
+/// A node answers with a beacon newly signed for the asker at most this often: news asked for is fresh
+/// without a clock and without a nonce, because the beacon's count rises.
+pub const BEACON_ON_DEMAND_EVERY: Span = Span::milliseconds(100);
+/// A switch that the driver has not answered by then counts as failed.
+pub const SWITCH_TIMEOUT: Span = Span::seconds(120);
+/// A revert that failed is tried again after this.
+pub const REVERT_RETRY: Span = Span::seconds(1);
+/// Holders named to a fetch.
+pub const HOLDERS_MAX: usize = 64;
 /// A failed fetch or staging is tried again after this, doubling up to `STAGE_RETRY_MAX`.
 pub const STAGE_RETRY: Span = Span::seconds(5);
 /// Longest pause between two tries to stage.

@@ -4,6 +4,8 @@ pub mod digest;
 pub mod facts;
 pub mod identity;
 pub mod node;
+pub mod rollout;
+pub mod sync;
 pub mod time;
 pub mod transfer;
 pub mod trust;

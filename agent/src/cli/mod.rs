@@ -17,13 +17,13 @@ mod run;
 mod sample;
 mod screen;
 mod status;
-mod wiring;
 mod words;
 
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
+use crate::service::SHIM_COMMAND;
 pub use failure::{Code, Failure};
 pub use run::{DemoOptions, OwnVersions};
 use screen::Screen;
@@ -81,6 +81,11 @@ enum Verb {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
+    // Before anything is parsed: what follows are another program's words.
+    let mut words = std::env::args_os().skip(1);
+    if words.next().is_some_and(|verb| verb == SHIM_COMMAND) {
+        return run::exec_service(words);
+    }
     let cli = Cli::parse();
     let screen = Screen::new(cli.json);
     match run(cli.verb, screen) {
@@ -102,7 +107,7 @@ fn run(verb: Verb, screen: Screen) -> Result<ExitCode, Failure> {
         Verb::Agent(args) => return run::agent(&args),
         Verb::Console(args) => return run::console(&args),
         Verb::Demo(args) => return run::demo(&args, screen.json),
-        Verb::ExecService(args) => return run::exec_service(&args),
+        Verb::ExecService(args) => return Ok(run::exec_service(args.program)),
         Verb::DemoService(args) => return run::demo_service(&args),
     };
     screen.print(&answer)

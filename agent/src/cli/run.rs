@@ -10,8 +10,13 @@ use std::process::ExitCode;
 use clap::Args;
 
 use super::daemon::SocketArgs;
-use super::failure::Failure;
-use super::wiring;
+use super::failure::{Code, Failure};
+use crate::config::ConfigError;
+use crate::driver::{self, AgentError};
+use crate::{demo, service};
+
+/// What shells answer when a program cannot be executed.
+const NOT_EXECUTED: u8 = 127;
 
 /// Runs the agent of this machine
 #[derive(Args, Debug)]
@@ -90,47 +95,106 @@ pub struct OwnVersions {
     pub trial: Option<String>,
 }
 
-/// Starts a component's process inside its slot
+/// Becomes a component's process (started by the agent)
 #[derive(Args, Debug)]
 pub(super) struct ExecServiceArgs {
-    /// What the supervisor says.
+    /// The program and its arguments.
     #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
+    pub(super) program: Vec<OsString>,
 }
 
-/// The demo's small HTTP service
+/// The demo's small HTTP service (started by the agent)
 #[derive(Args, Debug)]
 pub(super) struct DemoServiceArgs {
-    /// What the demo says.
-    #[arg(trailing_var_arg = true, allow_hyphen_values = true)]
-    arguments: Vec<OsString>,
+    /// The version's directory.
+    #[arg(default_value = ".")]
+    directory: PathBuf,
 }
 
+/// Runs the agent until it is told to end.
 pub(super) fn agent(args: &AgentArgs) -> Result<ExitCode, Failure> {
-    wiring::agent(&args.config)
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(
+            Code::Local,
+            "cannot start the agent",
+            error.to_string(),
+            "check the limits on processes and open files",
+        )
+    })?;
+    runtime.block_on(driver::run(&args.config)).map_err(|error| agent_failure(&error))?;
+    Ok(ExitCode::SUCCESS)
 }
 
-pub(super) fn console(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
-    wiring::console(&args.socket.path(), &args.key)
-}
-
-pub(super) fn demo(args: &DemoArgs, json: bool) -> Result<ExitCode, Failure> {
-    let own = match (&args.old, &args.new) {
-        (Some(old), Some(new)) => Some(OwnVersions {
-            old: old.clone(),
-            new: new.clone(),
-            bad: args.bad.clone(),
-            trial: args.trial.clone(),
-        }),
-        _ => None,
+fn agent_failure(error: &AgentError) -> Failure {
+    let what = "cannot run the agent";
+    let (code, todo) = match error {
+        AgentError::Documents(problem) => return problem.clone().into(),
+        AgentError::Config(ConfigError::Unreadable { path, .. }) if !path.exists() => {
+            (Code::NotFound, "name the configuration with --config")
+        }
+        AgentError::Config(_) | AgentError::Logs(_) => {
+            (Code::BadInput, "correct the configuration, and start again")
+        }
+        AgentError::OtherFleet { .. } => (Code::Refused, "correct `data` or `fleet` in the configuration"),
+        AgentError::Link(_) | AgentError::Control(_) => {
+            (Code::Local, "see what else uses the address or socket, or choose another in the configuration")
+        }
+        _ => (Code::Local, "check the disk, its permissions and its room, and start again"),
     };
-    wiring::demo(&DemoOptions { nodes: args.nodes, json, keep: args.keep.clone(), own })
+    Failure::new(code, what, error.to_string(), todo)
 }
 
-pub(super) fn exec_service(args: &ExecServiceArgs) -> Result<ExitCode, Failure> {
-    wiring::exec_service(&args.arguments)
+/// INTEGRATION POINT: hand the socket and the key to `console::run`.
+pub(super) fn console(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
+    Err(absent(&format!("show a console on {} with {}", args.socket.path().display(), args.key.display())))
 }
 
+/// INTEGRATION POINT: hand the options to `demo::run`.
+pub(super) fn demo(args: &DemoArgs, json: bool) -> Result<ExitCode, Failure> {
+    let options = args.options(json);
+    Err(absent(&format!("run a demo of {} nodes", options.nodes)))
+}
+
+/// Becomes the component's process. Needs no runtime and no thread: it replaces this process.
+pub(super) fn exec_service(program: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let error = service::exec_shim(program);
+    eprintln!("swell: {error}");
+    ExitCode::from(NOT_EXECUTED)
+}
+
+/// Serves until it is told to end.
 pub(super) fn demo_service(args: &DemoServiceArgs) -> Result<ExitCode, Failure> {
-    wiring::demo_service(&args.arguments)
+    demo::service::run(&args.directory).map_err(|error| {
+        Failure::new(
+            Code::Local,
+            "cannot run the demo's service",
+            error.to_string(),
+            "this is a part of `swell demo`: run that",
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn absent(what: &str) -> Failure {
+    Failure::new(
+        Code::Local,
+        format!("cannot {what}"),
+        "this build of swell does not have that part",
+        "use a complete build",
+    )
+}
+
+impl DemoArgs {
+    fn options(&self, json: bool) -> DemoOptions {
+        let own = match (&self.old, &self.new) {
+            (Some(old), Some(new)) => Some(OwnVersions {
+                old: old.clone(),
+                new: new.clone(),
+                bad: self.bad.clone(),
+                trial: self.trial.clone(),
+            }),
+            _ => None,
+        };
+        DemoOptions { nodes: self.nodes, json, keep: self.keep.clone(), own }
+    }
 }

@@ -1,1 +1,2 @@
-//! A whole fleet on one command.
+//! The demo.
+pub mod service;

@@ -1,1 +1,303 @@
-//! The loop around the core.
+//! The loop around the core: the one place where the pure node meets clock, network, disk and processes.
+//!
+//! One door: [`run`]. Inputs come from the link, the journal, the transfer, the components, the control
+//! API and the clock; each goes through [`Node::handle`], and what that asks for is performed before the
+//! next input is taken. Nothing here decides anything about a rollout, and nothing here waits: every
+//! piece of work that takes time runs elsewhere and reports back.
+//!
+//! | file | its job |
+//! |---|---|
+//! | `start` | from a configuration to a running agent, and its orderly end |
+//! | `effects`, `feedback` | what the core asks for; what comes back |
+//! | `perform` | hands each effect to the room that does it |
+//! | `bytes` | fetch jobs: which blobs a recipe still needs |
+//! | `components` | one task a component: slots, process, probes |
+//! | `backend` | the control API's questions |
+//! | `clock` | monotonic time and wall clock |
+
+mod backend;
+mod bytes;
+mod clock;
+mod components;
+mod effects;
+mod feedback;
+mod perform;
+mod start;
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::{Input, Node, Via};
+use groundswell_protocol::trust::policy::FleetId;
+use tokio::sync::mpsc;
+use tokio::time::{Instant, interval, sleep_until};
+
+use self::backend::Request;
+use self::bytes::{Bytes, Fetched};
+use self::clock::{Clock, wall_clock};
+use self::components::Components;
+use self::effects::Effects;
+use self::feedback::Feedback;
+use crate::control::EventLog;
+use crate::control::api::{AgentStatus, Counters};
+use crate::link::{self, Link, LinkEvent};
+use crate::store::blobs::BlobStore;
+use crate::store::journal::{Outcome, Outcomes, Writer};
+use crate::telemetry::metrics::Metrics;
+use crate::telemetry::process;
+use crate::transfer::{Transfer, TransferEvent};
+
+pub use start::{AgentError, run};
+
+/// How often the wall clock and the agent's own usage are looked at.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(10);
+/// How long the loop sleeps when the core names no deadline.
+const LONG: Duration = Duration::from_secs(3600);
+
+/// Who the agent is, as it is told to people.
+#[derive(Clone, Debug)]
+struct About {
+    version: String,
+    pid: u32,
+    started_unix_ms: u64,
+}
+
+/// The running agent: the core, and handles on every room.
+struct Agent {
+    about: About,
+    fleet: FleetId,
+    node: Node,
+    clock: Clock,
+    link: Link,
+    journal: Writer,
+    bytes: Bytes,
+    slots: crate::slots::Slots,
+    store: BlobStore,
+    transfer: Transfer,
+    components: Components,
+    events: EventLog,
+    metrics: Metrics,
+    feedback: mpsc::Sender<Feedback>,
+    /// The addresses that the core was last told.
+    addresses: Vec<String>,
+}
+
+/// Everything that the loop listens to.
+struct Ears {
+    link: mpsc::Receiver<LinkEvent>,
+    journal: Outcomes,
+    transfer: mpsc::Receiver<TransferEvent>,
+    feedback: mpsc::Receiver<Feedback>,
+    requests: mpsc::Receiver<Request>,
+}
+
+impl Agent {
+    /// Runs until `stop` says so. Returns whether the components' processes are to run on.
+    async fn live(&mut self, mut ears: Ears, mut stop: mpsc::Receiver<bool>) -> bool {
+        let mut housekeeping = interval(HOUSEKEEPING_EVERY);
+        self.feed(Input::WallClock(wall_clock()));
+        loop {
+            let wake = self.node.next_deadline().map(|at| self.clock.instant(at));
+            let wake = wake.unwrap_or_else(|| Instant::now() + LONG);
+            tokio::select! {
+                Some(leave) = stop.recv() => return leave,
+                outcome = ears.journal.next() => self.wrote(outcome),
+                Some(feedback) = ears.feedback.recv() => self.hear_back(feedback),
+                Some(event) = ears.link.recv() => self.hear_link(event),
+                Some(event) = ears.transfer.recv() => self.hear_transfer(event),
+                Some(request) = ears.requests.recv() => self.answer(request),
+                _ = housekeeping.tick() => self.keep_house(),
+                () = sleep_until(wake) => self.feed(Input::Wake),
+            }
+        }
+    }
+
+    /// One input through the core, and everything that follows from it.
+    fn feed(&mut self, input: Input<'_>) {
+        let mut effects = Effects::default();
+        self.node.handle(self.clock.now(), input, &mut effects);
+        let ended = self.perform(effects);
+        self.fetched(ended);
+    }
+
+    /// Fetches that ended at once or with this event; each is an input, and may begin others.
+    fn fetched(&mut self, mut ended: Vec<Fetched>) {
+        while let Some((rollout, outcome)) = ended.pop() {
+            let mut effects = Effects::default();
+            self.node.handle(self.clock.now(), Input::Stored { rollout, outcome }, &mut effects);
+            ended.extend(self.perform(effects));
+        }
+    }
+
+    fn wrote(&mut self, outcome: Option<Outcome>) {
+        match outcome {
+            Some(Outcome::Persisted(id)) => self.feed(Input::Persisted(id)),
+            Some(Outcome::Failed { first, error }) => {
+                tracing::error!("The journal cannot be written: {error}.");
+                self.feed(Input::PersistFailed(first));
+            }
+            None => {}
+        }
+    }
+
+    fn hear_back(&mut self, feedback: Feedback) {
+        match feedback {
+            Feedback::Staged { rollout, outcome } => self.feed(Input::Staged { rollout, outcome }),
+            Feedback::Activated { component, tree, outcome } => {
+                self.feed(Input::Activated { component, tree, outcome });
+            }
+            Feedback::Probed { component, tree, report } => {
+                self.feed(Input::Probed { component, tree, report });
+            }
+        }
+    }
+
+    fn hear_link(&mut self, event: LinkEvent) {
+        match event {
+            LinkEvent::Up { node } => {
+                self.tell_addresses();
+                self.feed(Input::LinkUp(node));
+            }
+            LinkEvent::Down { node } => self.feed(Input::LinkDown(node)),
+            LinkEvent::Frame { from, via: link::Via::Direct, bytes } => {
+                self.feed(Input::Received { from, via: Via::Direct, frame: &bytes });
+            }
+            LinkEvent::Frame { from, via: link::Via::Gossip(token), bytes } => {
+                self.hear_gossip(from, token, &bytes);
+            }
+            LinkEvent::Listening { address } => {
+                tracing::info!(%address, "This node can be reached.");
+                self.tell_addresses();
+            }
+            LinkEvent::Refused { peer, why } => {
+                let peer = peer.map(|peer| peer.short()).unwrap_or_default();
+                tracing::debug!(peer, "A peer was turned away: {why}.");
+            }
+        }
+    }
+
+    /// Gossip goes on only when the core has judged it.
+    fn hear_gossip(&mut self, from: NodeId, token: link::GossipToken, bytes: &[u8]) {
+        let mut effects = Effects::default();
+        let input = Input::Received { from, via: Via::Gossip, frame: bytes };
+        self.node.handle(self.clock.now(), input, &mut effects);
+        self.link.verdict(token, perform::gossip_verdict(effects.verdict.as_ref()));
+        let ended = self.perform(effects);
+        self.fetched(ended);
+    }
+
+    fn hear_transfer(&mut self, event: TransferEvent) {
+        let ended = match event {
+            TransferEvent::Stored { blob } => self.bytes.arrived(blob),
+            TransferEvent::Failed { blob, why } => self.bytes.failed(blob, &why),
+            TransferEvent::Corrupt { peer, blob } => {
+                tracing::warn!(
+                    peer = peer.short(),
+                    blob = blob.short(),
+                    "A peer served bytes that are not what they should be."
+                );
+                Vec::new()
+            }
+        };
+        self.fetched(ended);
+    }
+
+    fn answer(&mut self, request: Request) {
+        // Whoever asked may have gone away; then nobody needs the answer.
+        match request {
+            Request::Status(answer) => {
+                let _ = answer.send(self.status());
+            }
+            Request::Submit(fact, answer) => {
+                let mut effects = Effects::default();
+                self.node.handle(self.clock.now(), Input::Submitted(fact), &mut effects);
+                if let Some(verdict) = effects.verdict.take() {
+                    let _ = answer.send(verdict);
+                }
+                let ended = self.perform(effects);
+                self.fetched(ended);
+            }
+            Request::Trust(answer) => {
+                let _ = answer.send(self.node.trust_facts());
+            }
+            Request::Arrived(blob) => {
+                if self.transfer.announce(blob).is_err() {
+                    tracing::debug!("The transfer takes no calls; peers will ask again.");
+                }
+                let ended = self.bytes.arrived(blob);
+                self.fetched(ended);
+            }
+        }
+    }
+
+    fn tell_addresses(&mut self) {
+        let addresses = self.link.own_addresses();
+        if addresses != self.addresses {
+            self.addresses.clone_from(&addresses);
+            self.feed(Input::Addresses(addresses));
+        }
+    }
+
+    fn keep_house(&mut self) {
+        self.metrics.set_counters(&self.counters());
+        self.feed(Input::WallClock(wall_clock()));
+    }
+
+    fn status(&self) -> AgentStatus {
+        AgentStatus {
+            version: self.about.version.clone(),
+            pid: self.about.pid,
+            started_unix_ms: self.about.started_unix_ms,
+            now_unix_ms: crate::control::events::unix_ms(),
+            node: self.node.status(self.clock.now()),
+            services: self.components.views(),
+            transfers: self.bytes.views(),
+            counters: self.counters(),
+        }
+    }
+
+    fn counters(&self) -> Counters {
+        let (traffic, pieces) = (self.link.traffic(), self.transfer.counters());
+        let usage = process::usage().unwrap_or_default();
+        Counters {
+            uploaded_bytes: pieces.uploaded_bytes,
+            downloaded_bytes: pieces.downloaded_bytes,
+            link_sent_bytes: traffic.sent_bytes,
+            link_received_bytes: traffic.received_bytes,
+            corrupt_pieces: pieces.corrupt_pieces,
+            links: self.link.connected().len() as u64,
+            resident_bytes: usage.resident_bytes,
+            cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone.
+    fn clean_store(&self) {
+        if !self.bytes.is_idle() {
+            return;
+        }
+        let mut keep: BTreeSet<_> = self.node.named_blobs();
+        keep.extend(self.bytes.needed());
+        let store = self.store.clone();
+        tokio::task::spawn_blocking(move || {
+            if let Err(error) = store.retain(&keep) {
+                tracing::warn!("Old blobs were not cleaned up: {error}.");
+            }
+        });
+    }
+
+    /// Builds a tree where blocking is allowed.
+    fn stage(&self, work: groundswell_protocol::node::Work) {
+        let (slots, store, feedback) = (self.slots.clone(), self.store.clone(), self.feedback.clone());
+        tokio::task::spawn_blocking(move || {
+            let rollout = work.rollout;
+            let outcome = perform::build(&slots, &store, &work);
+            if let Err(trouble) = &outcome {
+                tracing::warn!(rollout = rollout.0.short(), "The tree was not built: {}.", trouble.words());
+            }
+            // The loop has ended if this fails.
+            let _ = feedback.blocking_send(Feedback::Staged { rollout, outcome });
+        });
+    }
+}

@@ -1,1 +1,7 @@
 //! Content-addressed bytes, and the journal.
+
+pub mod blobs;
+mod content;
+pub mod journal;
+
+pub use content::{Content, Located};

@@ -7,13 +7,15 @@ use std::io::IsTerminal;
 
 use groundswell_protocol::node::Event;
 use groundswell_protocol::node::event::Stage;
+use serde::Deserialize;
 use tracing::Level;
 use tracing_subscriber::EnvFilter;
 
 use super::words::{rollout_of, sentence};
 
 /// How a log line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum LogFormat {
     /// For people.
     #[default]

@@ -1,13 +1,12 @@
 //! The beginning of a delta: what it leads from and to. Nothing is written before it has been checked.
 
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, Cursor, Read, Write};
 
 use blake3::Hash;
 
-use crate::engine::array;
+use crate::engine::{self, Sizes, array};
 use crate::error::Reason;
 use crate::limits::{Limits, TREE_ENCODING_BYTES_MAX};
-use crate::pack::{Unpacker, pack};
 use crate::tree::{Tree, TreeError};
 
 /// How a delta between trees begins.
@@ -16,14 +15,14 @@ pub const DELTA_MAGIC: [u8; 6] = *b"GSDELT";
 pub const DELTA_VERSION: u16 = 1;
 
 pub(super) fn write(old: &Tree, new: &Tree, out: &mut impl Write) -> io::Result<()> {
-    let encoding = new.encode();
+    let (old, encoding) = (old.encode(), new.encode());
     let size = u32::try_from(encoding.len()).expect("BUG: a tree beyond TREE_ENCODING_BYTES_MAX");
     out.write_all(&DELTA_MAGIC)?;
     out.write_all(&DELTA_VERSION.to_le_bytes())?;
-    out.write_all(old.digest().as_bytes())?;
+    out.write_all(blake3::hash(&old).as_bytes())?;
     out.write_all(blake3::hash(&encoding).as_bytes())?;
     out.write_all(&size.to_le_bytes())?;
-    out.write_all(&pack(&encoding)?)
+    out.write_all(&engine::make(&old, &encoding)?)
 }
 
 /// Reads it, and compares it with what is here, what is wanted and what may be taken.
@@ -40,8 +39,9 @@ pub(super) fn read(
     if version != DELTA_VERSION {
         return Err(Reason::Version(version));
     }
-    check_ends(old, expected, delta)?;
-    let encoding = read_encoding(delta)?;
+    let old = old.encode();
+    check_ends(blake3::hash(&old), expected, delta)?;
+    let encoding = read_encoding(&old, delta)?;
     if blake3::hash(&encoding) != *expected {
         return Err(Reason::Malformed("its index is not the one it names"));
     }
@@ -50,9 +50,8 @@ pub(super) fn read(
     Ok(new)
 }
 
-fn check_ends(old: &Tree, expected: &Hash, delta: &mut impl Read) -> Result<(), Reason> {
+fn check_ends(here: Hash, expected: &Hash, delta: &mut impl Read) -> Result<(), Reason> {
     let from = Hash::from_bytes(array(delta)?);
-    let here = old.digest();
     if from != here {
         return Err(Reason::OtherOld { found: from, here });
     }
@@ -63,7 +62,8 @@ fn check_ends(old: &Tree, expected: &Hash, delta: &mut impl Read) -> Result<(), 
     Ok(())
 }
 
-fn read_encoding(delta: &mut impl BufRead) -> Result<Vec<u8>, Reason> {
+/// The new tree's encoding, made from the old one's: most of both are digests, which do not pack.
+fn read_encoding(old: &[u8], delta: &mut impl BufRead) -> Result<Vec<u8>, Reason> {
     let size = u32::from_le_bytes(array(delta)?);
     if size as usize > TREE_ENCODING_BYTES_MAX {
         return Err(Reason::Tree(TreeError::TooLarge {
@@ -72,13 +72,9 @@ fn read_encoding(delta: &mut impl BufRead) -> Result<Vec<u8>, Reason> {
             limit: TREE_ENCODING_BYTES_MAX as u64,
         }));
     }
+    let sizes = Sizes { old: old.len() as u64, new: u64::from(size) };
     let mut encoding = Vec::new();
-    let mut packed = Unpacker::new(delta)?;
-    (&mut packed).take(u64::from(size)).read_to_end(&mut encoding).map_err(Reason::from_delta)?;
-    packed.end()?;
-    if encoding.len() != size as usize {
-        return Err(Reason::Malformed("its index is shorter than it says"));
-    }
+    engine::follow(&mut Cursor::new(old), delta, &mut encoding, sizes)?;
     Ok(encoding)
 }
 

@@ -56,7 +56,7 @@ pub enum DiffError {
 
 /// Writes the delta that leads from one tree to another; from [`Tree::empty`] it holds everything. Calls
 /// `progress` with the bytes of the new tree done so far, after each file. The same trees give the same delta. Takes
-/// some 8 times the size of the largest patched file in memory (see
+/// some 13 times the size of the largest patched file in memory (see
 /// [`PATCH_FILE_BYTES_MAX`]).
 ///
 /// # Errors

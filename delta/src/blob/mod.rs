@@ -11,7 +11,7 @@
 //! | 32 | the old tree's digest |
 //! | 32 | the new tree's digest |
 //! | 4 | size of the new tree's encoding |
-//! | … | the new tree's encoding: one zstd frame |
+//! | … | the new tree's encoding: a body of engine 1, from the old tree's encoding |
 //! | … | a record for each file of the new tree, in its order |
 //!
 //! A record begins with a byte:

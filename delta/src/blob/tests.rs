@@ -323,7 +323,7 @@ fn the_header_is_that_of_format_1() {
         release.old_tree.digest().as_bytes(),
         release.new_tree.digest().as_bytes(),
         &u32::try_from(encoding.len()).unwrap().to_le_bytes(),
-        &pack(&encoding).unwrap(),
+        &crate::engine::make(&release.old_tree.encode(), &encoding).unwrap(),
     ]
     .concat();
     assert_eq!(release.header(), expected);

@@ -58,7 +58,7 @@ pub struct Applied {
 }
 
 /// Writes the patch that leads from one file to another. Returns the patch's size in bytes. The same files give the
-/// same patch. Takes some 8 times the old file's size in memory.
+/// same patch. Takes some 13 times the old file's size in memory.
 ///
 /// # Errors
 /// When a file is larger than [`PATCH_FILE_BYTES_MAX`], or the patch cannot be written.

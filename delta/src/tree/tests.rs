@@ -115,7 +115,7 @@ fn files_that_contradict_themselves_are_refused() {
     assert!(
         with(&|bytes, _, chunks| {
             chunks.clear();
-            *bytes = 0
+            *bytes = 0;
         })
         .is_err()
     );
@@ -124,7 +124,7 @@ fn files_that_contradict_themselves_are_refused() {
     assert!(
         with(&|bytes, _, chunks| {
             chunks[0].bytes = large;
-            *bytes = u64::from(large)
+            *bytes = u64::from(large);
         })
         .is_err()
     );

@@ -3,6 +3,9 @@
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
+/// Longest note of a health report, in bytes of UTF-8; a vote carries it to the whole fleet.
+pub const NOTE_MAX: usize = 256;
+
 /// The verdict of a node's probes on what runs now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -39,6 +42,6 @@ pub struct HealthReport {
     pub health: Health,
     /// The numbers behind it.
     pub numbers: HealthNumbers,
-    /// Why, in words, for people: "GET /health answered 500 three times". At most `NOTE_MAX` bytes.
+    /// Why, in words, for people: "GET /health answered 500 three times". At most [`NOTE_MAX`] bytes.
     pub note: String,
 }

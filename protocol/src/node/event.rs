@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::digest::Digest;
-use crate::facts::health::HealthNumbers;
+use crate::facts::health::{HealthNumbers, HealthReport};
 use crate::facts::{RolloutId, StopReason, VoteState};
 use crate::identity::NodeId;
 use crate::trust::command::Instruction;
@@ -314,6 +314,13 @@ pub enum Event {
         tree: Digest,
         /// Whether this went back.
         revert: bool,
+    },
+    /// The probes' verdict on what runs changed.
+    Health {
+        /// The component.
+        component: ComponentName,
+        /// The verdict, the numbers, the words.
+        report: HealthReport,
     },
     /// A fetch, staging or switch failed; it is tried again.
     Trouble {

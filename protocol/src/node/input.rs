@@ -85,8 +85,8 @@ pub enum Input<'a> {
     Activated {
         /// The component.
         component: ComponentName,
-        /// The tree that was asked for.
-        tree: Digest,
+        /// The tree that was asked for; `None` if the component was to stop.
+        tree: Option<Digest>,
         /// How it ended. After an error the slot that was active before is active.
         outcome: Result<(), Trouble>,
     },

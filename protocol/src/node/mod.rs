@@ -1,19 +1,69 @@
 //! The node: the core's one door.
+//!
+//! [`Node::handle`] takes one [`Input`] and pushes what follows into an [`Outbox`]; [`Node::next_deadline`]
+//! says when to come back with `Input::Wake`. Everything else in this room is behind that door:
+//!
+//! | file | its job |
+//! |---|---|
+//! | `accept` | is a fact valid |
+//! | `merge` | what follows when a register rises |
+//! | `tracked` | one rollout as this node follows it |
+//! | `juror` | open, propose, change term, stop |
+//! | `install` | stage, activate, try, confirm, revert on this machine |
+//! | `beacons`, `syncing`, `relays` | news: signs of life, anti-entropy, how often a change is passed on |
+//! | `signing`, `writes` | own facts: recovered before the first, durable before they leave |
+//! | `keep`, `tombstones` | what is kept and for how long |
+//! | `restore`, `report` | from records to a node; from a node to a status |
+//!
+//! The node is level-triggered: after every input it looks at what holds now and does what is due.
+//! So an effect that was lost in a crash is simply due again.
 
+mod accept;
+mod beacons;
+pub mod entropy;
 pub mod event;
 pub mod input;
+mod install;
+mod juror;
+mod keep;
+mod merge;
 pub mod outbox;
 pub mod record;
+mod relays;
+mod report;
+mod restore;
+mod signing;
 pub mod status;
+mod syncing;
+mod tombstones;
+mod tracked;
+mod writes;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
-use crate::identity::KeyPair;
-use crate::time::Time;
+use self::accept::Judged;
+use self::beacons::Beacons;
+use self::entropy::Generator;
+use self::install::Component;
+use self::relays::Relays;
+use self::signing::Signer;
+use self::syncing::Syncs;
+use self::tombstones::Tombstones;
+use self::tracked::Tracked;
+use self::writes::Writes;
+use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
+use crate::facts::{Registers, RolloutId, SignedFact};
+use crate::identity::{KeyPair, NodeId};
+use crate::rollout::freshness::Freshness;
+use crate::time::{Time, UnixSeconds};
+use crate::trust::manifest::ReleaseOrder;
 use crate::trust::names::ComponentName;
 use crate::trust::policy::FleetId;
+use crate::trust::store::Trust;
+use crate::wire::frame::Frame;
 
-pub use event::Event;
+pub use entropy::Entropy;
+pub use event::{Event, Refusal};
 pub use input::{Input, Trouble, Via, WriteId};
 pub use outbox::{Outbox, Recipe, Verdict, Work};
 pub use record::Record;
@@ -30,35 +80,170 @@ pub struct Config {
     pub components: BTreeSet<ComponentName>,
 }
 
-/// Randomness handed in: 32 bytes that no other start of any node shares.
-#[derive(Clone, Copy)]
-pub struct Entropy(pub [u8; 32]);
-
 /// One node of a fleet.
 pub struct Node {
     config: Config,
+    me: NodeId,
+    trust: Trust,
+    registers: Registers,
+    rollouts: BTreeMap<RolloutId, Tracked>,
+    components: BTreeMap<ComponentName, Component>,
+    bindings: BTreeMap<(ComponentName, ReleaseOrder), RolloutId>,
+    tombstones: Tombstones,
+    freshness: Freshness,
+    writes: Writes,
+    signer: Signer,
+    beacons: Beacons,
+    syncs: Syncs,
+    relays: Relays,
+    links: BTreeSet<NodeId>,
+    addresses: Vec<String>,
+    wall_clock: Option<(UnixSeconds, Time)>,
+    /// When a register other than a beacon last rose.
+    last_change: Time,
+    /// When the newest census came here.
+    census_since: Time,
+    generator: Generator,
+    started: bool,
 }
 
 impl Node {
-    /// A node as it starts: `restored` are all records that the driver kept, in any order.
+    /// A node as it starts: `restored` are all records that the driver kept, in any order. What cannot be
+    /// read or no longer verifies is left out; it is refused again when it arrives.
     pub fn new(config: Config, restored: Vec<Record>, entropy: Entropy) -> Self {
-        let _ = (restored, entropy);
-        Self { config }
+        restore::node(config, restored, &entropy)
     }
 
     /// Takes one input and says what follows. Total: no input makes it panic, block or fail.
     pub fn handle(&mut self, now: Time, input: Input<'_>, out: &mut impl Outbox) {
-        let _ = (now, input, out, &self.config);
+        if !self.started {
+            self.started = true;
+            self.start(now, out);
+        }
+        match input {
+            Input::Wake => {}
+            Input::WallClock(seconds) => self.wall_clock = Some((seconds, now)),
+            Input::Received { from, via, frame } => self.receive(now, from, via, frame, out),
+            Input::LinkUp(node) => {
+                self.links.insert(node);
+                self.begin_sync(now, node, out);
+            }
+            Input::LinkDown(node) => {
+                self.links.remove(&node);
+            }
+            Input::Addresses(addresses) => self.addresses = bounded(addresses),
+            Input::Persisted(id) => self.persisted(now, id, out),
+            Input::PersistFailed(id) => {
+                self.writes.failed(id, now);
+                out.report(Event::PersistFailed);
+            }
+            Input::Stored { rollout, outcome } => self.stored(now, rollout, outcome, out),
+            Input::Staged { rollout, outcome } => self.staged(now, rollout, outcome, out),
+            Input::Activated { component, tree, outcome } => {
+                self.activated(now, &component, tree, outcome, out);
+            }
+            Input::Probed { component, tree, report } => self.probed(&component, tree, &report, out),
+            Input::Submitted(signed) => self.submitted(now, &signed, out),
+        }
+        self.settle(now, out);
     }
 
     /// When to call `handle` with `Input::Wake`, unless another input comes before. Replaces what it said before.
     pub fn next_deadline(&self) -> Option<Time> {
-        None
+        let juror = self.rollouts.values().filter(|r| !r.ended()).map(|r| r.look_at);
+        let install = self.rollouts.values().filter_map(|r| r.install.deadline);
+        let news =
+            [self.beacons.deadline(), self.syncs.deadline(), self.relays.deadline(), self.writes.deadline()];
+        juror.chain(install).chain(news.into_iter().flatten()).min()
     }
 
-    /// What the node knows, at `now`.
-    pub fn status(&self, now: Time) -> Status {
-        let _ = now;
-        unreachable!("BUG: being written")
+    fn start(&mut self, now: Time, out: &mut impl Outbox) {
+        self.last_change = now;
+        self.census_since = now;
+        self.syncs.start(now);
+        self.admit_members(out);
+        self.resume_components(now, out);
     }
+
+    /// Does what is due, until nothing is.
+    fn settle(&mut self, now: Time, out: &mut impl Outbox) {
+        self.writes.retry(now, out);
+        self.recover(now, out);
+        self.refresh(now, out);
+        self.collect(out);
+        let ids: Vec<RolloutId> = self.rollouts.keys().copied().collect();
+        for id in &ids {
+            self.look_as_juror(*id, now, out);
+        }
+        for id in &ids {
+            self.drive_install(*id, now, out);
+        }
+        self.beacon_if_due(now, out);
+        self.sync_if_due(now, out);
+        self.relay_if_due(now, out);
+    }
+
+    fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {
+        let verdict = match Frame::decode(bytes) {
+            Ok(Frame::Gossip(signed)) => self.gossiped(now, from, signed, out),
+            Ok(frame) if via == Via::Direct => {
+                self.synced(now, from, frame, out);
+                Verdict::Known
+            }
+            Ok(_) | Err(_) => Verdict::Refused(Refusal::BadFrame),
+        };
+        if let Verdict::Refused(why) = verdict {
+            out.report(Event::Refused { from: Some(from), why });
+        }
+        out.verdict(verdict);
+    }
+
+    fn gossiped(&mut self, now: Time, from: NodeId, signed: SignedFact, out: &mut impl Outbox) -> Verdict {
+        match self.judge(signed) {
+            Ok(Judged::Known) => Verdict::Known,
+            Ok(Judged::Rises(fact)) => {
+                let key = fact.key.clone();
+                self.merge(now, &fact, out);
+                if self.relays.may_pass(&key, now) { Verdict::Accepted } else { Verdict::Known }
+            }
+            Err(why) => {
+                if why == Refusal::MissingParent {
+                    self.begin_extra_sync(now, from, out);
+                }
+                Verdict::Refused(why)
+            }
+        }
+    }
+
+    fn submitted(&mut self, now: Time, signed: &SignedFact, out: &mut impl Outbox) {
+        let verdict = match self.judge(signed.clone()) {
+            Ok(Judged::Known) => Verdict::Known,
+            Ok(Judged::Rises(fact)) => {
+                self.merge(now, &fact, out);
+                self.publish(signed, out);
+                Verdict::Accepted
+            }
+            Err(why) => {
+                out.report(Event::Refused { from: None, why });
+                Verdict::Refused(why)
+            }
+        };
+        out.verdict(verdict);
+    }
+
+    fn relay_if_due(&mut self, now: Time, out: &mut impl Outbox) {
+        for key in self.relays.due(now) {
+            if let Some(fact) = self.registers.get(&key) {
+                let signed = fact.signed.clone();
+                self.publish(&signed, out);
+            }
+        }
+    }
+}
+
+fn bounded(addresses: Vec<String>) -> Vec<String> {
+    let fits = |a: &String| {
+        (1..=ADDRESS_BYTES_MAX).contains(&a.len()) && a.bytes().all(|byte| byte.is_ascii_graphic())
+    };
+    addresses.into_iter().filter(fits).take(ADDRESSES_MAX).collect()
 }

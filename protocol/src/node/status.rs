@@ -7,6 +7,8 @@ use super::record::{Ending, Installed};
 use crate::facts::health::{HealthNumbers, HealthReport};
 use crate::facts::{BeaconInstalled, RolloutId, StopReason, VoteState};
 use crate::identity::NodeId;
+use crate::rollout::quorum::Quorum;
+use crate::rollout::view::Tally;
 use crate::trust::census::Enrolment;
 use crate::trust::manifest::{Kind, ReleaseOrder};
 use crate::trust::names::ComponentName;
@@ -34,7 +36,7 @@ pub struct Status {
     /// Two policies or censuses of one number are known: an alarm.
     pub conflict: bool,
     /// How many electors the census lists, how many may fail or lie, how many must agree.
-    pub quorum: QuorumStatus,
+    pub quorum: Quorum,
     /// The members of the newest census.
     pub members: Vec<MemberStatus>,
     /// What is installed here.
@@ -64,17 +66,6 @@ pub enum Signing {
     NotEnrolled,
     /// No: another machine uses its key.
     Cloned,
-}
-
-/// The arithmetic of a jury.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct QuorumStatus {
-    /// Jurors.
-    pub jurors: u32,
-    /// Jurors that may lie: f.
-    pub faulty: u32,
-    /// Jurors that must agree to open: q.
-    pub quorum: u32,
 }
 
 /// A member as this node sees it.
@@ -142,7 +133,7 @@ pub struct RolloutStatus {
     /// The leader's proposal, if it has made one in this term.
     pub proposed: Option<u32>,
     /// The jury's arithmetic.
-    pub quorum: QuorumStatus,
+    pub quorum: Quorum,
     /// This node's view of the open ranks.
     pub tally: Tally,
     /// What this node would allow as a juror, and what holds it.
@@ -176,25 +167,6 @@ pub struct PlanStatus {
     pub stage_s: u32,
     /// `hold_s`.
     pub hold_s: u32,
-}
-
-/// A juror's count of the open ranks.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Tally {
-    /// Healthy, baked and fresh.
-    pub good: u32,
-    /// Failed while the old version is healthy, or fell silent after trying.
-    pub bad: u32,
-    /// Failed, and it is not known whether the release is to blame.
-    pub doubt: u32,
-    /// Replaced by opening one rank more: bad, doubtful, skipped, or too late.
-    pub lost: u32,
-    /// Bad and doubtful nodes that hold the rollout.
-    pub hold_at: u32,
-    /// Bad nodes that stop it.
-    pub stop_at: u32,
-    /// Jurors that are fresh, this node among them.
-    pub fresh_jurors: u32,
 }
 
 /// A vote.

@@ -1,1 +1,22 @@
-//! Which piece to ask of whom.
+//! Which piece to ask of whom, and whom to serve: the choices of a swarm, without its bytes' ways.
+//!
+//! The tour: a blob is cut into pieces whose hashes form its [`Outline`]; a [`PieceSet`] says who has
+//! which; [`download::Download`] fetches one blob from many peers; [`serving::Serving`] answers those who
+//! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer; [`wire`] has the
+//! messages and their bytes; [`Allowance`] caps a rate.
+//!
+//! Deliberately absent: streams, files and clocks. The driver moves bytes and hands in time and entropy.
+
+mod allowance;
+pub mod download;
+mod outline;
+mod pieces;
+pub mod serving;
+pub mod upload;
+pub mod wire;
+
+pub use allowance::Allowance;
+pub use outline::{
+    BLOB_BYTES_MAX, Outline, OutlineBuilder, OutlineError, PIECE_BYTES, piece_count, piece_range,
+};
+pub use pieces::PieceSet;

@@ -130,7 +130,7 @@ pub struct Manifest {
 }
 
 /// What is wrong with a manifest.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadManifest {
     /// A name or text.
     #[error("component, version or note is empty, too long or holds control characters")]

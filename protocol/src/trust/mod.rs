@@ -11,3 +11,4 @@ pub mod names;
 pub mod plan;
 pub mod policy;
 pub mod probe;
+pub mod store;

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::probe::{Probe, ProbeAction};
-use crate::bounds::{LADDER_MAX, NOTE_MAX, PROBES_MAX};
+use super::probe::{Probe, ProbeFault, check_probes};
+use crate::bounds::LADDER_MAX;
 use crate::time::Span;
 
 /// One size on the ladder, counted from the beginning of the line.
@@ -76,7 +76,7 @@ impl Default for Plan {
 }
 
 /// What is wrong with a plan.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BadPlan {
     /// No rung, too many, or a zero.
     #[error("the ladder needs 1 to 32 rungs, none of them zero or above 1000 permille")]
@@ -86,21 +86,21 @@ pub enum BadPlan {
         "trial_s, stage_s and hold_s must lie between 1 second and 30 days, bake_s and revert_spread_s below 30 days, beacon_ms between 200 and 60000"
     )]
     Times,
+    /// A rollout must be able to wait for a trial and its bake.
+    #[error("hold_s must be at least trial_s + bake_s, or every wave would expire")]
+    Hold,
     /// Stop must not come before hold.
     #[error("hold_permille and stop_permille must lie between 1 and 1000, and hold must not exceed stop")]
     Bands,
     /// A probe out of bounds.
-    #[error(
-        "at most 16 probes; period from 50 ms, timeout from 10 ms, each to one hour; thresholds 1 to 1000; commands of 1 to 32 words; paths begin with '/'"
-    )]
-    Probes,
+    #[error(transparent)]
+    Probes(#[from] ProbeFault),
     /// A rule that this version does not know.
     #[error("order and judge must be 1: this version knows no other rule")]
     Rule,
 }
 
 const DAYS_30: u32 = 30 * 24 * 3600;
-const HOUR_MS: u32 = 3_600_000;
 
 impl Plan {
     /// Checks the plan's bounds.
@@ -123,6 +123,9 @@ impl Plan {
         {
             return Err(BadPlan::Times);
         }
+        if self.hold_s < self.trial_s.saturating_add(self.bake_s) {
+            return Err(BadPlan::Hold);
+        }
         let band = 1..=1000;
         if !band.contains(&self.hold_permille)
             || !band.contains(&self.stop_permille)
@@ -130,9 +133,7 @@ impl Plan {
         {
             return Err(BadPlan::Bands);
         }
-        if self.probes.len() > PROBES_MAX || !self.probes.iter().all(probe_ok) {
-            return Err(BadPlan::Probes);
-        }
+        check_probes(&self.probes)?;
         if self.order != 1 || self.judge != 1 {
             return Err(BadPlan::Rule);
         }
@@ -165,24 +166,4 @@ impl Plan {
     pub fn beacon_period(&self) -> Span {
         Span::milliseconds(u64::from(self.beacon_ms))
     }
-}
-
-fn probe_ok(probe: &Probe) -> bool {
-    let action_ok = match &probe.action {
-        ProbeAction::Http { path, .. } => {
-            path.starts_with('/') && path.len() <= NOTE_MAX && path.bytes().all(|b| b.is_ascii_graphic())
-        }
-        ProbeAction::Tcp { .. } | ProbeAction::Process => true,
-        ProbeAction::Exec { command } => {
-            (1..=32).contains(&command.len())
-                && command.iter().all(|word| word.len() <= 1024 && !word.contains('\0'))
-                && !command[0].is_empty()
-        }
-    };
-    action_ok
-        && (50..=HOUR_MS).contains(&probe.period_ms)
-        && (10..=HOUR_MS).contains(&probe.timeout_ms)
-        && probe.initial_delay_ms <= HOUR_MS
-        && (1..=1000).contains(&probe.success_threshold)
-        && (1..=1000).contains(&probe.failure_threshold)
 }

@@ -48,6 +48,8 @@ pub enum Frame {
         last: u64,
         /// By rising key; at most `SUMMARY_ENTRIES_MAX`.
         entries: Vec<Entry>,
+        /// The sender's newest beacon, on the first page.
+        beacon: Option<SignedFact>,
     },
     /// "Send me the facts of these keys", at most `SUMMARY_ENTRIES_MAX`; none: the sync's end.
     Want {
@@ -113,7 +115,7 @@ impl Frame {
     fn is_bounded(&self) -> bool {
         match self {
             Self::Gossip(_) | Self::Digest { .. } => true,
-            Self::Summary { first, last, entries } => {
+            Self::Summary { first, last, entries, .. } => {
                 first <= last
                     && entries.len() <= SUMMARY_ENTRIES_MAX
                     && entries.is_sorted()

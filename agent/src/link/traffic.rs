@@ -1,0 +1,99 @@
+//! What went over the link: counters for the metrics and for the demo's table.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use libp2p::metrics::Registry;
+
+/// Counters since the link started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Traffic {
+    /// Bytes written to all connections: every protocol, before encryption and packet headers.
+    pub sent_bytes: u64,
+    /// Bytes read from all connections: every protocol, after decryption.
+    pub received_bytes: u64,
+    /// Direct frames written to a peer's stream.
+    pub frames_sent: u64,
+    /// Direct frames read from a peer's stream.
+    pub frames_received: u64,
+    /// Direct frames dropped here: no address, no link in time, a full queue, a broken stream.
+    pub frames_dropped: u64,
+    /// Gossip that this node began.
+    pub gossip_published: u64,
+    /// Gossip received, each content counted once.
+    pub gossip_received: u64,
+    /// Gossip dropped here: nobody subscribed in time, or the driver too slow.
+    pub gossip_dropped: u64,
+    /// Commands of the driver dropped because the link's task was behind: addresses and verdicts.
+    pub commands_dropped: u64,
+    /// Connections refused: a key that is not admitted, or another key than the address promised.
+    pub peers_refused: u64,
+    /// Links closed because a peer broke the protocol (an oversized frame).
+    pub peers_misbehaved: u64,
+    /// Links closed because the peer stopped answering pings.
+    pub peers_unresponsive: u64,
+}
+
+/// One counter.
+#[derive(Default)]
+pub(super) struct Counter(AtomicU64);
+
+impl Counter {
+    pub(super) fn add_one(&self) {
+        self.0.fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn get(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// The counters that the link's tasks keep; [`Traffic`] says what each means.
+#[derive(Default)]
+pub(super) struct Counters {
+    pub(super) frames_sent: Counter,
+    pub(super) frames_received: Counter,
+    pub(super) frames_dropped: Counter,
+    pub(super) gossip_published: Counter,
+    pub(super) gossip_received: Counter,
+    pub(super) gossip_dropped: Counter,
+    pub(super) commands_dropped: Counter,
+    pub(super) peers_refused: Counter,
+    pub(super) peers_misbehaved: Counter,
+    pub(super) peers_unresponsive: Counter,
+}
+
+impl Counters {
+    pub(super) fn snapshot(&self, transport: &Registry) -> Traffic {
+        let (sent_bytes, received_bytes) = transport_bytes(transport);
+        Traffic {
+            sent_bytes,
+            received_bytes,
+            frames_sent: self.frames_sent.get(),
+            frames_received: self.frames_received.get(),
+            frames_dropped: self.frames_dropped.get(),
+            gossip_published: self.gossip_published.get(),
+            gossip_received: self.gossip_received.get(),
+            gossip_dropped: self.gossip_dropped.get(),
+            commands_dropped: self.commands_dropped.get(),
+            peers_refused: self.peers_refused.get(),
+            peers_misbehaved: self.peers_misbehaved.get(),
+            peers_unresponsive: self.peers_unresponsive.get(),
+        }
+    }
+}
+
+/// Bytes sent and received, from the text form of libp2p's bandwidth metric: its counters have no other
+/// way out.
+fn transport_bytes(registry: &Registry) -> (u64, u64) {
+    let mut text = String::new();
+    if prometheus_client::encoding::text::encode(&mut text, registry).is_err() {
+        return (0, 0);
+    }
+    let sum = |direction: &str| {
+        text.lines()
+            .filter(|line| line.starts_with("libp2p_bandwidth_bytes_total{") && line.contains(direction))
+            .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
+            .sum()
+    };
+    (sum("direction=\"Outbound\""), sum("direction=\"Inbound\""))
+}

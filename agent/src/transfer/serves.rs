@@ -1,0 +1,189 @@
+//! The answering side: what is here, read from the disk piece by piece as its turn comes.
+
+use std::sync::Arc;
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::time::Time;
+use groundswell_protocol::transfer::serving::{Holding, Serving};
+use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
+use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
+use groundswell_protocol::transfer::{Allowance, Outline, PieceSet, piece_count};
+
+use super::disk::Done;
+use super::engine::Ways;
+use super::fetches::{Fetches, nothing_of};
+use super::sessions::{SessionId, outgoing};
+use super::stream::Streams;
+
+pub(super) struct Serves {
+    serving: Serving,
+}
+
+/// What is here of a blob.
+struct Here {
+    bytes: u64,
+    pieces: PieceSet,
+    standing: Standing,
+}
+
+impl Serves {
+    pub(super) fn new(bytes_per_second: Option<u64>, now: Time) -> Self {
+        let allowance = bytes_per_second.map(|rate| Allowance::new(rate, now));
+        Self { serving: Serving::new(Upload::new(allowance)) }
+    }
+
+    pub(super) fn next_deadline(&self) -> Option<Time> {
+        self.serving.upload.next_deadline()
+    }
+
+    pub(super) fn asked<S: Streams>(
+        &mut self,
+        peer: NodeId,
+        session: SessionId,
+        ask: Ask,
+        ways: &mut Ways<S>,
+        fetches: &mut Fetches,
+    ) {
+        let blob = match &ask {
+            Ask::Outline { blob, page } => {
+                return self.outline_asked(peer, session, *blob, *page, ways, fetches);
+            }
+            Ask::Ask { blob }
+            | Ask::Request { blob, .. }
+            | Ask::Cancel { blob, .. }
+            | Ask::Forget { blob } => *blob,
+        };
+        if matches!(ask, Ask::Ask { .. }) {
+            // Who asks for what we fetch ourselves may soon have pieces for us.
+            fetches.add_holders(blob, &[peer], false, ways);
+        }
+        let here = here(&blob, ways, fetches);
+        let holding = here.as_ref().map(|here| Holding {
+            bytes: here.bytes,
+            pieces: &here.pieces,
+            standing: here.standing,
+        });
+        if let Some(answer) = self.serving.asked(ways.clock.now(), peer, ask, holding) {
+            ways.answer(peer, session, outgoing(&answer, None));
+        }
+    }
+
+    /// Starts the reading of pieces whose turn has come.
+    pub(super) fn pump<S: Streams>(&mut self, ways: &mut Ways<S>, fetches: &Fetches) {
+        while let Some(serve) = self.serving.upload.next(ways.clock.now()) {
+            let Some(session) = ways.session_of(serve.peer) else {
+                self.serving.sent(serve, false);
+                continue;
+            };
+            let (blob, piece) = serve.piece;
+            let partial = fetches.fetching(&blob).and_then(|fetching| fetching.partial.cloned());
+            let sources = ways.sources.clone();
+            ways.disk.run(move || {
+                let data = sources.read_piece(&blob, piece, partial.as_deref());
+                Done::Read { serve, session, data }
+            });
+        }
+    }
+
+    /// A piece was read, or could not be. False in the latter case.
+    pub(super) fn read<S: Streams>(
+        &mut self,
+        serve: Serve,
+        session: SessionId,
+        data: Option<Vec<u8>>,
+        ways: &mut Ways<S>,
+    ) -> bool {
+        let (blob, piece) = serve.piece;
+        let Some(data) = data else {
+            self.serving.sent(serve, false);
+            ways.answer(serve.peer, session, outgoing(&Answer::NotHere { blob }, None));
+            return false;
+        };
+        let bytes = data.len() as u64;
+        let message = outgoing(&Answer::Piece { blob, piece, data }, Some(serve));
+        if ways.answer(serve.peer, session, message) {
+            ways.board.uploaded(ways.clock.now(), serve.peer, bytes);
+        } else if ways.session_of(serve.peer) == Some(session) {
+            self.serving.sent(serve, false);
+        }
+        true
+    }
+
+    /// A piece left for its peer.
+    pub(super) fn sent(&mut self, serve: Serve) {
+        self.serving.sent(serve, true);
+    }
+
+    /// The peer's stream ended.
+    pub(super) fn lost(&mut self, peer: NodeId) {
+        self.serving.lost(peer);
+    }
+
+    /// Tells those interested in a blob of one piece more.
+    pub(super) fn gained<S: Streams>(&mut self, blob: Digest, piece: u32, ways: &mut Ways<S>) {
+        self.tell(blob, &Answer::Gained { blob, piece }, ways);
+    }
+
+    /// Tells those interested in a blob what is here of it.
+    pub(super) fn announce<S: Streams>(&mut self, blob: Digest, ways: &mut Ways<S>, fetches: &Fetches) {
+        if let Some(here) = here(&blob, ways, fetches) {
+            let have = Have::new(blob, here.bytes, &here.pieces, Vec::new());
+            self.tell(blob, &Answer::Have(have), ways);
+        }
+    }
+
+    pub(super) fn outline_read<S: Streams>(
+        &mut self,
+        blob: Digest,
+        page: u16,
+        session: SessionId,
+        outline: Option<&Outline>,
+        ways: &mut Ways<S>,
+        peer: NodeId,
+    ) {
+        let answer = outline.map_or(Answer::NotHere { blob }, |outline| Answer::outline_page(outline, page));
+        ways.answer(peer, session, outgoing(&answer, None));
+    }
+
+    fn outline_asked<S: Streams>(
+        &mut self,
+        peer: NodeId,
+        session: SessionId,
+        blob: Digest,
+        page: u16,
+        ways: &mut Ways<S>,
+        fetches: &Fetches,
+    ) {
+        if let Some(fetching) = fetches.fetching(&blob) {
+            let outline = fetching.outline.cloned();
+            return self.outline_read(blob, page, session, outline.as_deref(), ways, peer);
+        }
+        let sources = ways.sources.clone();
+        ways.disk.run(move || {
+            let outline: Option<Arc<Outline>> = sources.outline(&blob);
+            Done::OutlineRead { peer, blob, page, session, outline }
+        });
+    }
+
+    fn tell<S: Streams>(&mut self, blob: Digest, answer: &Answer, ways: &mut Ways<S>) {
+        let interested: Vec<NodeId> = self.serving.interested(&blob).collect();
+        for peer in interested {
+            if let Some(session) = ways.session_of(peer) {
+                ways.answer(peer, session, outgoing(answer, None));
+            }
+        }
+    }
+}
+
+/// What is here of a blob: of one under way, in the store, or in a slot, in this order.
+fn here<S: Streams>(blob: &Digest, ways: &Ways<S>, fetches: &Fetches) -> Option<Here> {
+    if let Some(fetching) = fetches.fetching(blob) {
+        let pieces = fetching.written.cloned().unwrap_or_else(|| nothing_of(fetching.bytes));
+        return Some(Here { bytes: fetching.bytes, pieces, standing: Standing::Relay });
+    }
+    let stored = ways.sources.store.bytes(blob);
+    let bytes = stored.or_else(|| ways.sources.locate(blob).map(|located| located.bytes))?;
+    let standing = if fetches.has_fetched(blob) { Standing::Relay } else { Standing::Origin };
+    Some(Here { bytes, pieces: PieceSet::all(piece_count(bytes)), standing })
+}

@@ -1,0 +1,145 @@
+//! The tasks at the two ends of a stream: they turn bytes into notes for the engine and back.
+//!
+//! A reader waits while the engine is busy, so a flood of messages slows its sender and nothing else. A
+//! writer has a bounded queue; a peer that does not read it empty loses its stream and may come again.
+
+use std::io;
+use std::sync::Arc;
+
+use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::transfer::Allowance;
+use groundswell_protocol::transfer::upload::Serve;
+use groundswell_protocol::transfer::wire::{Answer, Ask, Message};
+use tokio::io::BufWriter;
+use tokio::sync::{Mutex, mpsc};
+
+use super::clock::Clock;
+use super::stream::{PieceStream, flush, read_message, write_message};
+
+/// Messages that wait to be written on one stream.
+pub(super) const WRITE_QUEUE_MAX: usize = 1024;
+
+/// Which stream: peers may open another before the end of the first was noticed.
+pub(super) type SessionId = u64;
+
+/// What the ends of streams tell the engine.
+pub(super) enum Note {
+    Opened { peer: NodeId, session: SessionId, stream: io::Result<PieceStream> },
+    Asked { peer: NodeId, session: SessionId, ask: Ask },
+    Answered { peer: NodeId, session: SessionId, answer: Answer },
+    Sent { serve: Serve, session: SessionId },
+    Ended { peer: NodeId, session: SessionId },
+}
+
+/// One message to write; `serve` if it is a piece, whose leaving is reported.
+pub(super) struct Outgoing {
+    pub(super) bytes: Vec<u8>,
+    pub(super) serve: Option<Serve>,
+}
+
+/// The cap on what comes in, shared by all readers: each waits until its piece is paid for, in turn.
+#[derive(Clone)]
+pub(super) struct Gate {
+    allowance: Option<Arc<Mutex<Allowance>>>,
+    clock: Clock,
+}
+
+impl Gate {
+    pub(super) fn new(bytes_per_second: Option<u64>, clock: Clock) -> Self {
+        let new = |rate| Arc::new(Mutex::new(Allowance::new(rate, clock.now())));
+        Self { allowance: bytes_per_second.map(new), clock }
+    }
+
+    async fn pass(&self, bytes: u64) {
+        let Some(allowance) = &self.allowance else { return };
+        let mut allowance = allowance.lock().await;
+        while !allowance.is_open(self.clock.now()) {
+            tokio::time::sleep_until(self.clock.instant(allowance.opens_at())).await;
+        }
+        allowance.spend(self.clock.now(), bytes);
+    }
+}
+
+/// The end of a stream that we opened: writes asks, reads answers.
+pub(super) async fn run_asking(
+    peer: NodeId,
+    session: SessionId,
+    stream: PieceStream,
+    asks: mpsc::Receiver<Outgoing>,
+    notes: mpsc::Sender<Note>,
+    gate: Gate,
+) {
+    let (mut reader, writer) = tokio::io::split(stream);
+    let reading = async {
+        while let Some(answer) = read_message::<Answer>(&mut reader).await? {
+            if let Answer::Piece { data, .. } = &answer {
+                gate.pass(data.len() as u64).await;
+            }
+            if notes.send(Note::Answered { peer, session, answer }).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, asks, session, &notes) => ended };
+    end(peer, session, ended, &notes).await;
+}
+
+/// The end of a stream that a peer opened: reads asks, writes answers.
+pub(super) async fn run_answering(
+    peer: NodeId,
+    session: SessionId,
+    stream: PieceStream,
+    answers: mpsc::Receiver<Outgoing>,
+    notes: mpsc::Sender<Note>,
+) {
+    let (mut reader, writer) = tokio::io::split(stream);
+    let reading = async {
+        while let Some(ask) = read_message::<Ask>(&mut reader).await? {
+            if notes.send(Note::Asked { peer, session, ask }).await.is_err() {
+                break;
+            }
+        }
+        Ok(())
+    };
+    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, answers, session, &notes) => ended };
+    end(peer, session, ended, &notes).await;
+}
+
+async fn end(peer: NodeId, session: SessionId, ended: io::Result<()>, notes: &mpsc::Sender<Note>) {
+    if let Err(why) = ended {
+        tracing::debug!(peer = %peer.short(), error = %why, "a piece stream ended");
+    }
+    // The engine may be gone already: then nobody needs to know.
+    let _ = notes.send(Note::Ended { peer, session }).await;
+}
+
+async fn write_all(
+    writer: impl tokio::io::AsyncWrite + Unpin,
+    mut queue: mpsc::Receiver<Outgoing>,
+    session: SessionId,
+    notes: &mpsc::Sender<Note>,
+) -> io::Result<()> {
+    let mut writer = BufWriter::with_capacity(16 * 1024, writer);
+    let mut sent = Vec::new();
+    while let Some(first) = queue.recv().await {
+        let mut next = Some(first);
+        while let Some(message) = next {
+            write_message(&mut writer, &message.bytes).await?;
+            sent.extend(message.serve);
+            next = queue.try_recv().ok();
+        }
+        flush(&mut writer).await?;
+        for serve in sent.drain(..) {
+            if notes.send(Note::Sent { serve, session }).await.is_err() {
+                return Ok(());
+            }
+        }
+    }
+    Ok(())
+}
+
+/// A message for a writer.
+pub(super) fn outgoing(message: &impl Message, serve: Option<Serve>) -> Outgoing {
+    Outgoing { bytes: message.encode(), serve }
+}

@@ -1,0 +1,145 @@
+//! Signs of life: when this node sends its own.
+
+use std::sync::Arc;
+
+use super::Node;
+use super::outbox::Outbox;
+use super::tracked::Tracked;
+use crate::bounds::{BEACON_ACTIVE_MAX, BEACON_FAR, BEACON_IDLE, BEACON_ON_DEMAND_EVERY, LIVE_LINGER};
+use crate::facts::health::Health;
+use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Fact, Heads, SignedFact, Statement};
+use crate::time::{Span, Time};
+
+/// When the next beacon is due, and what the last one was.
+#[derive(Debug, Default)]
+pub(super) struct Beacons {
+    count: u32,
+    next_at: Option<Time>,
+    last_at: Option<Time>,
+    latest: Option<SignedFact>,
+}
+
+impl Beacons {
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.next_at
+    }
+
+    /// A beacon is due at once.
+    pub(super) fn hurry(&mut self, now: Time) {
+        self.next_at = Some(now);
+    }
+
+    /// A beacon is due no later than `at`.
+    pub(super) fn not_after(&mut self, at: Time) {
+        self.next_at = Some(self.next_at.map_or(at, |next| next.min(at)));
+    }
+
+    /// The newest beacon, if one was signed.
+    pub(super) fn latest(&self) -> Option<SignedFact> {
+        self.latest.clone()
+    }
+}
+
+impl Node {
+    /// Whether the rollout asks for the live pace: it goes on, or has ended so lately that others may not know.
+    fn is_live(tracked: &Tracked, now: Time) -> bool {
+        tracked.settled_at.is_none_or(|at| now < at + LIVE_LINGER)
+    }
+
+    /// Whether any rollout is live.
+    pub(super) fn any_live(&self, now: Time) -> bool {
+        self.rollouts.values().any(|tracked| Self::is_live(tracked, now))
+    }
+
+    /// The shortest beacon period of the rollouts that have not come to rest here.
+    pub(super) fn beacon_period(&self) -> Option<Span> {
+        let live = self.rollouts.values().filter(|tracked| tracked.settled_at.is_none());
+        live.map(|tracked| tracked.manifest.plan.beacon_period()).min()
+    }
+
+    fn my_period(&self, now: Time) -> Span {
+        let takes_part = |tracked: &&Tracked| {
+            let open = tracked.roster.rank(&self.me).is_some_and(|rank| rank < tracked.derived.open);
+            tracked.roster.everybody_judges || tracked.roster.is_juror(&self.me) || open
+        };
+        let live = || self.rollouts.values().filter(|tracked| Self::is_live(tracked, now));
+        match live().filter(takes_part).map(|tracked| tracked.manifest.plan.beacon_period()).min() {
+            Some(period) => period,
+            None if live().next().is_some() => BEACON_FAR,
+            None => BEACON_IDLE,
+        }
+    }
+
+    pub(super) fn beacon_if_due(&mut self, now: Time, out: &mut impl Outbox) {
+        if !self.may_sign() {
+            self.beacons.next_at = None;
+            return;
+        }
+        let period = self.my_period(now);
+        if let Some(last) = self.beacons.last_at {
+            self.beacons.not_after(last + period);
+        } else {
+            self.beacons.not_after(now);
+        }
+        if self.beacons.next_at.is_some_and(|at| at <= now) {
+            let signed = self.sign_beacon(now, out);
+            self.publish(&signed, out);
+            // A little unevenness keeps a fleet that started at once from speaking at once.
+            let jitter = self.generator.below(period.0 / 8 + 1);
+            self.beacons.next_at = Some(now + period - Span(jitter));
+        }
+    }
+
+    /// A beacon for a peer that asks for news: newly signed, so that it rises, but not for every question.
+    pub(super) fn beacon_on_demand(&mut self, now: Time, out: &mut impl Outbox) -> Option<SignedFact> {
+        let recent = self.beacons.last_at.is_some_and(|at| now < at + BEACON_ON_DEMAND_EVERY);
+        if recent || !self.may_sign() { self.beacons.latest() } else { Some(self.sign_beacon(now, out)) }
+    }
+
+    fn sign_beacon(&mut self, now: Time, out: &mut impl Outbox) -> SignedFact {
+        self.beacons.count = self.beacons.count.saturating_add(1);
+        self.beacons.last_at = Some(now);
+        let beacon = self.compose_beacon();
+        let fact = Fact::sign(self.config.fleet, Statement::Beacon(beacon), &[&self.config.key]);
+        let signed = fact.signed.clone();
+        self.beacons.latest = Some(signed.clone());
+        self.merge(now, &Arc::new(fact), out);
+        signed
+    }
+
+    fn compose_beacon(&self) -> Beacon {
+        let active =
+            self.rollouts.values().filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped());
+        let active = active.map(|tracked| BeaconActive {
+            rollout: tracked.id,
+            open: tracked.derived.open,
+            stop: tracked.is_stopped(),
+        });
+        let installed = self.components.values().filter_map(|component| {
+            let slot = component.running()?;
+            let healthy = component.report.as_ref().is_some_and(|r| r.health == Health::Healthy);
+            Some(BeaconInstalled { rollout: slot.rollout, healthy })
+        });
+        Beacon {
+            node: self.me,
+            boot: self.signer.boot().unwrap_or(0),
+            incarnation: self.signer.incarnation,
+            count: self.beacons.count,
+            heads: self.heads(),
+            active: active.take(BEACON_ACTIVE_MAX).collect(),
+            installed: installed.take(BEACON_ACTIVE_MAX).collect(),
+            addresses: self.addresses.clone(),
+        }
+    }
+
+    /// The newest that this node knows.
+    pub(super) fn heads(&self) -> Heads {
+        let mut facts = [0; 8];
+        facts.copy_from_slice(&self.registers.digest().0[..8]);
+        Heads {
+            policy: self.trust.newest_policy().map_or(0, |policy| policy.version),
+            census: self.trust.newest_census().map_or(0, |(_, census)| census.version),
+            facts: u64::from_be_bytes(facts),
+        }
+    }
+}

@@ -1,0 +1,383 @@
+//! From staged to confirmed: fresh news, word to jurors, the switch, the trial.
+
+use super::{Node, Part};
+use crate::bounds::{ANNOUNCE_EVERY, FRESHEN_EVERY, SWITCH_TIMEOUT};
+use crate::digest::Digest;
+use crate::facts::health::{Health, HealthReport};
+use crate::facts::{Key, RolloutId, Statement, VoteState};
+use crate::identity::NodeId;
+use crate::node::event::{Event, Stage};
+use crate::node::input::Trouble;
+use crate::node::outbox::Outbox;
+use crate::node::syncing::send_facts;
+use crate::node::tracked::Tracked;
+use crate::time::{Span, Time};
+use crate::trust::manifest::Manifest;
+use crate::trust::names::ComponentName;
+use crate::wire::frame::Entry;
+
+impl Node {
+    /// Whether this node may begin the switch, but for fresh news.
+    fn may_activate(&self, tracked: &Tracked) -> bool {
+        let open = match self.part(tracked) {
+            Part::Member(rank) => rank < tracked.derived.open,
+            Part::Late => tracked.is_done(),
+            Part::None => false,
+        };
+        let manifest = &tracked.manifest;
+        let newer = self.components.get(&manifest.component).is_some_and(|component| {
+            component.installed.active.as_ref().is_none_or(|slot| slot.order < manifest.order)
+        });
+        let alone =
+            self.rollouts.values().all(|other| other.id == tracked.id || !other.install.is_under_way());
+        open && newer
+            && alone
+            && self.may_sign()
+            && !tracked.is_stopped()
+            && (!tracked.derived.paused || tracked.is_done())
+            && self.requirements_confirmed(manifest)
+            && self.done_order(&manifest.component).is_none_or(|done| done <= manifest.order)
+    }
+
+    /// Whether what the release requires is confirmed on this machine; what is not configured here is not in its way.
+    fn requirements_confirmed(&self, manifest: &Manifest) -> bool {
+        manifest.requires.iter().all(|requirement| match self.components.get(&requirement.component) {
+            Some(component) => component
+                .installed
+                .anchor
+                .as_ref()
+                .is_some_and(|slot| slot.order.sequence >= requirement.min_sequence),
+            None => true,
+        })
+    }
+
+    fn may_go_on(&self, id: RolloutId) -> bool {
+        self.rollouts.get(&id).is_some_and(|tracked| self.may_activate(tracked))
+    }
+
+    pub(super) fn consider_activation(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        self.ensure_vote(id, VoteState::Staged, out);
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        if !self.may_activate(tracked) {
+            return;
+        }
+        let others = tracked.roster.jury.iter().filter(|juror| **juror != self.me);
+        let base = others.map(|juror| (*juror, self.freshness.rank(juror))).collect();
+        if let Some(install) = self.install(id) {
+            install.base = base;
+        }
+        self.enter(id, Stage::Freshening, Some(now), "its rank is open", out);
+    }
+
+    /// Fresh-before-activate (hole H28): enough other jurors' beacons have risen since this node learnt
+    /// that it is open, and none names a stop or a document that this node lacks. Replays do not rise,
+    /// so no clock and no nonce is needed.
+    pub(super) fn freshen(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        if !self.may_go_on(id) {
+            return self.enter(id, Stage::Staged, None, "may not go on now", out);
+        }
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let needed = tracked.roster.quorum.confirmers() as usize;
+        let (fresh, silent): (Vec<NodeId>, Vec<NodeId>) =
+            tracked.install.base.keys().copied().partition(|juror| self.gave_news(tracked, juror));
+        if fresh.len() >= needed {
+            return self.begin_trial(id, now, out);
+        }
+        if tracked.install.deadline.is_some_and(|at| now < at) {
+            return;
+        }
+        let mut asked: Vec<NodeId> = silent.into_iter().collect();
+        // Linked jurors answer at once; among them begin anywhere, so that no juror is asked by all.
+        asked.sort_by_key(|juror| !self.links.contains(juror));
+        let linked = asked.iter().filter(|juror| self.links.contains(juror)).count();
+        if linked > 1 {
+            let turn = usize::try_from(self.generator.below(linked as u64)).unwrap_or(0);
+            asked[..linked].rotate_left(turn);
+        }
+        for juror in asked.into_iter().take(needed + 2) {
+            self.begin_sync(now, juror, out);
+        }
+        if let Some(install) = self.install(id) {
+            install.deadline = Some(now + FRESHEN_EVERY);
+        }
+    }
+
+    /// Whether a juror's beacon has risen since, and shows nothing that this node lacks.
+    fn gave_news(&self, tracked: &Tracked, juror: &NodeId) -> bool {
+        let base = tracked.install.base.get(juror).copied().unwrap_or(u64::MAX);
+        let heads = self.heads();
+        match self.registers.get(&Key::Beacon(*juror)).map(|fact| (&fact.statement, fact.rank)) {
+            Some((Statement::Beacon(beacon), rank)) => {
+                rank > base
+                    && beacon.heads.policy <= heads.policy
+                    && beacon.heads.census <= heads.census
+                    && !self.knows_a_stop(beacon)
+            }
+            _ => false,
+        }
+    }
+
+    fn begin_trial(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let (slot, name) = (Self::slot_of(tracked), tracked.manifest.component.clone());
+        let attempt = tracked.install.attempt;
+        if let Some(component) = self.components.get_mut(&name) {
+            component.installed.trial = Some(slot);
+            component.installed.trial_boots = 0;
+            component.installed.attempts = attempt;
+        }
+        self.keep_installed(&name, out);
+        if let Some(install) = self.install(id) {
+            install.acknowledged.clear();
+            install.numbers = crate::facts::health::HealthNumbers::default();
+            install.note.clear();
+        }
+        self.enter(id, Stage::Announcing, Some(now), "news is fresh", out);
+    }
+
+    /// `Trying` is durable here and seen by enough others before the switch, so that a machine that the
+    /// release hangs is told apart from one that was never there (hole H22).
+    pub(super) fn announce(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        if !self.may_still_switch(id) {
+            return self.abandon_trial(id, out);
+        }
+        if !self.ensure_vote(id, VoteState::Trying, out) {
+            return;
+        }
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let needed = match self.part(tracked) {
+            Part::Member(_) => tracked.roster.quorum.confirmers() as usize,
+            Part::Late | Part::None => 0,
+        };
+        if tracked.install.acknowledged.len() >= needed {
+            return self.switch(id, now, out);
+        }
+        if tracked.install.deadline.is_some_and(|at| now < at) {
+            return;
+        }
+        let jurors: Vec<NodeId> = tracked
+            .roster
+            .jury
+            .iter()
+            .filter(|juror| **juror != self.me && !tracked.install.acknowledged.contains(juror))
+            .copied()
+            .collect();
+        if let Some(fact) = self.registers.get(&Key::Vote(id, self.me)).cloned() {
+            for juror in jurors {
+                send_facts(juror, std::slice::from_ref(&fact), true, false, out);
+            }
+        }
+        if let Some(install) = self.install(id) {
+            install.deadline = Some(now + ANNOUNCE_EVERY);
+        }
+    }
+
+    fn may_still_switch(&self, id: RolloutId) -> bool {
+        self.rollouts
+            .get(&id)
+            .is_some_and(|r| !r.is_stopped() && (!r.derived.paused || r.is_done()) && self.may_sign())
+    }
+
+    fn abandon_trial(&mut self, id: RolloutId, out: &mut impl Outbox) {
+        let Some(name) = self.component_of(id) else { return };
+        if let Some(component) = self.components.get_mut(&name) {
+            component.installed.trial = None;
+        }
+        self.keep_installed(&name, out);
+        let stopped = self.rollouts.get(&id).is_some_and(Tracked::is_stopped);
+        let stage = if stopped { Stage::Reverted } else { Stage::Staged };
+        self.enter(id, stage, None, "held before the switch", out);
+    }
+
+    /// A juror says what it holds of my vote.
+    pub(in crate::node) fn acknowledged(&mut self, from: NodeId, entries: &[Entry]) {
+        let me = self.me;
+        for (id, tracked) in &mut self.rollouts {
+            if tracked.install.stage != Stage::Announcing || !tracked.roster.is_juror(&from) {
+                continue;
+            }
+            let key = Key::Vote(*id, me);
+            let rank = self.registers.get(&key).map_or(u64::MAX, |fact| fact.rank);
+            if entries.iter().any(|entry| entry.key == key.short() && entry.rank >= rank) {
+                tracked.install.acknowledged.insert(from);
+            }
+        }
+    }
+
+    fn switch(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let (name, tree) = (tracked.manifest.component.clone(), tracked.manifest.tree);
+        if let Some(component) = self.components.get_mut(&name) {
+            component.installed.trial_boots = 1;
+            component.report = None;
+        }
+        self.keep_installed(&name, out);
+        out.activate(&name, tree);
+        self.enter(id, Stage::Activating, Some(now + SWITCH_TIMEOUT), "enough jurors know", out);
+    }
+
+    pub(super) fn await_switch(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        let late = self.install(id).is_some_and(|install| install.deadline.is_some_and(|at| at <= now));
+        if late {
+            self.fail(id, now, None, "the switch did not end in time", out);
+        }
+    }
+
+    pub(in crate::node) fn activated(
+        &mut self,
+        now: Time,
+        name: &ComponentName,
+        tree: Option<Digest>,
+        outcome: Result<(), Trouble>,
+        out: &mut impl Outbox,
+    ) {
+        let busy = self.rollouts.values().find(|r| {
+            r.manifest.component == *name && matches!(r.install.stage, Stage::Activating | Stage::Reverting)
+        });
+        let busy = busy.map(|r| (r.id, r.install.stage, r.manifest.tree));
+        if outcome.is_ok() {
+            self.now_runs(name, tree, busy.is_some_and(|(_, stage, _)| stage == Stage::Reverting), out);
+        }
+        match (busy, outcome) {
+            (Some((id, Stage::Activating, wanted)), Ok(())) if tree == Some(wanted) => {
+                self.trial_began(id, now, out);
+            }
+            (Some((id, Stage::Activating, wanted)), Err(trouble)) if tree == Some(wanted) => {
+                self.fail(id, now, None, trouble.words(), out);
+            }
+            (Some((id, Stage::Reverting, _)), outcome) => self.went_back(id, now, tree, outcome, out),
+            (_, Err(trouble)) => self.did_not_start(name, &trouble, out),
+            (_, Ok(())) => {}
+        }
+    }
+
+    fn now_runs(&mut self, name: &ComponentName, tree: Option<Digest>, revert: bool, out: &mut impl Outbox) {
+        let Some(component) = self.components.get_mut(name) else { return };
+        component.runs = tree;
+        component.report = None;
+        let Some(tree) = tree else { return };
+        if let Some(slot) = component.running() {
+            out.probe(name, tree, &slot.probes);
+        }
+        out.report(Event::Switched { component: name.clone(), tree, revert });
+    }
+
+    fn did_not_start(&self, name: &ComponentName, trouble: &Trouble, out: &mut impl Outbox) {
+        if let Some(slot) = self.components.get(name).and_then(|c| c.installed.active.as_ref()) {
+            out.report(Event::Trouble { rollout: slot.rollout, what: trouble.words().to_owned() });
+        }
+    }
+
+    fn trial_span(&self, id: RolloutId) -> Span {
+        self.rollouts.get(&id).map_or(Span(0), |r| Span::seconds(u64::from(r.manifest.plan.trial_s)))
+    }
+
+    fn trial_began(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        let ends = now + self.trial_span(id);
+        if let Some(install) = self.install(id) {
+            install.trial_ends = Some(ends);
+        }
+        self.enter(id, Stage::Trial, Some(ends), "", out);
+    }
+
+    pub(in crate::node) fn probed(
+        &mut self,
+        name: &ComponentName,
+        tree: Digest,
+        report: &HealthReport,
+        out: &mut impl Outbox,
+    ) {
+        let Some(component) = self.components.get_mut(name) else { return };
+        if component.runs != Some(tree) {
+            return;
+        }
+        let note = crate::trust::names::to_note(&report.note);
+        let changed = component.report.as_ref().is_none_or(|before| before.health != report.health);
+        let report = HealthReport { note, ..report.clone() };
+        component.report = Some(report.clone());
+        if changed {
+            out.report(Event::Health { component: name.clone(), report });
+        }
+    }
+
+    fn report_of(&self, id: RolloutId) -> Option<HealthReport> {
+        let tracked = self.rollouts.get(&id)?;
+        let component = self.components.get(&tracked.manifest.component)?;
+        component.report.clone().filter(|_| component.runs == Some(tracked.manifest.tree))
+    }
+
+    pub(super) fn watch_trial(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) {
+            return self.go_back(id, now, false, "the rollout was stopped", out);
+        }
+        let report = self.report_of(id);
+        let health = report.as_ref().map_or(Health::Unknown, |report| report.health);
+        let ended = self.install(id).is_some_and(|i| i.trial_ends.is_some_and(|at| at <= now));
+        match (health, ended) {
+            (Health::Unhealthy, _) => self.fail(id, now, report, "", out),
+            (_, false) => {}
+            (Health::Healthy, true) => self.pass(id, report, out),
+            (Health::Unknown, true) => {
+                // No data means hold, never pass; but not for ever.
+                let last = self.install(id).and_then(|i| i.trial_ends).unwrap_or(now) + self.trial_span(id);
+                if now >= last {
+                    self.fail(id, now, report, "the probes gave no verdict in twice the trial time", out);
+                } else {
+                    self.enter(id, Stage::Trial, Some(last), "", out);
+                }
+            }
+        }
+    }
+
+    fn pass(&mut self, id: RolloutId, report: Option<HealthReport>, out: &mut impl Outbox) {
+        let Some(name) = self.component_of(id) else { return };
+        if let Some(component) = self.components.get_mut(&name) {
+            let slots = &mut component.installed;
+            if let Some(passed) = slots.trial.take() {
+                slots.previous = slots.active.replace(passed);
+            }
+            slots.trial_boots = 0;
+        }
+        self.keep_installed(&name, out);
+        if let (Some(install), Some(report)) = (self.install(id), report) {
+            install.numbers = report.numbers;
+            install.note = report.note;
+        }
+        self.enter(id, Stage::Healthy, None, "passed its trial", out);
+    }
+
+    pub(super) fn watch_healthy(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let (done, stopped) = (tracked.is_done(), tracked.is_stopped());
+        let confirmed = tracked.install.stage == Stage::Confirmed;
+        if stopped {
+            return self.go_back_in_turn(id, now, out);
+        }
+        if !self.ensure_vote(id, VoteState::Healthy, out) || confirmed {
+            return;
+        }
+        if done {
+            return self.confirm(id, out);
+        }
+        if let Some(report) = self.report_of(id)
+            && report.health == Health::Unhealthy
+        {
+            self.fail(id, now, Some(report), "", out);
+        }
+    }
+
+    fn confirm(&mut self, id: RolloutId, out: &mut impl Outbox) {
+        let Some(name) = self.component_of(id) else { return };
+        if let Some(component) = self.components.get_mut(&name) {
+            let slots = &mut component.installed;
+            slots.anchor = slots.active.clone();
+            let keep: Vec<Digest> =
+                [&slots.active, &slots.previous].into_iter().flatten().map(|slot| slot.tree).collect();
+            if let Some(anchor) = &slots.anchor {
+                out.confirm(&name, anchor.tree, &keep);
+            }
+        }
+        self.keep_installed(&name, out);
+        self.enter(id, Stage::Confirmed, None, "done fleet-wide", out);
+    }
+}

@@ -1,0 +1,230 @@
+//! A juror's duties: look, stop, stand in a term, propose as leader, open.
+
+use super::Node;
+use super::event::{Event, Hold};
+use super::outbox::Outbox;
+use super::record::Record;
+use super::tracked::Tracked;
+use super::writes::Then;
+use crate::bounds::{FRESH_PERIODS, PROPOSE_EVERY, SEQUENCE_LEAD_MAX};
+use crate::facts::{Ballot, BallotKind, Key, Propose, RolloutId, Say, Statement, StopReason};
+use crate::rollout::derived::said;
+use crate::rollout::gate::{Shut, allowed};
+use crate::rollout::view::Scene;
+use crate::time::{Span, Time};
+use crate::trust::manifest::{Manifest, ReleaseOrder};
+use crate::trust::names::ComponentName;
+
+impl Node {
+    /// Looks at a rollout as a juror would, and does a juror's duties if this node is one.
+    pub(super) fn look_as_juror(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        if self.rollouts.get(&id).is_none_or(|r| r.ended() || now < r.look_at) {
+            return;
+        }
+        let shut = self.shut(id, now);
+        let Some(mut tracked) = self.rollouts.remove(&id) else { return };
+        self.look(&mut tracked, &shut, now, out);
+        if tracked.roster.is_juror(&self.me) && self.may_sign() {
+            self.stop_if_called_for(&tracked, out);
+            self.stand_in_term(&tracked, now, out);
+            self.propose_if_leading(&mut tracked, now, out);
+            self.open_if_proposed(&tracked, &shut, out);
+        }
+        self.rollouts.insert(id, tracked);
+    }
+
+    /// What shuts the gate, beside what the votes say.
+    fn shut(&self, id: RolloutId, now: Time) -> Shut {
+        let Some(tracked) = self.rollouts.get(&id) else { return Shut::default() };
+        let manifest = &tracked.manifest;
+        let bound = self.bindings.get(&(manifest.component.clone(), manifest.order));
+        let opened = said(&self.registers, id, self.me, BallotKind::Open).is_some();
+        let newer_census = self.trust.newest_census().is_some_and(|(newest, _)| newest != manifest.census);
+        let hold = Span::seconds(u64::from(manifest.plan.hold_s));
+        Shut {
+            bound: bound.is_some_and(|rollout| *rollout != id),
+            superseded: self.superseded(manifest),
+            signers_revoked: self.trust.newest_policy().is_some_and(|policy| {
+                tracked.fact.role_keys_named(&policy.roles.release)
+                    < usize::from(policy.roles.release.threshold)
+            }),
+            census_outdated: newer_census && !opened && now >= self.census_since + hold,
+            expired: self.wall(now).is_some_and(|wall| wall > manifest.expires),
+            sequence_too_far: self.too_far(&manifest.component, manifest.order),
+            requirement_not_done: manifest
+                .requires
+                .iter()
+                .any(|r| self.done_order(&r.component).is_none_or(|done| done.sequence < r.min_sequence)),
+        }
+    }
+
+    /// The wall clock, carried on by the monotonic one.
+    fn wall(&self, now: Time) -> Option<u64> {
+        self.wall_clock.map(|(seconds, at)| seconds.saturating_add(now.since(at).0 / 1000))
+    }
+
+    /// The newest order of a component that was done.
+    pub(super) fn done_order(&self, component: &ComponentName) -> Option<ReleaseOrder> {
+        let kept = self.rollouts.values().filter(|r| r.manifest.component == *component && r.is_done());
+        kept.map(|r| r.manifest.order).chain(self.tombstones.done(component)).max()
+    }
+
+    /// Whether a sequence is so far ahead of the newest done one that it must be a mistake or a theft (hole H33).
+    fn too_far(&self, component: &ComponentName, order: ReleaseOrder) -> bool {
+        let done = self.done_order(component).unwrap_or_default();
+        let base = if done.epoch == order.epoch { done.sequence } else { 0 };
+        order.sequence > base.saturating_add(SEQUENCE_LEAD_MAX)
+    }
+
+    /// Whether a later release of the component is known that is neither stopped nor too far ahead.
+    pub(super) fn superseded(&self, manifest: &Manifest) -> bool {
+        self.rollouts.values().any(|other| {
+            other.manifest.component == manifest.component
+                && other.manifest.order > manifest.order
+                && !other.is_stopped()
+                && !self.too_far(&other.manifest.component, other.manifest.order)
+        })
+    }
+
+    /// Counts the open ranks and moves the stopwatches.
+    fn look(&mut self, tracked: &mut Tracked, shut: &Shut, now: Time, out: &mut impl Outbox) {
+        let open = tracked.derived.open;
+        let scene = Scene {
+            rollout: tracked.id,
+            roster: &tracked.roster,
+            plan: &tracked.manifest.plan,
+            registers: &self.registers,
+            freshness: &self.freshness,
+            me: self.me,
+            now,
+        };
+        tracked.tally = tracked.view.tally(&scene, open);
+        tracked.allowed = allowed(&tracked.roster, &tracked.derived, &tracked.tally, shut);
+        let clock = tracked.view.clock();
+        let passed = Span(clock.0.saturating_sub(tracked.watch.clock.0));
+        tracked.watch.clock = clock;
+        let more = tracked.allowed.open > open;
+        if more {
+            tracked.watch.still = Span(0);
+            tracked.watch.impatient_since.get_or_insert(clock);
+        } else {
+            tracked.watch.impatient_since = None;
+            if !tracked.derived.paused && !shut.superseded {
+                tracked.watch.still.0 = tracked.watch.still.0.saturating_add(passed.0);
+            }
+        }
+        let hold = match tracked.allowed.hold {
+            Hold::None if !tracked.view.runs() => Hold::TooFewJurors,
+            Hold::None if self.proposal(tracked).is_none_or(|p| p.open <= open) => Hold::WaitingForLeader,
+            Hold::WaitingForHealth if !tracked.view.runs() => Hold::TooFewJurors,
+            hold => hold,
+        };
+        if hold != tracked.watch.hold {
+            tracked.watch.hold = hold;
+            out.report(Event::Holding { rollout: tracked.id, hold });
+        }
+        let period = tracked.manifest.plan.beacon_period();
+        let by_clock = tracked.tally.next.map(|next| tracked.view.at(now, next));
+        tracked.look_at = by_clock.map_or(now + period, |at| at.min(now + period)).max(now + Span(1));
+    }
+
+    /// The proposal of the leader of the term that counts.
+    pub(super) fn proposal(&self, tracked: &Tracked) -> Option<&Propose> {
+        let leader = tracked.roster.leader(tracked.derived.term)?;
+        match &self.registers.get(&Key::Propose(tracked.id, leader))?.statement {
+            Statement::Propose(propose) if propose.term == tracked.derived.term => Some(propose),
+            _ => None,
+        }
+    }
+
+    fn ballot(&mut self, tracked: &Tracked, say: Say, out: &mut impl Outbox) -> bool {
+        self.state(Statement::Ballot(Ballot { rollout: tracked.id, juror: self.me, say }), out)
+    }
+
+    fn my_number(&self, tracked: &Tracked, kind: BallotKind) -> u32 {
+        match said(&self.registers, tracked.id, self.me, kind) {
+            Some(Say::Term(number) | Say::Open(number)) => number,
+            _ => 0,
+        }
+    }
+
+    fn stop_if_called_for(&mut self, tracked: &Tracked, out: &mut impl Outbox) {
+        let hold = Span::seconds(u64::from(tracked.manifest.plan.hold_s));
+        let reason = if tracked.tally.bad >= tracked.tally.stop_at {
+            StopReason::Evidence
+        } else if tracked.watch.still >= hold {
+            StopReason::Expired
+        } else {
+            return;
+        };
+        if self.ballot(tracked, Say::Stop(reason), out) {
+            out.report(Event::StopBallot { rollout: tracked.id, reason });
+        }
+    }
+
+    fn stand_in_term(&mut self, tracked: &Tracked, now: Time, out: &mut impl Outbox) {
+        let (term, mine) = (tracked.derived.term, self.my_number(tracked, BallotKind::Term));
+        if tracked.derived.hinted_term > mine {
+            self.ballot(tracked, Say::Term(tracked.derived.hinted_term), out);
+            return;
+        }
+        if mine > term || !tracked.view.runs() {
+            return;
+        }
+        let period = tracked.manifest.plan.beacon_period();
+        let watched = now >= tracked.watch.since + period.times(FRESH_PERIODS);
+        let silent = tracked
+            .roster
+            .leader(term)
+            .is_some_and(|leader| leader != self.me && !self.freshness.is_fresh(&leader, now, period));
+        let clock = tracked.view.clock();
+        let impatient =
+            tracked.watch.impatient_since.is_some_and(|since| clock.0 - since.0 >= tracked.watch.patience.0);
+        if (watched && silent) || impatient {
+            self.ballot(tracked, Say::Term(term.saturating_add(1)), out);
+        }
+    }
+
+    fn propose_if_leading(&mut self, tracked: &mut Tracked, now: Time, out: &mut impl Outbox) {
+        let (term, open) = (tracked.derived.term, tracked.allowed.open);
+        if tracked.roster.leader(term) != Some(self.me) || open <= tracked.derived.open {
+            return;
+        }
+        let propose = Propose { rollout: tracked.id, term, leader: self.me, open };
+        if self.state(Statement::Propose(propose), out) {
+            tracked.watch.proposed_at = Some(now);
+            out.report(Event::Proposed { rollout: tracked.id, term, open });
+        } else if tracked.watch.proposed_at.is_none_or(|at| at + PROPOSE_EVERY <= now)
+            && let Some(fact) = self.registers.get(&Key::Propose(tracked.id, self.me))
+        {
+            tracked.watch.proposed_at = Some(now);
+            let signed = fact.signed.clone();
+            self.publish(&signed, out);
+        }
+    }
+
+    fn open_if_proposed(&mut self, tracked: &Tracked, shut: &Shut, out: &mut impl Outbox) {
+        let Some(open) = self.proposal(tracked).map(|propose| propose.open) else { return };
+        if open > tracked.allowed.open || open <= self.my_number(tracked, BallotKind::Open) || shut.bound {
+            return;
+        }
+        if self.bind(tracked, out) {
+            self.ballot(tracked, Say::Open(open), out);
+        }
+    }
+
+    /// Binds the component's order to this rollout, before the first opening and for ever (S8). The
+    /// record goes to disk before the ballot does, so the ballot's durability covers it.
+    fn bind(&mut self, tracked: &Tracked, out: &mut impl Outbox) -> bool {
+        let key = (tracked.manifest.component.clone(), tracked.manifest.order);
+        if let Some(bound) = self.bindings.get(&key) {
+            return *bound == tracked.id;
+        }
+        let record = Record::Binding { component: key.0.clone(), order: key.1, rollout: tracked.id };
+        let taken = self.writes.write(record, Then::Nothing, out);
+        if taken {
+            self.bindings.insert(key, tracked.id);
+        }
+        taken
+    }
+}

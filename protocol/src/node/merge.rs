@@ -1,0 +1,239 @@
+//! What follows when a register rises.
+
+use std::sync::Arc;
+
+use super::Node;
+use super::event::Event;
+use super::outbox::Outbox;
+use super::record::Record;
+use super::tracked::Tracked;
+use super::writes::Then;
+use crate::facts::{Beacon, Fact, Key, RolloutId, Statement, VoteState};
+use crate::rollout::derived::{Derived, Stop};
+use crate::rollout::roster::Roster;
+use crate::time::Time;
+use crate::trust::manifest::Manifest;
+
+impl Node {
+    /// Puts an accepted fact into its register and does what follows at once.
+    pub(super) fn merge(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
+        self.registers.merge(Arc::clone(fact));
+        if !matches!(fact.key, Key::Beacon(_)) {
+            self.last_change = now;
+        }
+        let mine = fact.statement.author() == Some(self.me);
+        if is_kept(&fact.statement) && !mine {
+            self.writes.write(Record::Fact(fact.signed.clone()), Then::Nothing, out);
+        }
+        match &fact.statement {
+            Statement::Policy(policy) => {
+                let before = self.trust.newest_policy().map_or(0, |p| p.version);
+                self.trust.add_policy(fact.id, Arc::clone(policy));
+                if policy.version > before {
+                    out.report(Event::Policy { version: policy.version });
+                }
+                self.look_at_all(now);
+                self.alarm_conflict(out);
+            }
+            Statement::Census(census) => {
+                let before = self.trust.newest_census().map_or(0, |(_, c)| c.version);
+                self.trust.add_census(fact.id, Arc::clone(census));
+                if census.version > before {
+                    self.census_since = now;
+                    let members = u32::try_from(census.members.len()).unwrap_or(u32::MAX);
+                    out.report(Event::Census { version: census.version, members });
+                    self.admit_members(out);
+                    self.look_at_all(now);
+                }
+                self.alarm_conflict(out);
+            }
+            Statement::Manifest(manifest) => self.track(now, fact, manifest, out),
+            Statement::Vote(vote) => {
+                if let Some(tracked) = self.rollouts.get_mut(&vote.rollout) {
+                    tracked.look_at = now;
+                    tracked.install.holders_grew |=
+                        vote.state != VoteState::Skip(crate::facts::SkipReason::NoComponent);
+                }
+                out.report(Event::Vote {
+                    rollout: vote.rollout,
+                    node: vote.node,
+                    state: vote.state,
+                    attempt: vote.attempt,
+                    numbers: vote.numbers,
+                    note: vote.note.clone(),
+                });
+            }
+            Statement::Ballot(ballot) => self.make_stale(ballot.rollout, now),
+            Statement::Propose(propose) => {
+                if let Some(tracked) = self.rollouts.get_mut(&propose.rollout) {
+                    tracked.look_at = now;
+                }
+            }
+            Statement::Command(command) => {
+                out.report(Event::Commanded {
+                    rollout: command.rollout,
+                    instruction: command.instruction,
+                    note: command.note.clone(),
+                });
+                self.make_stale(command.rollout, now);
+            }
+            Statement::Beacon(beacon) => self.heard_beacon(now, beacon, out),
+        }
+    }
+
+    fn heard_beacon(&mut self, now: Time, beacon: &Beacon, out: &mut impl Outbox) {
+        if beacon.node == self.me {
+            return self.saw_myself(beacon, out);
+        }
+        let came_back = self.beacon_period().is_some_and(|p| !self.freshness.is_fresh(&beacon.node, now, p));
+        self.freshness.rose(beacon.node, beacon.rank(), now);
+        if came_back {
+            self.look_at_all(now);
+        }
+        out.learn(beacon.node, &beacon.addresses);
+        self.sync_if_behind(now, beacon, out);
+    }
+
+    fn look_at_all(&mut self, now: Time) {
+        for tracked in self.rollouts.values_mut() {
+            tracked.look_at = now;
+        }
+    }
+
+    fn make_stale(&mut self, rollout: RolloutId, now: Time) {
+        if let Some(tracked) = self.rollouts.get_mut(&rollout) {
+            tracked.stale = true;
+            tracked.look_at = now;
+        }
+    }
+
+    fn alarm_conflict(&self, out: &mut impl Outbox) {
+        if let Some(what) = self.trust.conflict() {
+            out.report(Event::Conflict { what });
+        }
+    }
+
+    pub(super) fn admit_members(&mut self, out: &mut impl Outbox) {
+        let Some((_, census)) = self.trust.newest_census() else { return };
+        let members: Vec<_> = census.members.iter().map(|member| member.node).collect();
+        out.admit(&members);
+        self.freshness.retain(|node| census.member(node).is_some());
+        let gone: Vec<Key> = self
+            .registers
+            .range(Key::Beacon(crate::identity::PublicKey([0; 32]))..)
+            .filter_map(|(key, _)| match key {
+                Key::Beacon(node) if census.member(node).is_none() => Some(key.clone()),
+                _ => None,
+            })
+            .collect();
+        for key in gone {
+            self.registers.remove(&key);
+        }
+    }
+
+    /// Follows a rollout from now on.
+    pub(super) fn track(
+        &mut self,
+        now: Time,
+        fact: &Arc<Fact>,
+        manifest: &Arc<Manifest>,
+        out: &mut impl Outbox,
+    ) {
+        let id = RolloutId(fact.id);
+        let Some(census) = self.trust.census(manifest.census) else { return };
+        let roster = Roster::draw(id, manifest, census);
+        out.report(Event::Rollout {
+            rollout: id,
+            component: manifest.component.clone(),
+            version: manifest.version.clone(),
+            order: manifest.order,
+            members: roster.count(),
+        });
+        self.rollouts.insert(id, Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, now));
+        for other in self.rollouts.values_mut() {
+            other.look_at = now;
+            other.stale |=
+                other.manifest.component == manifest.component && other.manifest.order == manifest.order;
+        }
+        let jitter = self.generator.below(manifest.plan.beacon_period().0 / 4);
+        self.beacons.not_after(now + crate::time::Span(jitter));
+        self.syncs.live(now);
+    }
+
+    /// Whether another manifest claims the same place in the component's order.
+    fn conflicts(&self, id: RolloutId) -> bool {
+        let Some(this) = self.rollouts.get(&id) else { return false };
+        let twin = |other: &Tracked| {
+            other.id != id
+                && other.manifest.component == this.manifest.component
+                && other.manifest.order == this.manifest.order
+        };
+        self.rollouts.values().any(twin)
+    }
+
+    /// Reads the registers of rollouts whose registers have risen, and reports what changed.
+    pub(super) fn refresh(&mut self, now: Time, out: &mut impl Outbox) {
+        let stale: Vec<RolloutId> = self.rollouts.values().filter(|r| r.stale).map(|r| r.id).collect();
+        for id in stale {
+            let conflict = self.conflicts(id);
+            let Some(tracked) = self.rollouts.get_mut(&id) else { continue };
+            let before = tracked.derived;
+            let after = Derived::read(id, &tracked.roster, &self.registers, conflict);
+            tracked.derived = after;
+            tracked.stale = false;
+            tracked.look_at = now;
+            report_change(tracked, &before, out);
+            if after.stop.is_some() != before.stop.is_some() || after.open != before.open {
+                self.look_at_all(now);
+            }
+        }
+    }
+}
+
+fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox) {
+    let (id, after) = (tracked.id, tracked.derived);
+    if after.term != before.term
+        && let Some(leader) = tracked.roster.leader(after.term)
+    {
+        out.report(Event::Term { rollout: id, term: after.term, leader });
+        tracked.watch.impatient_since = None;
+        tracked.watch.proposed_at = None;
+        tracked.watch.patience = tracked.watch.patience.times(2).min(crate::bounds::PATIENCE_MAX);
+    }
+    if after.open != before.open {
+        tracked.watch.patience = crate::bounds::PATIENCE;
+        tracked.watch.impatient_since = None;
+        tracked.watch.still = crate::time::Span(0);
+        let count = tracked.roster.count();
+        if after.open.min(count) != before.open.min(count) {
+            out.report(Event::Opened {
+                rollout: id,
+                from: before.open.min(count),
+                to: after.open.min(count),
+            });
+        }
+    }
+    if after.stop.is_some() && before.stop.is_none() {
+        let why = after.stop.map_or("", Stop::words).to_owned();
+        if after.stop == Some(Stop::Conflict) {
+            out.report(Event::Conflict { what: why.clone() });
+        }
+        out.report(Event::Stopped { rollout: id, why });
+    }
+    if after.done(&tracked.roster) && !before.done(&tracked.roster) {
+        out.report(Event::Done { rollout: id });
+    }
+}
+
+/// Facts that must survive a restart whoever signed them: trust, commands, and the ballots behind open,
+/// done and stop, so that a restart never forgets a stop. Votes and proposals come back by sync.
+fn is_kept(statement: &Statement) -> bool {
+    match statement {
+        Statement::Policy(_)
+        | Statement::Census(_)
+        | Statement::Manifest(_)
+        | Statement::Command(_)
+        | Statement::Ballot(_) => true,
+        Statement::Vote(_) | Statement::Propose(_) | Statement::Beacon(_) => false,
+    }
+}

@@ -1,0 +1,60 @@
+//! How often one register's changes are passed on (hole H40).
+
+use std::collections::BTreeMap;
+
+use crate::bounds::{RELAY_BURST, RELAY_BURST_BEACON, RELAY_WINDOW};
+use crate::facts::Key;
+use crate::time::Time;
+
+#[derive(Clone, Copy, Debug)]
+struct Window {
+    ends: Time,
+    relayed: u32,
+    /// A change was held back; it goes out when the window ends.
+    owed: bool,
+}
+
+/// Counts relays per register. Holds one entry for each register that changed within the window.
+#[derive(Debug, Default)]
+pub(super) struct Relays {
+    windows: BTreeMap<Key, Window>,
+}
+
+impl Relays {
+    /// Whether a change of `key` may be passed on now. If not, it is owed.
+    pub(super) fn may_pass(&mut self, key: &Key, now: Time) -> bool {
+        let burst = if matches!(key, Key::Beacon(_)) { RELAY_BURST_BEACON } else { RELAY_BURST };
+        let fresh = Window { ends: now + RELAY_WINDOW, relayed: 0, owed: false };
+        let window = self.windows.entry(key.clone()).or_insert(fresh);
+        if window.ends <= now {
+            *window = fresh;
+        }
+        if window.relayed < burst {
+            window.relayed += 1;
+            true
+        } else {
+            window.owed = true;
+            false
+        }
+    }
+
+    /// The registers whose held-back change is due now. Ended windows are forgotten.
+    pub(super) fn due(&mut self, now: Time) -> Vec<Key> {
+        let mut due = Vec::new();
+        self.windows.retain(|key, window| {
+            if window.ends > now {
+                return true;
+            }
+            if window.owed {
+                due.push(key.clone());
+            }
+            false
+        });
+        due
+    }
+
+    /// When the next held-back change is due.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.windows.values().filter(|window| window.owed).map(|window| window.ends).min()
+    }
+}

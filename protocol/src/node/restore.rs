@@ -1,0 +1,113 @@
+//! From the records that a driver kept to a node.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use super::beacons::Beacons;
+use super::entropy::{Entropy, Generator};
+use super::install::Component;
+use super::record::Record;
+use super::relays::Relays;
+use super::signing::Signer;
+use super::syncing::Syncs;
+use super::tombstones::{Tombstone, Tombstones};
+use super::tracked::Tracked;
+use super::writes::Writes;
+use super::{Config, Node};
+use crate::facts::{Fact, Registers, RolloutId, SignedFact, Statement};
+use crate::node::accept::Judged;
+use crate::rollout::freshness::Freshness;
+use crate::rollout::roster::Roster;
+use crate::time::Time;
+use crate::trust::store::Trust;
+
+/// Builds a node from its records.
+pub(super) fn node(config: Config, restored: Vec<Record>, entropy: &Entropy) -> Node {
+    let me = config.key.public();
+    let components = config.components.iter().map(|name| (name.clone(), Component::default())).collect();
+    let mut node = Node {
+        me,
+        trust: Trust::default(),
+        registers: Registers::default(),
+        rollouts: BTreeMap::new(),
+        components,
+        bindings: BTreeMap::new(),
+        tombstones: Tombstones::default(),
+        freshness: Freshness::default(),
+        writes: Writes::default(),
+        signer: Signer::new(0, Generator::new(entropy, "incarnation").draw()),
+        beacons: Beacons::default(),
+        syncs: Syncs::default(),
+        relays: Relays::default(),
+        links: BTreeSet::new(),
+        addresses: Vec::new(),
+        wall_clock: None,
+        last_change: Time(0),
+        census_since: Time(0),
+        generator: Generator::new(entropy, "jitter and partners"),
+        started: false,
+        config,
+    };
+    let facts = node.take_records(restored);
+    node.take_facts_back(facts);
+    node
+}
+
+impl Node {
+    /// Takes back everything but facts, which are returned.
+    fn take_records(&mut self, restored: Vec<Record>) -> Vec<SignedFact> {
+        let mut facts = Vec::new();
+        for record in restored {
+            match record {
+                Record::Fact(signed) => facts.push(signed),
+                Record::Boot(boot) => self.signer.last_boot = self.signer.last_boot.max(boot),
+                Record::Binding { component, order, rollout } => {
+                    self.bindings.insert((component, order), rollout);
+                }
+                Record::Installed { component, installed } => {
+                    // A component that is no longer configured keeps its record and is left alone.
+                    if let Some(known) = self.components.get_mut(&component) {
+                        known.installed = *installed;
+                    }
+                }
+                Record::Tombstone { component, order, rollout, ending } => {
+                    self.tombstones.add(Tombstone { rollout, component, order, ending });
+                }
+            }
+        }
+        facts
+    }
+
+    /// Takes facts back in the order in which they depend on each other. Each is judged again: the disk is no better than a peer.
+    fn take_facts_back(&mut self, facts: Vec<SignedFact>) {
+        let mut readable: Vec<Fact> =
+            facts.into_iter().filter_map(|signed| Fact::read(self.config.fleet, signed).ok()).collect();
+        readable.sort_by(|a, b| a.key.cmp(&b.key));
+        for fact in readable {
+            if let Ok(Judged::Rises(fact)) = self.judge(fact.signed) {
+                self.take_fact_back(&fact);
+            }
+        }
+    }
+
+    fn take_fact_back(&mut self, fact: &Arc<Fact>) {
+        self.registers.merge(Arc::clone(fact));
+        match &fact.statement {
+            Statement::Policy(policy) => self.trust.add_policy(fact.id, Arc::clone(policy)),
+            Statement::Census(census) => self.trust.add_census(fact.id, Arc::clone(census)),
+            Statement::Manifest(manifest) => {
+                let id = RolloutId(fact.id);
+                if let Some(census) = self.trust.census(manifest.census) {
+                    let roster = Roster::draw(id, manifest, census);
+                    let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, Time(0));
+                    self.rollouts.insert(id, tracked);
+                }
+            }
+            Statement::Vote(_)
+            | Statement::Ballot(_)
+            | Statement::Propose(_)
+            | Statement::Command(_)
+            | Statement::Beacon(_) => {}
+        }
+    }
+}

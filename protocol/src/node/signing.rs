@@ -1,0 +1,156 @@
+//! Own facts: nothing is signed before the node has heard what it signed earlier, and nothing that was
+//! signed leaves before it is durable (S9, S10; hole H11).
+
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use super::event::Event;
+use super::input::WriteId;
+use super::outbox::Outbox;
+use super::record::Record;
+use super::status::Signing;
+use super::writes::Then;
+use super::{Frame, Node};
+use crate::bounds::JURY_MAX;
+use crate::facts::{Beacon, Fact, Merged, SignedFact, Statement};
+use crate::identity::NodeId;
+use crate::rollout::quorum::Quorum;
+use crate::time::Time;
+
+/// What a node knows about its own right to sign.
+#[derive(Debug)]
+pub(super) struct Signer {
+    /// The boot before this one, or the highest that others have seen.
+    pub(super) last_boot: u32,
+    /// Drawn anew at each start.
+    pub(super) incarnation: u64,
+    /// Electors with whom a whole sync ended since the start.
+    heard: BTreeSet<NodeId>,
+    /// This start's number, once it is being written.
+    boot: Option<u32>,
+    durable: bool,
+    cloned: bool,
+}
+
+impl Signer {
+    pub(super) fn new(last_boot: u32, incarnation: u64) -> Self {
+        Self { last_boot, incarnation, heard: BTreeSet::new(), boot: None, durable: false, cloned: false }
+    }
+
+    /// This start's number, when it may be used.
+    pub(super) fn boot(&self) -> Option<u32> {
+        self.boot.filter(|_| self.durable)
+    }
+
+    pub(super) fn heard(&mut self, node: NodeId) {
+        if self.boot.is_none() {
+            self.heard.insert(node);
+        }
+    }
+
+    pub(super) fn has_heard(&self, node: &NodeId) -> bool {
+        self.heard.contains(node)
+    }
+}
+
+impl Node {
+    /// Whether this node may sign now.
+    pub(super) fn may_sign(&self) -> bool {
+        self.signer.boot().is_some() && !self.signer.cloned && self.is_member(&self.me)
+    }
+
+    pub(super) fn is_recovering(&self) -> bool {
+        self.signer.boot.is_none()
+    }
+
+    pub(super) fn signing(&self) -> Signing {
+        if self.signer.cloned {
+            Signing::Cloned
+        } else if !self.is_member(&self.me) {
+            Signing::NotEnrolled
+        } else if self.may_sign() {
+            Signing::Yes
+        } else {
+            let heard = u32::try_from(self.signer.heard.len()).unwrap_or(u32::MAX);
+            Signing::Recovering { heard, needed: self.electors().confirmers() }
+        }
+    }
+
+    /// The arithmetic of all electors of the newest census, as far as they fit a jury.
+    pub(super) fn electors(&self) -> Quorum {
+        let count = self.trust.newest_census().map_or(0, |(_, census)| census.electors().count());
+        Quorum::of(u32::try_from(count.min(JURY_MAX)).unwrap_or(u32::MAX))
+    }
+
+    /// Takes this start's number once enough electors have told what this node signed earlier.
+    pub(super) fn recover(&mut self, now: Time, out: &mut impl Outbox) {
+        if self.signer.boot.is_some() || !self.is_member(&self.me) {
+            return;
+        }
+        let needed = self.electors().confirmers();
+        let electors: BTreeSet<NodeId> =
+            self.trust.newest_census().map(|(_, census)| census.electors().collect()).unwrap_or_default();
+        let heard = self.signer.heard.intersection(&electors).filter(|node| **node != self.me).count();
+        if heard as u64 >= u64::from(needed) {
+            let boot = self.signer.last_boot.saturating_add(1);
+            if self.writes.write(Record::Boot(boot), Then::Boot, out) {
+                self.signer.boot = Some(boot);
+                self.beacons.hurry(now);
+            }
+        }
+    }
+
+    /// Sees a beacon under my own key: news of my past, or of a clone.
+    pub(super) fn saw_myself(&mut self, beacon: &Beacon, out: &mut impl Outbox) {
+        match self.signer.boot {
+            None => self.signer.last_boot = self.signer.last_boot.max(beacon.boot),
+            Some(boot) => {
+                if beacon.incarnation != self.signer.incarnation && beacon.boot >= boot && !self.signer.cloned
+                {
+                    self.signer.cloned = true;
+                    out.report(Event::Cloned);
+                }
+            }
+        }
+    }
+
+    /// Signs a statement, unless its register holds as much already or a greater one is being written.
+    /// It is merged and sent when it is durable. Returns whether it was taken.
+    pub(super) fn state(&mut self, statement: Statement, out: &mut impl Outbox) -> bool {
+        if !self.may_sign() {
+            return false;
+        }
+        let fact = Arc::new(Fact::sign(self.config.fleet, statement, &[&self.config.key]));
+        let pending = self.writes.pending(&fact.key).is_some_and(|p| p.rank >= fact.rank);
+        if pending || self.registers.compare(&fact) != Merged::Rose {
+            return false;
+        }
+        self.writes.write(Record::Fact(fact.signed.clone()), Then::Publish(fact), out)
+    }
+
+    /// All writes up to `id` are durable: what waited for them goes on.
+    pub(super) fn persisted(&mut self, now: Time, id: WriteId, out: &mut impl Outbox) {
+        for then in self.writes.persisted(id) {
+            match then {
+                Then::Nothing => {}
+                Then::Boot => {
+                    self.signer.durable = true;
+                    out.report(Event::Recovered { boot: self.signer.boot.unwrap_or(0) });
+                }
+                Then::Publish(fact) => {
+                    let signed = fact.signed.clone();
+                    self.merge(now, &fact, out);
+                    self.publish(&signed, out);
+                }
+            }
+        }
+    }
+
+    /// Gossips a fact, if it fits a gossiped frame; larger ones travel by sync.
+    pub(super) fn publish(&mut self, signed: &SignedFact, out: &mut impl Outbox) {
+        let frame = Frame::Gossip(signed.clone()).encode();
+        if frame.len() <= crate::bounds::FRAME_MAX {
+            out.broadcast(frame);
+        }
+    }
+}

@@ -1,0 +1,273 @@
+//! Syncs with peers: when they begin, and this node's part in them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::Node;
+use super::accept::Judged;
+use super::event::{Event, Refusal};
+use super::outbox::Outbox;
+use crate::bounds::{
+    FACTS_PER_FRAME_MAX, FRAME_MAX, SETTLED_AFTER, SYNC_EVERY_ACTIVE, SYNC_EVERY_IDLE, SYNC_EVERY_RECOVERING,
+    SYNC_EXTRA_EVERY, SYNC_TIMEOUT, SYNCS_MAX,
+};
+use crate::facts::{Beacon, Fact, SignedFact};
+use crate::identity::NodeId;
+use crate::sync::summary::{self, Page};
+use crate::time::Time;
+use crate::wire::frame::{Entry, Frame};
+
+/// One sync that this node began.
+#[derive(Debug)]
+struct Session {
+    began: Time,
+    learned: u32,
+    /// Pages whose facts were asked for and have not all come.
+    open_pages: u32,
+    saw_last_page: bool,
+}
+
+/// The syncs that this node began, at most `SYNCS_MAX`, and when the next one is due.
+#[derive(Debug, Default)]
+pub(super) struct Syncs {
+    sessions: BTreeMap<NodeId, Session>,
+    next_at: Option<Time>,
+    last_extra: Option<Time>,
+}
+
+impl Syncs {
+    pub(super) fn start(&mut self, now: Time) {
+        self.next_at = Some(now);
+    }
+
+    /// A rollout has come: the next sync is due at the active pace.
+    pub(super) fn live(&mut self, now: Time) {
+        let soon = now + SYNC_EVERY_ACTIVE;
+        self.next_at = Some(self.next_at.map_or(soon, |at| at.min(soon)));
+    }
+
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.next_at
+    }
+}
+
+impl Node {
+    /// Begins a sync with `peer`, unless one is under way.
+    pub(super) fn begin_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
+        let sessions = &mut self.syncs.sessions;
+        sessions.retain(|_, session| now < session.began + SYNC_TIMEOUT);
+        if peer == self.me || sessions.contains_key(&peer) || sessions.len() >= SYNCS_MAX {
+            return;
+        }
+        sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, saw_last_page: false });
+        let frame =
+            Frame::Digest { digest: self.registers.digest(), beacon: self.beacons.latest(), equal: false };
+        out.send(peer, frame.encode());
+    }
+
+    /// A sync that is not due, but called for; not too often.
+    pub(super) fn begin_extra_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
+        if self.syncs.last_extra.is_none_or(|at| at + SYNC_EXTRA_EVERY <= now) {
+            self.syncs.last_extra = Some(now);
+            self.begin_sync(now, peer, out);
+        }
+    }
+
+    /// A beacon says that its author knows something that this node does not.
+    pub(super) fn sync_if_behind(&mut self, now: Time, beacon: &Beacon, out: &mut impl Outbox) {
+        let mine = self.heads();
+        let lacks = beacon.heads.policy > mine.policy || beacon.heads.census > mine.census;
+        // While facts are spreading digests differ all the time; a difference that stays is a gap.
+        let gap = beacon.heads.facts != mine.facts && now >= self.last_change + SETTLED_AFTER;
+        if lacks || gap || self.knows_a_stop(beacon) {
+            self.begin_extra_sync(now, beacon.node, out);
+        }
+    }
+
+    /// Whether the beacon names a stop that this node does not know.
+    pub(super) fn knows_a_stop(&self, beacon: &Beacon) -> bool {
+        let news =
+            |id| self.rollouts.get(&id).is_none_or(|r| !r.is_stopped()) && !self.tombstones.contains(id);
+        beacon.active.iter().any(|active| active.stop && news(active.rollout))
+    }
+
+    pub(super) fn sync_if_due(&mut self, now: Time, out: &mut impl Outbox) {
+        let every = if self.is_recovering() {
+            SYNC_EVERY_RECOVERING
+        } else if self.any_live(now) {
+            SYNC_EVERY_ACTIVE
+        } else {
+            SYNC_EVERY_IDLE
+        };
+        if self.syncs.next_at.is_some_and(|at| now < at) {
+            return;
+        }
+        let jitter = self.generator.below(every.0 / 4 + 1);
+        self.syncs.next_at = Some(now + every - crate::time::Span(jitter));
+        if let Some(partner) = self.choose_partner() {
+            self.begin_sync(now, partner, out);
+        }
+    }
+
+    /// A uniform member of the census, so that nobody can choose with whom I sync (hole H38); while
+    /// recovering rather a linked elector that was not heard yet.
+    fn choose_partner(&mut self) -> Option<NodeId> {
+        let (_, census) = self.trust.newest_census()?;
+        let census = Arc::clone(census);
+        if self.is_recovering() {
+            let fresh: Vec<NodeId> = census
+                .electors()
+                .filter(|node| self.links.contains(node) && !self.signer.has_heard(node) && *node != self.me)
+                .collect();
+            if !fresh.is_empty() {
+                return fresh.get(self.draw(fresh.len())).copied();
+            }
+        }
+        let place = self.draw(census.members.len());
+        let chosen = census.members.get(place)?.node;
+        // One step on from myself keeps the draw uniform over the others.
+        if chosen != self.me {
+            return Some(chosen);
+        }
+        census.members.get((place + 1) % census.members.len()).map(|member| member.node)
+    }
+
+    fn draw(&mut self, count: usize) -> usize {
+        usize::try_from(self.generator.below(count as u64)).unwrap_or(0)
+    }
+
+    /// A direct frame.
+    pub(super) fn synced(&mut self, now: Time, from: NodeId, frame: Frame, out: &mut impl Outbox) {
+        match frame {
+            Frame::Digest { digest, beacon, equal } => {
+                self.take_beacon(now, from, beacon, out);
+                if equal {
+                    return self.end_sync(from, out);
+                }
+                let beacon = self.beacon_on_demand(now, out);
+                if digest == self.registers.digest() {
+                    out.send(from, Frame::Digest { digest, beacon, equal: true }.encode());
+                } else {
+                    self.send_summary(from, beacon, out);
+                }
+            }
+            Frame::Summary { first, last, entries, beacon } => {
+                self.take_beacon(now, from, beacon, out);
+                self.answer_page(from, &Page { first, last, entries }, out);
+            }
+            Frame::Want { keys } => {
+                let facts = summary::facts_of(&self.registers, &keys);
+                send_facts(from, &facts, false, true, out);
+            }
+            Frame::Facts { facts, confirm, last } => self.take_facts(now, from, facts, confirm, last, out),
+            Frame::Seen { entries } => self.acknowledged(from, &entries),
+            // Gossip frames are taken before; one that comes here came by the wrong way.
+            Frame::Gossip(_) => out.report(Event::Refused { from: Some(from), why: Refusal::BadFrame }),
+        }
+    }
+
+    fn send_summary(&mut self, to: NodeId, mut beacon: Option<SignedFact>, out: &mut impl Outbox) {
+        for Page { first, last, entries } in summary::pages(&self.registers) {
+            out.send(to, Frame::Summary { first, last, entries, beacon: beacon.take() }.encode());
+        }
+    }
+
+    fn answer_page(&mut self, from: NodeId, page: &Page, out: &mut impl Outbox) {
+        // Only who began a sync compares: a page that nobody asked for costs nothing.
+        let Some(session) = self.syncs.sessions.get_mut(&from) else { return };
+        let difference = summary::compare(&self.registers, page);
+        session.saw_last_page |= page.last == u64::MAX;
+        if !difference.wanted.is_empty() {
+            session.open_pages = session.open_pages.saturating_add(1);
+        }
+        send_facts(from, &difference.surplus, false, false, out);
+        if !difference.wanted.is_empty() {
+            out.send(from, Frame::Want { keys: difference.wanted }.encode());
+        }
+        self.end_sync_if_over(from, out);
+    }
+
+    fn take_facts(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        facts: Vec<SignedFact>,
+        confirm: bool,
+        last: bool,
+        out: &mut impl Outbox,
+    ) {
+        let mut seen: Vec<Entry> = Vec::new();
+        for signed in facts {
+            let body = confirm.then(|| signed.clone());
+            match self.judge(signed) {
+                Ok(Judged::Rises(fact)) => {
+                    self.merge(now, &fact, out);
+                    if let Some(session) = self.syncs.sessions.get_mut(&from) {
+                        session.learned = session.learned.saturating_add(1);
+                    }
+                }
+                Ok(Judged::Known) => {}
+                Err(why) => out.report(Event::Refused { from: Some(from), why }),
+            }
+            if let Some(fact) = body.and_then(|b| Fact::read(self.config.fleet, b).ok())
+                && let Some(held) = self.registers.get(&fact.key)
+            {
+                seen.push(summary::entry(held));
+            }
+        }
+        if confirm {
+            out.send(from, Frame::Seen { entries: seen }.encode());
+        }
+        if last {
+            if let Some(session) = self.syncs.sessions.get_mut(&from) {
+                session.open_pages = session.open_pages.saturating_sub(1);
+            }
+            self.end_sync_if_over(from, out);
+        }
+    }
+
+    fn take_beacon(&mut self, now: Time, from: NodeId, beacon: Option<SignedFact>, out: &mut impl Outbox) {
+        match beacon.map(|signed| self.judge(signed)) {
+            Some(Ok(Judged::Rises(fact))) => self.merge(now, &fact, out),
+            Some(Err(why)) => out.report(Event::Refused { from: Some(from), why }),
+            Some(Ok(Judged::Known)) | None => {}
+        }
+    }
+
+    fn end_sync_if_over(&mut self, peer: NodeId, out: &mut impl Outbox) {
+        if self.syncs.sessions.get(&peer).is_some_and(|s| s.saw_last_page && s.open_pages == 0) {
+            self.end_sync(peer, out);
+        }
+    }
+
+    fn end_sync(&mut self, peer: NodeId, out: &mut impl Outbox) {
+        if let Some(session) = self.syncs.sessions.remove(&peer) {
+            self.signer.heard(peer);
+            out.report(Event::Synced { with: peer, learned: session.learned });
+        }
+    }
+}
+
+/// Sends facts in frames that fit; with `last` the final frame says so, even if it is empty.
+pub(super) fn send_facts(to: NodeId, facts: &[Arc<Fact>], confirm: bool, last: bool, out: &mut impl Outbox) {
+    let mut batches: Vec<Vec<SignedFact>> = Vec::new();
+    let mut room = 0;
+    for fact in facts {
+        let bytes = fact.signed.body.len() + fact.signed.signatures.len() * 96 + 16;
+        if batches.last().is_none_or(|batch| bytes > room || batch.len() >= FACTS_PER_FRAME_MAX) {
+            batches.push(Vec::new());
+            room = FRAME_MAX - 64;
+        }
+        room = room.saturating_sub(bytes);
+        if let Some(batch) = batches.last_mut() {
+            batch.push(fact.signed.clone());
+        }
+    }
+    if batches.is_empty() && last {
+        batches.push(Vec::new());
+    }
+    let count = batches.len();
+    for (number, facts) in (1..).zip(batches) {
+        out.send(to, Frame::Facts { facts, confirm, last: last && number == count }.encode());
+    }
+}

@@ -1,0 +1,99 @@
+//! One rollout as this node follows it.
+
+use std::sync::Arc;
+
+use super::event::Hold;
+use super::install::Install;
+use crate::bounds::PATIENCE;
+use crate::facts::{Fact, RolloutId};
+use crate::rollout::derived::Derived;
+use crate::rollout::gate::Allowed;
+use crate::rollout::roster::Roster;
+use crate::rollout::view::{Tally, View};
+use crate::time::{Span, Time};
+use crate::trust::manifest::Manifest;
+
+/// One rollout as this node follows it.
+pub(super) struct Tracked {
+    pub(super) id: RolloutId,
+    pub(super) fact: Arc<Fact>,
+    pub(super) manifest: Arc<Manifest>,
+    pub(super) roster: Arc<Roster>,
+    pub(super) derived: Derived,
+    /// A register that `derived` reads has risen.
+    pub(super) stale: bool,
+    pub(super) view: View,
+    pub(super) tally: Tally,
+    pub(super) allowed: Allowed,
+    /// When the juror's view must be looked at again.
+    pub(super) look_at: Time,
+    pub(super) watch: Watch,
+    pub(super) install: Install,
+    /// When it had ended and this node had come to rest with it.
+    pub(super) settled_at: Option<Time>,
+}
+
+/// A juror's stopwatches for one rollout.
+pub(super) struct Watch {
+    /// When the rollout came here.
+    pub(super) since: Time,
+    /// The juror's clock at the last look.
+    pub(super) clock: Span,
+    /// For how long nothing could be opened, on the juror's clock.
+    pub(super) still: Span,
+    /// Since when the leader has not proposed what I would allow, on the juror's clock.
+    pub(super) impatient_since: Option<Span>,
+    /// How long I bear that.
+    pub(super) patience: Span,
+    /// When I last sent my own proposal.
+    pub(super) proposed_at: Option<Time>,
+    /// The hold that was last reported.
+    pub(super) hold: Hold,
+}
+
+impl Tracked {
+    pub(super) fn new(
+        id: RolloutId,
+        fact: Arc<Fact>,
+        manifest: Arc<Manifest>,
+        roster: Roster,
+        now: Time,
+    ) -> Self {
+        Self {
+            id,
+            fact,
+            manifest,
+            roster: Arc::new(roster),
+            derived: Derived::default(),
+            stale: true,
+            view: View::default(),
+            tally: Tally::default(),
+            allowed: Allowed { open: 0, hold: Hold::WaitingForHealth },
+            look_at: now,
+            watch: Watch {
+                since: now,
+                clock: Span(0),
+                still: Span(0),
+                impatient_since: None,
+                patience: PATIENCE,
+                proposed_at: None,
+                hold: Hold::WaitingForHealth,
+            },
+            install: Install::default(),
+            settled_at: None,
+        }
+    }
+
+    /// Stopped or done.
+    pub(super) fn ended(&self) -> bool {
+        self.derived.stop.is_some() || self.is_done()
+    }
+
+    pub(super) fn is_done(&self) -> bool {
+        self.derived.done(&self.roster)
+    }
+
+    pub(super) fn is_stopped(&self) -> bool {
+        self.derived.stop.is_some()
+    }
+}

@@ -1,0 +1,97 @@
+//! Writes under way: what must be durable before something else may happen.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::input::WriteId;
+use super::outbox::Outbox;
+use super::record::Record;
+use crate::bounds::{PENDING_MAX, PERSIST_RETRY};
+use crate::facts::{Fact, Key};
+use crate::time::Time;
+
+/// What waits for a write.
+#[derive(Clone, Debug)]
+pub(super) enum Then {
+    /// Nothing.
+    Nothing,
+    /// A fact of mine may be merged and sent: no signature leaves before it would survive a crash (S9, S10).
+    Publish(Arc<Fact>),
+    /// This start's number may be used.
+    Boot,
+}
+
+/// The queue of writes that are not yet known to be durable; at most `PENDING_MAX`.
+#[derive(Debug, Default)]
+pub(super) struct Writes {
+    last: WriteId,
+    waiting: BTreeMap<WriteId, (Record, Then)>,
+    failed: VecDeque<(Record, Then)>,
+    retry_at: Option<Time>,
+}
+
+impl Writes {
+    /// Asks for a write. Returns whether it was taken: with `PENDING_MAX` under way the disk is stuck,
+    /// and nothing more is promised until it moves.
+    pub(super) fn write(&mut self, record: Record, then: Then, out: &mut impl Outbox) -> bool {
+        if self.waiting.len() + self.failed.len() >= PENDING_MAX {
+            return false;
+        }
+        // A write that is to be tried again keeps its place before later ones.
+        if self.retry_at.is_some() {
+            self.failed.push_back((record, then));
+        } else {
+            self.issue(record, then, out);
+        }
+        true
+    }
+
+    fn issue(&mut self, record: Record, then: Then, out: &mut impl Outbox) {
+        self.last += 1;
+        out.persist(self.last, record.clone());
+        self.waiting.insert(self.last, (record, then));
+    }
+
+    /// All writes up to `id` are durable; returns what waited for them, in order.
+    pub(super) fn persisted(&mut self, id: WriteId) -> Vec<Then> {
+        let later = self.waiting.split_off(&id.saturating_add(1));
+        std::mem::replace(&mut self.waiting, later).into_values().map(|(_, then)| then).collect()
+    }
+
+    /// The write `id` and all after it failed.
+    pub(super) fn failed(&mut self, id: WriteId, now: Time) {
+        let lost = self.waiting.split_off(&id);
+        for (record, then) in lost.into_values().rev() {
+            self.failed.push_front((record, then));
+        }
+        if !self.failed.is_empty() {
+            self.retry_at = Some(now + PERSIST_RETRY);
+        }
+    }
+
+    /// Writes again what failed, when it is time.
+    pub(super) fn retry(&mut self, now: Time, out: &mut impl Outbox) {
+        if self.retry_at.is_some_and(|at| at <= now) {
+            self.retry_at = None;
+            for (record, then) in std::mem::take(&mut self.failed) {
+                self.issue(record, then, out);
+            }
+        }
+    }
+
+    /// When to try again.
+    pub(super) fn deadline(&self) -> Option<Time> {
+        self.retry_at
+    }
+
+    /// The greatest fact of mine for `key` that waits for the disk.
+    pub(super) fn pending(&self, key: &Key) -> Option<&Arc<Fact>> {
+        let waiting = self.waiting.values().chain(&self.failed);
+        waiting
+            .filter_map(|(_, then)| match then {
+                Then::Publish(fact) if fact.key == *key => Some(fact),
+                _ => None,
+            })
+            .max_by_key(|fact| fact.rank)
+    }
+}

@@ -1,0 +1,105 @@
+//! What follows from a rollout's registers, on whatever node they lie. All of it only rises.
+
+use super::roster::Roster;
+use crate::facts::{BallotKind, Key, Registers, RolloutId, Say, Statement, StopReason};
+use crate::identity::NodeId;
+use crate::trust::command::{CommandKind, Instruction};
+
+/// Why a rollout is stopped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// f + 1 jurors say so; the strongest reason among them.
+    Jury(StopReason),
+    /// An operator's word.
+    Operator,
+    /// Another signed manifest has the same place in the component's order.
+    Conflict,
+}
+
+impl Stop {
+    /// The reason in words.
+    pub fn words(self) -> &'static str {
+        match self {
+            Self::Jury(StopReason::Evidence) => "enough nodes failed",
+            Self::Jury(StopReason::Expired) => "it stood still for longer than its plan allows",
+            Self::Operator => "an operator aborted it",
+            Self::Conflict => "two signed releases claim the same sequence",
+        }
+    }
+}
+
+/// What follows from a rollout's registers.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Derived {
+    /// How many ranks are open; `Roster::done` when it is done.
+    pub open: u32,
+    /// The term that counts.
+    pub term: u32,
+    /// The highest term that at least one honest juror stands in.
+    pub hinted_term: u32,
+    /// Why it is stopped. Beats `open`.
+    pub stop: Option<Stop>,
+    /// Whether an operator paused it, and with which counter.
+    pub paused: bool,
+    /// The counter of the last pause or resume; `None` if there was none.
+    pub flow_counter: Option<u32>,
+}
+
+impl Derived {
+    /// Reads a rollout's registers. `conflict`: another manifest of the same order is known.
+    pub fn read(rollout: RolloutId, roster: &Roster, registers: &Registers, conflict: bool) -> Self {
+        let (mut opens, mut terms, mut stops) = (Vec::new(), Vec::new(), Vec::new());
+        for juror in &roster.jury {
+            if let Some(Say::Open(open)) = said(registers, rollout, *juror, BallotKind::Open) {
+                opens.push(open);
+            }
+            if let Some(Say::Term(term)) = said(registers, rollout, *juror, BallotKind::Term) {
+                terms.push(term);
+            }
+            if let Some(Say::Stop(reason)) = said(registers, rollout, *juror, BallotKind::Stop) {
+                stops.push(reason);
+            }
+        }
+        let command = |kind| instruction(registers, rollout, kind);
+        let promoted = match command(CommandKind::Promote) {
+            Some(Instruction::Promote(open)) => open,
+            _ => 0,
+        };
+        let (paused, flow_counter) = match command(CommandKind::Flow) {
+            Some(Instruction::Flow { counter, pause }) => (pause, Some(counter)),
+            _ => (false, None),
+        };
+        let jury_stop = (stops.len() as u64 >= u64::from(roster.quorum.stoppers()))
+            .then(|| stops.iter().max().copied().map(Stop::Jury))
+            .flatten();
+        let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);
+        Self {
+            open: roster.quorum.reached(&opens).max(promoted),
+            term: roster.quorum.reached(&terms),
+            hinted_term: roster.quorum.hinted(&terms),
+            stop: operator_stop.or(jury_stop).or(conflict.then_some(Stop::Conflict)),
+            paused,
+            flow_counter,
+        }
+    }
+
+    /// Whether every member is open and enough were good. A stop beats it.
+    pub fn done(&self, roster: &Roster) -> bool {
+        self.stop.is_none() && self.open >= roster.done()
+    }
+}
+
+/// What a juror's register says.
+pub fn said(registers: &Registers, rollout: RolloutId, juror: NodeId, kind: BallotKind) -> Option<Say> {
+    match &registers.get(&Key::Ballot(rollout, juror, kind))?.statement {
+        Statement::Ballot(ballot) => Some(ballot.say),
+        _ => None,
+    }
+}
+
+fn instruction(registers: &Registers, rollout: RolloutId, kind: CommandKind) -> Option<Instruction> {
+    match &registers.get(&Key::Command(rollout, kind))?.statement {
+        Statement::Command(command) => Some(command.instruction),
+        _ => None,
+    }
+}

@@ -1,0 +1,46 @@
+//! Who was heard from lately: the only sense of time that nodes share.
+
+use std::collections::BTreeMap;
+
+use crate::bounds::FRESH_PERIODS;
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+
+/// When each member's beacon last rose. Replayed beacons do not rise, so they prove nothing.
+/// Bounded by the census: entries of others are pruned with it.
+#[derive(Debug, Default)]
+pub struct Freshness {
+    heard: BTreeMap<NodeId, (u64, Time)>,
+}
+
+impl Freshness {
+    /// The node's beacon rose to `rank`.
+    pub fn rose(&mut self, node: NodeId, rank: u64, now: Time) {
+        self.heard.insert(node, (rank, now));
+    }
+
+    /// When the node's beacon last rose.
+    pub fn last(&self, node: &NodeId) -> Option<Time> {
+        self.heard.get(node).map(|(_, at)| *at)
+    }
+
+    /// The rank of the node's newest beacon; 0 if there is none.
+    pub fn rank(&self, node: &NodeId) -> u64 {
+        self.heard.get(node).map_or(0, |(rank, _)| *rank)
+    }
+
+    /// Whether the node's beacon rose within `FRESH_PERIODS` periods.
+    pub fn is_fresh(&self, node: &NodeId, now: Time, period: Span) -> bool {
+        self.last(node).is_some_and(|at| now < at + period.times(FRESH_PERIODS))
+    }
+
+    /// When the node will cease to be fresh unless it is heard from.
+    pub fn stale_at(&self, node: &NodeId, period: Span) -> Option<Time> {
+        self.last(node).map(|at| at + period.times(FRESH_PERIODS))
+    }
+
+    /// Forgets nodes for which `keep` is false.
+    pub fn retain(&mut self, keep: impl Fn(&NodeId) -> bool) {
+        self.heard.retain(|node, _| keep(node));
+    }
+}

@@ -1,0 +1,103 @@
+//! Who takes part in a rollout, in which order, and who judges it: pure functions of manifest and census.
+
+use std::collections::BTreeMap;
+
+use super::quorum::Quorum;
+use crate::bounds::JURY_MAX;
+use crate::digest::Digest;
+use crate::facts::RolloutId;
+use crate::identity::NodeId;
+use crate::trust::census::Census;
+use crate::trust::manifest::Manifest;
+
+/// A rollout's line and jury.
+///
+/// Both are sorted by a hash of the rollout's name, which commits to the census: keys are fixed before
+/// the order is known, so nobody can choose a key to stand in front or to sit on the jury (holes H3, H18).
+#[derive(Debug)]
+pub struct Roster {
+    /// The members, by rank.
+    pub members: Vec<NodeId>,
+    /// The jurors, by seat; the seats are the order of leadership.
+    pub jury: Vec<NodeId>,
+    /// The jury's arithmetic.
+    pub quorum: Quorum,
+    /// The sizes of the waves; the last is the number of members.
+    pub targets: Vec<u32>,
+    /// Whether members judge themselves: every elector sits on the jury, so waves must leave a quorum off trial.
+    pub everybody_judges: bool,
+    ranks: BTreeMap<NodeId, u32>,
+    seats: BTreeMap<NodeId, u32>,
+}
+
+fn order(rollout: RolloutId, purpose: &[u8], node: NodeId) -> Digest {
+    Digest::of_parts("groundswell 2026 order", &[&rollout.0.0, purpose, &node.0])
+}
+
+fn places(nodes: &[NodeId]) -> BTreeMap<NodeId, u32> {
+    (0..).zip(nodes).map(|(place, node)| (*node, place)).collect()
+}
+
+impl Roster {
+    /// Draws the roster of a rollout.
+    pub fn draw(rollout: RolloutId, manifest: &Manifest, census: &Census) -> Self {
+        let mut jury: Vec<NodeId> = census.electors().collect();
+        let everybody_judges = jury.len() <= JURY_MAX;
+        jury.sort_by_cached_key(|node| order(rollout, b"jury", *node));
+        jury.truncate(JURY_MAX);
+        let seats = places(&jury);
+        let mut members: Vec<NodeId> = census
+            .members
+            .iter()
+            .filter(|member| manifest.select.includes(census, member))
+            .map(|member| member.node)
+            .collect();
+        members.sort_by_cached_key(|node| {
+            let judges_last = !everybody_judges && seats.contains_key(node);
+            (judges_last, order(rollout, b"wave", *node))
+        });
+        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        Self {
+            targets: manifest.plan.targets(count),
+            quorum: Quorum::of(u32::try_from(jury.len()).unwrap_or(u32::MAX)),
+            ranks: places(&members),
+            members,
+            jury,
+            seats,
+            everybody_judges,
+        }
+    }
+
+    /// A member's rank.
+    pub fn rank(&self, node: &NodeId) -> Option<u32> {
+        self.ranks.get(node).copied()
+    }
+
+    /// Whether the node is a juror.
+    pub fn is_juror(&self, node: &NodeId) -> bool {
+        self.seats.contains_key(node)
+    }
+
+    /// How many members there are.
+    pub fn count(&self) -> u32 {
+        u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    /// `open` when a rollout is done: one more than there are members.
+    pub fn done(&self) -> u32 {
+        self.count().saturating_add(1)
+    }
+
+    /// The juror that leads a term. `None` without electors.
+    pub fn leader(&self, term: u32) -> Option<NodeId> {
+        let seats = u32::try_from(self.jury.len()).unwrap_or(u32::MAX);
+        let seat = term.checked_rem(seats)?;
+        self.jury.get(usize::try_from(seat).ok()?).copied()
+    }
+
+    /// The members whose rank is below `open`, by rank.
+    pub fn open_members(&self, open: u32) -> &[NodeId] {
+        let end = usize::try_from(open).unwrap_or(usize::MAX).min(self.members.len());
+        &self.members[..end]
+    }
+}

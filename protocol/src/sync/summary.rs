@@ -1,0 +1,110 @@
+//! Summaries: registers as short entries, in pages that each stand for a range of keys.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::bounds::SUMMARY_ENTRIES_MAX;
+use crate::facts::{Fact, Key, Registers};
+use crate::wire::frame::Entry;
+
+/// A fact as a summary names it.
+pub fn entry(fact: &Fact) -> Entry {
+    let mut id = [0; 8];
+    id.copy_from_slice(&fact.id.0[..8]);
+    Entry { key: fact.key.short(), rank: fact.rank, id: u64::from_be_bytes(id) }
+}
+
+/// All registers but beacons, by short key. Two keys that share a short key share a place: they differ
+/// in id, so each is asked for and sent, and both arrive.
+fn index(registers: &Registers) -> BTreeMap<u64, Vec<&Arc<Fact>>> {
+    let mut index: BTreeMap<u64, Vec<&Arc<Fact>>> = BTreeMap::new();
+    for (key, fact) in registers.iter() {
+        if !matches!(key, Key::Beacon(_)) {
+            index.entry(key.short()).or_default().push(fact);
+        }
+    }
+    index
+}
+
+/// One page of a summary.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Page {
+    /// Lowest key that the page speaks for.
+    pub first: u64,
+    /// Highest key that the page speaks for.
+    pub last: u64,
+    /// Every register in that range.
+    pub entries: Vec<Entry>,
+}
+
+/// The summary of all registers but beacons. The pages' ranges cover all keys.
+pub fn pages(registers: &Registers) -> Vec<Page> {
+    let entries: Vec<Entry> = index(registers).into_values().flatten().map(|fact| entry(fact)).collect();
+    let mut pages: Vec<Page> = entries
+        .chunks(SUMMARY_ENTRIES_MAX)
+        .map(|chunk| {
+            let mut entries = chunk.to_vec();
+            entries.sort_unstable();
+            Page { first: 0, last: 0, entries }
+        })
+        .collect();
+    if pages.is_empty() {
+        pages.push(Page { first: 0, last: 0, entries: Vec::new() });
+    }
+    let mut first = 0;
+    let starts: Vec<Option<u64>> =
+        pages.iter().skip(1).map(|page| page.entries.first().map(|e| e.key)).chain([None]).collect();
+    for (page, next) in pages.iter_mut().zip(starts) {
+        page.first = first;
+        page.last = match next {
+            Some(key) => key.saturating_sub(1).max(page.entries.last().map_or(first, |e| e.key)),
+            None => u64::MAX,
+        };
+        first = page.last.saturating_add(1);
+    }
+    pages
+}
+
+/// What a page of a peer calls for.
+#[derive(Debug, Default)]
+pub struct Difference {
+    /// Keys that the peer has greater, or other bytes of.
+    pub wanted: Vec<u64>,
+    /// Facts that this node has greater, or other bytes of, by key.
+    pub surplus: Vec<Arc<Fact>>,
+}
+
+/// Compares a peer's page with the registers.
+pub fn compare(registers: &Registers, page: &Page) -> Difference {
+    let mine = index(registers);
+    let mut difference = Difference::default();
+    for theirs in &page.entries {
+        let held = mine.get(&theirs.key).map_or(&[][..], Vec::as_slice);
+        let same = held.iter().any(|fact| entry(fact) == *theirs);
+        let behind = held.iter().all(|fact| fact.rank <= theirs.rank);
+        if !same && behind && difference.wanted.last() != Some(&theirs.key) {
+            difference.wanted.push(theirs.key);
+        }
+    }
+    for fact in mine.range(page.first..=page.last).flat_map(|(_, facts)| facts) {
+        let own = entry(fact);
+        let from = page.entries.partition_point(|e| e.key < own.key);
+        let theirs: Vec<&Entry> = page.entries[from..].iter().take_while(|e| e.key == own.key).collect();
+        let same = theirs.iter().any(|e| **e == own);
+        let ahead = theirs.iter().all(|e| e.rank <= own.rank);
+        if !same && ahead {
+            difference.surplus.push(Arc::clone(fact));
+        }
+    }
+    difference.surplus.sort_by(|a, b| a.key.cmp(&b.key));
+    difference
+}
+
+/// The facts of these short keys, in the order of their full keys.
+pub fn facts_of(registers: &Registers, keys: &[u64]) -> Vec<Arc<Fact>> {
+    let index = index(registers);
+    let mut facts: Vec<Arc<Fact>> =
+        keys.iter().filter_map(|key| index.get(key)).flatten().map(|fact| Arc::clone(fact)).collect();
+    facts.sort_by(|a, b| a.key.cmp(&b.key));
+    facts
+}

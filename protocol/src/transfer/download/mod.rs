@@ -1,0 +1,568 @@
+//! The fetching of one blob from whoever has it: rarest piece first, each verified before it is kept.
+//!
+//! One door: [`Download::handle`] takes an [`Event`] and pushes [`Action`]s; one clock:
+//! [`Download::next_deadline`]. It completes as long as one holder of every piece lives and answers: peers
+//! that fall silent are asked again with growing pauses for ever, referrals are followed and, when they
+//! lead nowhere, answered with the names that were tried.
+//!
+//! A peer that serves a piece or an outline that does not verify is named and never asked again.
+//! Deliberately absent: streams, files, and the giving up, which is the driver's to decide.
+
+mod door;
+mod peer;
+#[cfg(test)]
+mod swarm;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+
+use super::outline::{Outline, piece_count, piece_range};
+use super::pieces::PieceSet;
+use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
+use crate::digest::Digest;
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+pub use door::{Action, Event};
+use peer::{Peer, Standing};
+
+/// Peers of one download, at most.
+pub const PEERS_MAX: usize = 64;
+/// Those among them that were named by other peers, at most, so that they cannot crowd out the caller's.
+pub const REFERRED_MAX: usize = 48;
+/// Requests under way at one peer: 512 KiB, which fills 10 MB/s at a round trip of 50 ms.
+pub const REQUESTS_PER_PEER: usize = 8;
+/// Missing pieces at which, all being asked for, late ones are asked of a second peer too.
+pub const ENDGAME_PIECES_MAX: u32 = 32;
+/// Pieces of one holder that wait on a referral, at most; beyond, it is asked for nothing new.
+pub const REFUSALS_MAX: usize = 512;
+/// Candidates looked at for one choice; the start is random, so large blobs are sampled.
+const CANDIDATES_MAX: usize = 1024;
+/// Peers that are remembered as having served bad bytes.
+const BANNED_MAX: usize = 64;
+/// How long a peer that says it is busy is left alone.
+const BUSY_PAUSE: Span = Span::milliseconds(500);
+/// When a peer without the blob is asked again; it would tell by itself if it gained a piece.
+const ABSENT_PAUSE: Span = Span::seconds(15);
+/// How often referrals and late requests are looked at while there are any.
+const TICK: Span = Span::milliseconds(200);
+
+const _: () = assert!(CANDIDATES_MAX > REFUSALS_MAX, "one free candidate is always seen");
+const _: () = assert!(REFERRED_MAX < PEERS_MAX);
+
+/// The outline while it comes page by page from one peer.
+struct OutlineFetch {
+    peer: NodeId,
+    pages: BTreeMap<u16, Vec<[u8; 32]>>,
+    needed: u16,
+}
+
+/// The state of one blob's fetching.
+pub struct Download {
+    me: NodeId,
+    blob: Digest,
+    bytes: u64,
+    outline: Option<Arc<Outline>>,
+    outline_fetch: Option<OutlineFetch>,
+    held: PieceSet,
+    /// Held or asked for.
+    taken: PieceSet,
+    asked_of: BTreeMap<u32, Vec<NodeId>>,
+    availability: Vec<u16>,
+    peers: BTreeMap<NodeId, Peer>,
+    banned: VecDeque<NodeId>,
+    random: u64,
+    requests_max: usize,
+    tick: Option<Time>,
+    complete: bool,
+}
+
+impl Download {
+    /// Of a blob of `bytes` of which `held` is here already, with the outline if it is known. `entropy`
+    /// breaks ties, so that nodes which start together ask for different pieces.
+    pub fn new(
+        me: NodeId,
+        blob: Digest,
+        bytes: u64,
+        held: PieceSet,
+        outline: Option<Arc<Outline>>,
+        entropy: u64,
+    ) -> Self {
+        let pieces = piece_count(bytes);
+        let single = Outline::single(blob, bytes).map(Arc::new);
+        Self {
+            me,
+            blob,
+            bytes,
+            outline: outline.or(single),
+            outline_fetch: None,
+            taken: held.clone(),
+            held,
+            asked_of: BTreeMap::new(),
+            availability: vec![0; pieces as usize],
+            peers: BTreeMap::new(),
+            banned: VecDeque::new(),
+            random: entropy,
+            requests_max: PEERS_MAX * REQUESTS_PER_PEER,
+            tick: None,
+            complete: false,
+        }
+    }
+
+    /// With at most `requests` pieces (at least 1) asked for and not come, of all peers together: for who
+    /// can take only so much in, and would else mistake its own slowness for theirs.
+    pub fn with_requests_max(mut self, requests: usize) -> Self {
+        self.requests_max = requests.max(1);
+        self
+    }
+
+    /// The blob.
+    pub fn blob(&self) -> Digest {
+        self.blob
+    }
+
+    /// Its size.
+    pub fn bytes(&self) -> u64 {
+        self.bytes
+    }
+
+    /// The pieces that are kept.
+    pub fn held(&self) -> &PieceSet {
+        &self.held
+    }
+
+    /// The outline, once known.
+    pub fn outline(&self) -> Option<&Arc<Outline>> {
+        self.outline.as_ref()
+    }
+
+    /// Bytes of the pieces that are kept.
+    pub fn held_bytes(&self) -> u64 {
+        let last = self.held.pieces() - 1;
+        let missing_of_last = match piece_range(self.bytes, last) {
+            Some((_, length)) if self.held.contains(last) => {
+                u64::from(super::outline::PIECE_BYTES) - u64::from(length)
+            }
+            _ => 0,
+        };
+        u64::from(self.held.held()) * u64::from(super::outline::PIECE_BYTES) - missing_of_last
+    }
+
+    /// Peers that have some of the blob and answer.
+    pub fn ready_peers(&self) -> usize {
+        self.peers.values().filter(|peer| peer.standing == Standing::Ready && peer.pieces.held() > 0).count()
+    }
+
+    /// Everybody known to take part, to be named to others, those that answer first.
+    pub fn known_peers(&self) -> Vec<NodeId> {
+        let ready = self.peers.iter().filter(|(_, peer)| peer.standing == Standing::Ready);
+        ready.map(|(id, _)| *id).collect()
+    }
+
+    /// Takes an event and pushes what follows from it.
+    pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
+        if self.complete {
+            return;
+        }
+        match event {
+            Event::Found { peer, hinted } => self.found(now, peer, hinted),
+            Event::Answered { peer, answer } => self.answered(now, peer, answer, out),
+            Event::Lost { peer } => self.failed(now, peer),
+            Event::Wake => {}
+        }
+        if self.held.is_full() {
+            self.finish(out);
+            return;
+        }
+        self.mind_the_clock(now, out);
+        self.ask_outline(now, out);
+        self.ask_pieces(now, out);
+        let watching = !self.asked_of.is_empty() && self.in_endgame()
+            || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.busy_until > now);
+        self.tick = watching.then(|| now + TICK);
+    }
+
+    /// When to call with [`Event::Wake`] at the latest; none when complete or without peers.
+    pub fn next_deadline(&self) -> Option<Time> {
+        if self.complete {
+            return None;
+        }
+        self.peers.values().filter_map(Peer::deadline).chain(self.tick).min()
+    }
+
+    fn found(&mut self, now: Time, id: NodeId, hinted: bool) {
+        if id == self.me || self.banned.contains(&id) {
+            return;
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.hinted |= hinted;
+            return;
+        }
+        let referred = self.peers.values().filter(|peer| !peer.hinted).count();
+        let full = self.peers.len() >= PEERS_MAX || !hinted && referred >= REFERRED_MAX;
+        if full && !self.make_place(hinted) {
+            return;
+        }
+        self.peers.insert(id, Peer::new(hinted, piece_count(self.bytes), now));
+    }
+
+    /// Lets the peer go that failed most; the caller's only for another of the caller's.
+    fn make_place(&mut self, for_hinted: bool) -> bool {
+        let away = self.peers.iter().filter(|(_, peer)| {
+            matches!(peer.standing, Standing::Away(_)) && peer.failures > 0 && (for_hinted || !peer.hinted)
+        });
+        let worst = away.max_by_key(|(_, peer)| (!peer.hinted, peer.failures)).map(|(id, _)| *id);
+        worst.is_some_and(|id| self.peers.remove(&id).is_some())
+    }
+
+    fn answered(&mut self, now: Time, id: NodeId, answer: Answer, out: &mut Vec<Action>) {
+        if let Answer::Piece { piece, data, .. } = answer {
+            return self.piece_came(now, id, piece, data, out);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if matches!(peer.standing, Standing::Away(_)) {
+            return;
+        }
+        match answer {
+            Answer::Have(have) => match have.pieces().filter(|_| have.bytes == self.bytes) {
+                Some(pieces) => {
+                    peer.standing = Standing::Ready;
+                    self.set_pieces(id, pieces);
+                    have.peers.iter().for_each(|other| self.found(now, *other, false));
+                }
+                None => self.absent(now, id),
+            },
+            Answer::NotHere { .. } => self.absent(now, id),
+            Answer::Outline { page, values, .. } => self.page_came(now, id, page, values, out),
+            Answer::Refer { piece, peers, .. } => self.referred(now, id, piece, peers),
+            Answer::Busy { piece, .. } => {
+                peer.busy_until = now + BUSY_PAUSE;
+                self.release(id, piece);
+            }
+            Answer::Gained { piece, .. } => self.gained(id, piece),
+            Answer::Piece { .. } => {}
+        }
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.heard(now);
+        }
+    }
+
+    fn piece_came(&mut self, now: Time, id: NodeId, piece: u32, data: Vec<u8>, out: &mut Vec<Action>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.measured(now, piece);
+        let wasted = Action::Wasted { peer: id, bytes: data.len() as u64 };
+        let asked = peer.asked.contains_key(&piece);
+        let Some(outline) = &self.outline else { return out.push(wasted) };
+        if self.held.contains(piece) && !asked {
+            return out.push(wasted);
+        }
+        if !outline.verify(piece, &data) {
+            out.push(wasted);
+            return self.ban(id, out);
+        }
+        peer.failures = 0;
+        self.release(id, piece);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.heard(now);
+        }
+        if !self.held.insert(piece) {
+            return out.push(wasted);
+        }
+        self.taken.insert(piece);
+        for other in self.asked_of.remove(&piece).unwrap_or_default() {
+            if let Some(peer) = self.peers.get_mut(&other) {
+                peer.asked.remove(&piece);
+                peer.note_owed(now);
+            }
+            out.push(Action::Send { peer: other, ask: Ask::Cancel { blob: self.blob, piece } });
+        }
+        for peer in self.peers.values_mut() {
+            peer.refusals.remove(&piece);
+        }
+        out.push(Action::Keep { peer: id, piece, data });
+    }
+
+    fn page_came(&mut self, now: Time, id: NodeId, page: u16, values: Vec<[u8; 32]>, out: &mut Vec<Action>) {
+        let Some(fetch) = self.outline_fetch.as_mut().filter(|fetch| fetch.peer == id) else { return };
+        if page >= fetch.needed || fetch.pages.insert(page, values).is_some() {
+            return;
+        }
+        let complete = fetch.pages.len() == usize::from(fetch.needed);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.pages = peer.pages.saturating_sub(1);
+            peer.note_owed(now);
+        }
+        if !complete {
+            return;
+        }
+        let pages = self.outline_fetch.take().map(|fetch| fetch.pages).unwrap_or_default();
+        match Outline::checked(self.blob, self.bytes, pages.into_values().flatten().collect()) {
+            Ok(outline) => {
+                let outline = Arc::new(outline);
+                self.outline = Some(outline.clone());
+                out.push(Action::Outlined(outline));
+            }
+            Err(_) => self.ban(id, out),
+        }
+    }
+
+    fn referred(&mut self, now: Time, id: NodeId, piece: u32, peers: Vec<NodeId>) {
+        let me = self.me;
+        let Some(peer) = self.peers.get_mut(&id).filter(|peer| peer.asked.contains_key(&piece)) else {
+            return;
+        };
+        let others: Vec<NodeId> = peers.into_iter().filter(|other| *other != me && *other != id).collect();
+        let refusal = peer.refusals.entry(piece).or_default();
+        if !refusal.refer(now, others.clone()) {
+            peer.busy_until = now + BUSY_PAUSE;
+        }
+        self.release(id, piece);
+        others.into_iter().for_each(|other| self.found(now, other, false));
+    }
+
+    fn gained(&mut self, id: NodeId, piece: u32) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        if matches!(peer.standing, Standing::Absent(_)) {
+            peer.standing = Standing::Ready;
+        }
+        if peer.pieces.insert(piece) {
+            self.availability[piece as usize] += 1;
+        }
+    }
+
+    fn absent(&mut self, now: Time, id: NodeId) {
+        self.let_go(id);
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.standing = Standing::Absent(now + ABSENT_PAUSE);
+        }
+    }
+
+    /// The peer is gone or silent: nothing is expected of it until it is asked again.
+    fn failed(&mut self, now: Time, id: NodeId) {
+        self.let_go(id);
+        let random = self.next_random();
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.standing = Standing::Away(now + peer.retry_pause(random));
+            peer.failures = peer.failures.saturating_add(1);
+            peer.note_owed(now);
+        }
+    }
+
+    fn ban(&mut self, id: NodeId, out: &mut Vec<Action>) {
+        self.let_go(id);
+        self.peers.remove(&id);
+        self.banned.push_back(id);
+        if self.banned.len() > BANNED_MAX {
+            self.banned.pop_front();
+        }
+        out.push(Action::Send { peer: id, ask: Ask::Forget { blob: self.blob } });
+        out.push(Action::Corrupt { peer: id });
+    }
+
+    /// Takes back everything asked of a peer, and what it was thought to have.
+    fn let_go(&mut self, id: NodeId) {
+        if self.outline_fetch.as_ref().is_some_and(|fetch| fetch.peer == id) {
+            self.outline_fetch = None;
+        }
+        self.set_pieces(id, PieceSet::none(piece_count(self.bytes)));
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.pages = 0;
+            peer.refusals.clear();
+        }
+    }
+
+    /// Says what a peer has; requests for what it has not are taken back.
+    fn set_pieces(&mut self, id: NodeId, pieces: PieceSet) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let before = std::mem::replace(&mut peer.pieces, pieces);
+        for piece in before.without(&peer.pieces) {
+            self.availability[piece as usize] -= 1;
+        }
+        for piece in peer.pieces.without(&before) {
+            self.availability[piece as usize] += 1;
+        }
+        let lost: Vec<u32> =
+            peer.asked.keys().copied().filter(|piece| !peer.pieces.contains(*piece)).collect();
+        lost.into_iter().for_each(|piece| self.release(id, piece));
+    }
+
+    /// A request is no longer under way at this peer.
+    fn release(&mut self, id: NodeId, piece: u32) {
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.asked.remove(&piece);
+        }
+        if let Some(asked) = self.asked_of.get_mut(&piece) {
+            asked.retain(|other| *other != id);
+            if asked.is_empty() {
+                self.asked_of.remove(&piece);
+                if !self.held.contains(piece) {
+                    self.taken.remove(piece);
+                }
+            }
+        }
+    }
+
+    fn mind_the_clock(&mut self, now: Time, out: &mut Vec<Action>) {
+        let due: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.deadline().is_some_and(|deadline| deadline <= now))
+            .map(|(id, _)| *id)
+            .collect();
+        for id in due {
+            let Some(peer) = self.peers.get_mut(&id) else { continue };
+            match peer.standing {
+                Standing::Absent(_) | Standing::Away(_) => {
+                    peer.standing = Standing::Asked;
+                    peer.note_owed(now);
+                    out.push(Action::Send { peer: id, ask: Ask::Ask { blob: self.blob } });
+                }
+                Standing::Asked | Standing::Ready => {
+                    self.failed(now, id);
+                    out.push(Action::Send { peer: id, ask: Ask::Forget { blob: self.blob } });
+                }
+            }
+        }
+    }
+
+    fn ask_outline(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.outline.is_some() || self.outline_fetch.is_some() {
+            return;
+        }
+        let holders: Vec<NodeId> = self
+            .peers
+            .iter()
+            .filter(|(_, peer)| peer.standing == Standing::Ready && peer.pieces.held() > 0)
+            .map(|(id, _)| *id)
+            .collect();
+        let Some(id) = self.pick(&holders) else { return };
+        let pages = Outline::values_needed(self.bytes).div_ceil(OUTLINE_PAGE_VALUES);
+        let needed = u16::try_from(pages).expect("BUG: an outline has at most 137 pages");
+        for page in 0..needed {
+            out.push(Action::Send { peer: id, ask: Ask::Outline { blob: self.blob, page } });
+        }
+        self.outline_fetch = Some(OutlineFetch { peer: id, pages: BTreeMap::new(), needed });
+        if let Some(peer) = self.peers.get_mut(&id) {
+            peer.pages = pages;
+            peer.note_owed(now);
+        }
+    }
+
+    /// One request a peer in turn until nobody can be asked for anything.
+    fn ask_pieces(&mut self, now: Time, out: &mut Vec<Action>) {
+        if self.outline.is_none() {
+            return;
+        }
+        let mut ids: Vec<NodeId> = self.peers.keys().copied().collect();
+        if !ids.is_empty() {
+            let turn = self.below(ids.len() as u64);
+            ids.rotate_left(turn);
+        }
+        while !ids.is_empty() {
+            ids.retain(|id| {
+                let chosen = self.choose(now, *id).or_else(|| self.choose_late(now, *id));
+                if let Some(piece) = chosen {
+                    self.request(now, *id, piece, out);
+                }
+                chosen.is_some()
+            });
+        }
+    }
+
+    fn may_ask(&self, now: Time, id: NodeId) -> Option<&Peer> {
+        if self.asked_of.len() >= self.requests_max {
+            return None;
+        }
+        self.peers.get(&id).filter(|peer| {
+            peer.standing == Standing::Ready && peer.busy_until <= now && peer.asked.len() < REQUESTS_PER_PEER
+        })
+    }
+
+    /// The rarest piece that this peer has and nobody was asked for.
+    fn choose(&mut self, now: Time, id: NodeId) -> Option<u32> {
+        let start = u32::try_from(self.below(u64::from(self.held.pieces()))).unwrap_or(0);
+        let salt = self.random;
+        let peer = self.may_ask(now, id)?;
+        let crowded = peer.refusals.len() >= REFUSALS_MAX;
+        let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
+        candidates
+            .filter(|piece| match peer.refusals.get(piece) {
+                Some(refusal) => !refusal.stands(now, peer, &self.peers),
+                None => !crowded,
+            })
+            .min_by_key(|piece| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece))))
+    }
+
+    /// Near the end: a piece that was asked of one other peer and is late.
+    fn choose_late(&self, now: Time, id: NodeId) -> Option<u32> {
+        if !self.in_endgame() {
+            return None;
+        }
+        let peer = self.may_ask(now, id)?;
+        let late = self.asked_of.iter().find(|(piece, asked)| {
+            let [other] = asked.as_slice() else { return false };
+            let refused =
+                peer.refusals.get(piece).is_some_and(|refusal| refusal.stands(now, peer, &self.peers));
+            let is_late = self.peers.get(other).is_some_and(|other| {
+                other.asked.get(piece).is_some_and(|since| *since + other.hedge() <= now)
+            });
+            *other != id && is_late && !refused && peer.pieces.contains(**piece)
+        });
+        late.map(|(piece, _)| *piece)
+    }
+
+    /// Everything that is missing has been asked for, and it is little.
+    fn in_endgame(&self) -> bool {
+        self.taken.is_full() && self.held.pieces() - self.held.held() <= ENDGAME_PIECES_MAX
+    }
+
+    fn request(&mut self, now: Time, id: NodeId, piece: u32, out: &mut Vec<Action>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let (tried, insist) = match peer.refusals.get_mut(&piece) {
+            Some(refusal) => {
+                refusal.give_up();
+                (refusal.tried.clone(), refusal.is_exhausted())
+            }
+            None => (Vec::new(), false),
+        };
+        peer.asked.insert(piece, now);
+        peer.note_owed(now);
+        self.taken.insert(piece);
+        self.asked_of.entry(piece).or_default().push(id);
+        let ask = Ask::Request { blob: self.blob, piece, tried, insist };
+        out.push(Action::Send { peer: id, ask });
+    }
+
+    fn finish(&mut self, out: &mut Vec<Action>) {
+        self.complete = true;
+        for (id, peer) in &self.peers {
+            if !matches!(peer.standing, Standing::Away(_)) {
+                out.push(Action::Send { peer: *id, ask: Ask::Forget { blob: self.blob } });
+            }
+        }
+        out.push(Action::Complete);
+    }
+
+    fn pick(&mut self, among: &[NodeId]) -> Option<NodeId> {
+        if among.is_empty() {
+            return None;
+        }
+        let at = self.below(among.len() as u64);
+        among.get(at).copied()
+    }
+
+    fn below(&mut self, bound: u64) -> usize {
+        usize::try_from(self.next_random() % bound.max(1)).unwrap_or(0)
+    }
+
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.random)
+    }
+}
+
+/// The finalizer of SplitMix64: spreads one number over all 64 bits.
+fn mix(number: u64) -> u64 {
+    let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    number ^ (number >> 31)
+}

@@ -1,0 +1,398 @@
+//! Whom to serve, with what, and when: a holder's side of a swarm.
+//!
+//! A holder that has promised a piece to enough peers refers later askers to those, so the first holder
+//! sends about one copy however many ask in the same millisecond; the copies multiply further out. An
+//! asker comes back with the names it tried in vain and is then served, so no referral can starve it.
+//! Waiting requests are served one a peer in turn, under an optional cap.
+//!
+//! One door: [`Upload::request`] judges, [`Upload::next`] picks. Bytes, verification and sending are the
+//! driver's.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::allowance::Allowance;
+use super::wire::PEERS_NAMED_MAX;
+use crate::digest::Digest;
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+
+/// Copies of a piece that a holder hands out before it refers, when it held the whole blob from the
+/// start: one, since what it sends is what a publisher pays.
+pub const COPIES_FROM_ORIGIN: usize = 1;
+
+/// The same for a holder that fetched the blob itself a moment ago: the tree of copies grows threefold
+/// a step, so 11 receivers are three steps away.
+pub const COPIES_FROM_RELAY: usize = 3;
+
+/// How long a promise of a piece is remembered: longer than a fleet's staging of one release takes to
+/// start everywhere.
+pub const GRANT_MEMORY: Span = Span::seconds(600);
+
+/// Pieces whose receivers are remembered, at most; the oldest are forgotten and may be copied again.
+pub const GRANTS_MAX: usize = 16_384;
+
+/// Requests of one peer that wait, at most; an honest asker has fewer under way.
+pub const WAITING_PER_PEER_MAX: usize = 32;
+
+/// Peers with requests, at most.
+pub const ASKERS_MAX: usize = 256;
+
+/// Pieces handed to the driver and not yet sent, for one peer.
+pub const SENDING_PER_PEER_MAX: usize = 2;
+
+/// The same for all peers: 2 MiB of memory.
+pub const SENDING_MAX: usize = 32;
+
+/// How a holder came by a blob.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// It had the blob whole before this run's swarm: a publisher, or a node that updated long ago.
+    Origin,
+    /// It fetches the blob now or did so in this run.
+    Relay,
+}
+
+/// A piece of a blob.
+pub type PieceName = (Digest, u32);
+
+/// What an asker wants.
+#[derive(Clone, Copy, Debug)]
+pub struct Wanted<'a> {
+    /// The piece.
+    pub piece: PieceName,
+    /// Its length, as counted against the cap.
+    pub bytes: u32,
+    /// Peers that the asker tried in vain.
+    pub tried: &'a [NodeId],
+    /// The asker will not be referred any more.
+    pub insist: bool,
+    /// How we came by the blob.
+    pub standing: Standing,
+}
+
+/// What to answer to a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// Nothing now: the piece comes when it is its turn.
+    Wait,
+    /// These have it or are about to: 1 to [`PEERS_NAMED_MAX`].
+    Refer(Vec<NodeId>),
+    /// Too much is waiting.
+    Busy,
+}
+
+/// The next piece to read and send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Serve {
+    /// To whom.
+    pub peer: NodeId,
+    /// What.
+    pub piece: PieceName,
+}
+
+#[derive(Default)]
+struct Asker {
+    waiting: VecDeque<(PieceName, u32)>,
+    sending: Vec<PieceName>,
+}
+
+/// The serving side of all blobs.
+pub struct Upload {
+    allowance: Option<Allowance>,
+    askers: BTreeMap<NodeId, Asker>,
+    /// Askers with something waiting, in turn.
+    turns: VecDeque<NodeId>,
+    sending: usize,
+    grants: BTreeMap<PieceName, Vec<NodeId>>,
+    grant_order: VecDeque<(Time, PieceName)>,
+}
+
+impl Upload {
+    /// With a cap on payload bytes, or none.
+    pub fn new(allowance: Option<Allowance>) -> Self {
+        Self {
+            allowance,
+            askers: BTreeMap::new(),
+            turns: VecDeque::new(),
+            sending: 0,
+            grants: BTreeMap::new(),
+            grant_order: VecDeque::new(),
+        }
+    }
+
+    /// Judges a request for a piece that we hold.
+    pub fn request(&mut self, now: Time, peer: NodeId, wanted: Wanted<'_>) -> Verdict {
+        self.forget_old_grants(now);
+        if let Some(asker) = self.askers.get(&peer)
+            && (asker.sending.contains(&wanted.piece)
+                || asker.waiting.iter().any(|(piece, _)| *piece == wanted.piece))
+        {
+            return Verdict::Wait;
+        }
+        if let Some(peers) = self.referral(peer, &wanted) {
+            return Verdict::Refer(peers);
+        }
+        if !self.askers.contains_key(&peer) && self.askers.len() >= ASKERS_MAX {
+            return Verdict::Busy;
+        }
+        let asker = self.askers.entry(peer).or_default();
+        if asker.waiting.len() >= WAITING_PER_PEER_MAX {
+            return Verdict::Busy;
+        }
+        if asker.waiting.is_empty() {
+            self.turns.push_back(peer);
+        }
+        asker.waiting.push_back((wanted.piece, wanted.bytes));
+        self.grant(now, peer, wanted.piece);
+        Verdict::Wait
+    }
+
+    /// The next piece to send at `now`, if the cap and what is under way allow one. The driver reports
+    /// each with [`Upload::sent`] when it has left or failed.
+    pub fn next(&mut self, now: Time) -> Option<Serve> {
+        if self.sending >= SENDING_MAX || !self.allowance.as_mut().is_none_or(|cap| cap.is_open(now)) {
+            return None;
+        }
+        let turn = self.turns.iter().position(|peer| {
+            self.askers.get(peer).is_some_and(|asker| asker.sending.len() < SENDING_PER_PEER_MAX)
+        })?;
+        let peer = self.turns.remove(turn)?;
+        let asker = self.askers.get_mut(&peer)?;
+        let (piece, bytes) = asker.waiting.pop_front()?;
+        asker.sending.push(piece);
+        if !asker.waiting.is_empty() {
+            self.turns.push_back(peer);
+        }
+        self.sending += 1;
+        if let Some(cap) = &mut self.allowance {
+            cap.spend(now, u64::from(bytes));
+        }
+        Some(Serve { peer, piece })
+    }
+
+    /// A piece has left for its peer, or could not be read (`delivered` false: others are not referred
+    /// to that peer for it).
+    pub fn sent(&mut self, serve: Serve, delivered: bool) {
+        let Some(asker) = self.askers.get_mut(&serve.peer) else { return };
+        let Some(at) = asker.sending.iter().position(|piece| *piece == serve.piece) else { return };
+        asker.sending.swap_remove(at);
+        self.sending -= 1;
+        if asker.sending.is_empty() && asker.waiting.is_empty() {
+            self.askers.remove(&serve.peer);
+        }
+        if !delivered {
+            self.revoke(serve.peer, serve.piece);
+        }
+    }
+
+    /// The peer no longer needs `piece`, if it still waits for it.
+    pub fn cancel(&mut self, peer: NodeId, piece: PieceName) {
+        self.drop_waiting(peer, |waiting| waiting == piece);
+    }
+
+    /// The peer no longer needs anything of `blob`.
+    pub fn forget(&mut self, peer: NodeId, blob: Digest) {
+        self.drop_waiting(peer, |(waiting, _)| waiting == blob);
+    }
+
+    /// The peer is gone; what it was promised and did not get is free for others.
+    pub fn lost(&mut self, peer: NodeId) {
+        self.drop_waiting(peer, |_| true);
+        if let Some(asker) = self.askers.remove(&peer) {
+            self.sending -= asker.sending.len();
+            for piece in asker.sending {
+                self.revoke(peer, piece);
+            }
+        }
+    }
+
+    /// When [`Upload::next`] may have something again because of time alone.
+    pub fn next_deadline(&self) -> Option<Time> {
+        let cap = self.allowance.as_ref()?;
+        (!self.turns.is_empty() && self.sending < SENDING_MAX).then(|| cap.opens_at())
+    }
+
+    /// Requests that wait, of all peers.
+    pub fn waiting(&self) -> usize {
+        self.askers.values().map(|asker| asker.waiting.len()).sum()
+    }
+
+    /// Those to ask instead: promised the piece, not the asker, not tried by it. None if it should be
+    /// served: it insists, was promised the piece itself, or too few copies went out.
+    fn referral(&self, peer: NodeId, wanted: &Wanted<'_>) -> Option<Vec<NodeId>> {
+        let granted = self.grants.get(&wanted.piece)?;
+        let copies = match wanted.standing {
+            Standing::Origin => COPIES_FROM_ORIGIN,
+            Standing::Relay => COPIES_FROM_RELAY,
+        };
+        if wanted.insist || granted.len() < copies || granted.contains(&peer) {
+            return None;
+        }
+        let newest_first = granted.iter().rev().filter(|granted| !wanted.tried.contains(granted));
+        let peers: Vec<NodeId> = newest_first.copied().take(PEERS_NAMED_MAX).collect();
+        (!peers.is_empty()).then_some(peers)
+    }
+
+    fn grant(&mut self, now: Time, peer: NodeId, piece: PieceName) {
+        let granted = self.grants.entry(piece).or_default();
+        if granted.is_empty() {
+            self.grant_order.push_back((now, piece));
+        }
+        granted.retain(|other| *other != peer);
+        granted.push(peer);
+        if granted.len() > PEERS_NAMED_MAX {
+            granted.remove(0);
+        }
+        while self.grant_order.len() > GRANTS_MAX {
+            self.forget_oldest_grant();
+        }
+    }
+
+    fn revoke(&mut self, peer: NodeId, piece: PieceName) {
+        if let Some(granted) = self.grants.get_mut(&piece) {
+            granted.retain(|other| *other != peer);
+            if granted.is_empty() {
+                // Its place in `grant_order` must go too, or a piece granted and revoked again and again
+                // would fill the order with itself.
+                self.grants.remove(&piece);
+                self.grant_order.retain(|(_, other)| *other != piece);
+            }
+        }
+    }
+
+    fn forget_old_grants(&mut self, now: Time) {
+        while self.grant_order.front().is_some_and(|(at, _)| now.since(*at) > GRANT_MEMORY) {
+            self.forget_oldest_grant();
+        }
+    }
+
+    fn forget_oldest_grant(&mut self) {
+        if let Some((_, piece)) = self.grant_order.pop_front() {
+            self.grants.remove(&piece);
+        }
+    }
+
+    fn drop_waiting(&mut self, peer: NodeId, unwanted: impl Fn(PieceName) -> bool) {
+        let Some(asker) = self.askers.get_mut(&peer) else { return };
+        let (dropped, kept) = asker.waiting.drain(..).partition(|(piece, _)| unwanted(*piece));
+        asker.waiting = kept;
+        let dropped: VecDeque<(PieceName, u32)> = dropped;
+        if asker.waiting.is_empty() {
+            self.turns.retain(|turn| *turn != peer);
+            if asker.sending.is_empty() {
+                self.askers.remove(&peer);
+            }
+        }
+        for (piece, _) in dropped {
+            self.revoke(peer, piece);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PublicKey;
+    use proptest::prelude::*;
+
+    fn peer(number: u8) -> NodeId {
+        PublicKey([number; 32])
+    }
+
+    fn wanted(piece: u32, tried: &[NodeId], standing: Standing) -> Wanted<'_> {
+        Wanted { piece: (Digest([7; 32]), piece), bytes: 1000, tried, insist: false, standing }
+    }
+
+    #[test]
+    fn an_origin_asked_by_eleven_at_once_sends_one_copy_and_refers_ten() {
+        let mut upload = Upload::new(None);
+        let verdicts: Vec<Verdict> =
+            (1..=11).map(|n| upload.request(Time(0), peer(n), wanted(0, &[], Standing::Origin))).collect();
+        assert_eq!(verdicts[0], Verdict::Wait);
+        assert!(verdicts[1..].iter().all(|verdict| *verdict == Verdict::Refer(vec![peer(1)])));
+        assert!(upload.next(Time(0)).is_some() && upload.next(Time(0)).is_none());
+    }
+
+    #[test]
+    fn those_who_tried_in_vain_are_served_by_one_new_copy() {
+        let mut upload = Upload::new(None);
+        upload.request(Time(0), peer(1), wanted(0, &[], Standing::Origin));
+        let tried = [peer(1)];
+        assert_eq!(upload.request(Time(9), peer(2), wanted(0, &tried, Standing::Origin)), Verdict::Wait);
+        let third = upload.request(Time(9), peer(3), wanted(0, &tried, Standing::Origin));
+        assert_eq!(third, Verdict::Refer(vec![peer(2)]));
+        let insisting = Wanted { insist: true, ..wanted(0, &[], Standing::Origin) };
+        assert_eq!(upload.request(Time(9), peer(4), insisting), Verdict::Wait);
+    }
+
+    #[test]
+    fn a_promise_to_a_peer_that_goes_away_is_void_unless_it_was_kept() {
+        let mut upload = Upload::new(None);
+        upload.request(Time(0), peer(1), wanted(0, &[], Standing::Origin));
+        upload.lost(peer(1));
+        assert_eq!(upload.request(Time(1), peer(2), wanted(0, &[], Standing::Origin)), Verdict::Wait);
+        let serve = upload.next(Time(1)).unwrap();
+        upload.sent(serve, true);
+        upload.lost(peer(2));
+        let third = upload.request(Time(2), peer(3), wanted(0, &[], Standing::Origin));
+        assert_eq!(third, Verdict::Refer(vec![peer(2)]));
+        let later = Time(3) + GRANT_MEMORY;
+        assert_eq!(upload.request(later, peer(3), wanted(0, &[], Standing::Origin)), Verdict::Wait);
+    }
+
+    #[test]
+    fn one_greedy_peer_does_not_delay_a_modest_one() {
+        let mut upload = Upload::new(None);
+        for piece in 0..100 {
+            upload.request(Time(0), peer(1), wanted(piece, &[], Standing::Relay));
+        }
+        assert_eq!(upload.waiting(), WAITING_PER_PEER_MAX);
+        upload.request(Time(0), peer(2), wanted(500, &[], Standing::Relay));
+        let first_two = [upload.next(Time(0)).unwrap().peer, upload.next(Time(0)).unwrap().peer];
+        assert_eq!(first_two, [peer(1), peer(2)]);
+    }
+
+    #[test]
+    fn the_cap_paces_what_is_served() {
+        let mut upload = Upload::new(Some(Allowance::new(10_000, Time(0))));
+        for piece in 0..30 {
+            upload.request(Time(0), peer(1), wanted(piece, &[], Standing::Relay));
+        }
+        let (mut now, mut served) = (Time(0), 0);
+        while upload.waiting() > 0 {
+            while let Some(serve) = upload.next(now) {
+                upload.sent(serve, true);
+                served += 1;
+            }
+            now = upload.next_deadline().unwrap_or(now);
+        }
+        assert_eq!(served, 30);
+        assert!((2700..=3000).contains(&now.0), "30,000 bytes at 10,000 a second took {now:?}");
+    }
+
+    proptest! {
+        #[test]
+        fn tables_stay_within_their_bounds_whatever_happens(
+            steps in prop::collection::vec((0_u8..8, 1_u8..20, 0_u32..40), 0..400),
+        ) {
+            let mut upload = Upload::new(None);
+            let mut under_way = Vec::new();
+            for (now, (what, from, piece)) in (0_u64..).zip(steps) {
+                let name = (Digest([7; 32]), piece);
+                match what {
+                    0..=2 => { upload.request(Time(now), peer(from), wanted(piece, &[], Standing::Origin)); }
+                    3 => under_way.extend(upload.next(Time(now))),
+                    4 => if let Some(serve) = under_way.pop() { upload.sent(serve, piece % 2 == 0); },
+                    5 => upload.cancel(peer(from), name),
+                    6 => upload.forget(peer(from), name.0),
+                    _ => upload.lost(peer(from)),
+                }
+                prop_assert!(upload.sending <= SENDING_MAX && upload.askers.len() <= ASKERS_MAX);
+                prop_assert_eq!(upload.sending, upload.askers.values().map(|a| a.sending.len()).sum::<usize>());
+                prop_assert_eq!(upload.grants.len(), upload.grant_order.len());
+                let with_work = upload.askers.values().filter(|asker| !asker.waiting.is_empty()).count();
+                prop_assert_eq!(with_work, upload.turns.len());
+            }
+        }
+    }
+}

@@ -1,0 +1,86 @@
+//! The policies and censuses that a node holds.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::census::Census;
+use super::policy::Policy;
+use crate::digest::Digest;
+
+/// The policies and censuses that a node holds. Two of one version are both kept: that is the proof of
+/// a conflict, and an alarm; the lower id counts as that version's, so that all who know both agree.
+#[derive(Debug, Default)]
+pub struct Trust {
+    policies: BTreeMap<(u32, Digest), Arc<Policy>>,
+    censuses: BTreeMap<(u32, Digest), Arc<Census>>,
+}
+
+impl Trust {
+    /// Adds a policy that was accepted.
+    pub fn add_policy(&mut self, id: Digest, policy: Arc<Policy>) {
+        self.policies.insert((policy.version, id), policy);
+    }
+
+    /// Adds a census that was accepted.
+    pub fn add_census(&mut self, id: Digest, census: Arc<Census>) {
+        self.censuses.insert((census.version, id), census);
+    }
+
+    /// Forgets a census.
+    pub fn remove_census(&mut self, version: u32, id: Digest) {
+        self.censuses.remove(&(version, id));
+    }
+
+    /// The policies of a version, by id.
+    pub fn policies(&self, version: u32) -> impl Iterator<Item = (&Digest, &Arc<Policy>)> {
+        let ends = (version, Digest([0; 32]))..=(version, Digest([255; 32]));
+        self.policies.range(ends).map(|((_, id), policy)| (id, policy))
+    }
+
+    /// The policy that counts for a version.
+    pub fn policy(&self, version: u32) -> Option<&Arc<Policy>> {
+        self.policies(version).next().map(|(_, policy)| policy)
+    }
+
+    /// The newest policy.
+    pub fn newest_policy(&self) -> Option<&Arc<Policy>> {
+        self.policy(self.policies.last_key_value()?.0.0)
+    }
+
+    /// How many policies are held.
+    pub fn policy_count(&self) -> usize {
+        self.policies.len()
+    }
+
+    /// The censuses of a version, by id.
+    pub fn censuses(&self, version: u32) -> impl Iterator<Item = (&Digest, &Arc<Census>)> {
+        let ends = (version, Digest([0; 32]))..=(version, Digest([255; 32]));
+        self.censuses.range(ends).map(|((_, id), census)| (id, census))
+    }
+
+    /// The census with this id.
+    pub fn census(&self, id: Digest) -> Option<&Arc<Census>> {
+        self.censuses.iter().find(|((_, held), _)| *held == id).map(|(_, census)| census)
+    }
+
+    /// The newest census, with its id.
+    pub fn newest_census(&self) -> Option<(Digest, &Arc<Census>)> {
+        let version = self.censuses.last_key_value()?.0.0;
+        self.censuses(version).next().map(|(id, census)| (*id, census))
+    }
+
+    /// The names of all censuses, oldest first.
+    pub fn census_names(&self) -> Vec<(u32, Digest)> {
+        self.censuses.keys().copied().collect()
+    }
+
+    /// The version of which two policies or censuses are held, in words, if there is one.
+    pub fn conflict(&self) -> Option<String> {
+        let twin = |versions: Vec<u32>| versions.windows(2).find(|w| w[0] == w[1]).map(|w| w[0]);
+        let policies = twin(self.policies.keys().map(|(v, _)| *v).collect());
+        let censuses = twin(self.censuses.keys().map(|(v, _)| *v).collect());
+        policies
+            .map(|v| format!("two policies of version {v} are signed"))
+            .or_else(|| censuses.map(|v| format!("two censuses of version {v} are signed")))
+    }
+}
