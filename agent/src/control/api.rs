@@ -84,7 +84,7 @@ pub struct TransferView {
     pub peers: u32,
 }
 
-/// What the agent has used since it started. All but `resident_bytes` only rise.
+/// What the agent has used since it started. All but `links` and `resident_bytes` only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -188,4 +188,87 @@ pub struct ErrorView {
     pub why: String,
     /// What to do.
     pub todo: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use groundswell_protocol::facts::health::HealthNumbers;
+    use groundswell_protocol::facts::{Failure, SkipReason, StopReason, VoteState};
+    use groundswell_protocol::identity::PublicKey;
+    use groundswell_protocol::node::event::{Hold, Refusal, Stage};
+    use groundswell_protocol::trust::command::Instruction;
+    use groundswell_protocol::trust::manifest::ReleaseOrder;
+
+    use super::*;
+    use crate::console::sample::Story;
+
+    fn one_of_each() -> Vec<Event> {
+        let rollout = RolloutId(Digest([1; 32]));
+        let node = PublicKey([2; 32]);
+        let component = ComponentName::new("web").unwrap();
+        let order = ReleaseOrder { epoch: u32::MAX, sequence: u64::MAX };
+        let vote = |state| Event::Vote {
+            rollout,
+            node,
+            state,
+            attempt: 3,
+            numbers: HealthNumbers { passed: 1, ..HealthNumbers::default() },
+            note: "a \"note\"".into(),
+        };
+        let commanded = |instruction| Event::Commanded { rollout, instruction, note: String::new() };
+        vec![
+            Event::Recovered { boot: 1 },
+            Event::Refused { from: Some(node), why: Refusal::NoSeat },
+            Event::Refused { from: None, why: Refusal::Full },
+            Event::Policy { version: 1 },
+            Event::Census { version: 1, members: 2 },
+            Event::Conflict { what: "two".into() },
+            Event::Cloned,
+            Event::Rollout { rollout, component: component.clone(), version: "1".into(), order, members: 3 },
+            vote(VoteState::Staged),
+            vote(VoteState::Skip(SkipReason::NoSpace)),
+            vote(VoteState::Failed(Failure::Recovered)),
+            Event::Opened { rollout, from: 1, to: 2 },
+            Event::Term { rollout, term: 1, leader: node },
+            Event::Proposed { rollout, term: 1, open: 2 },
+            Event::StopBallot { rollout, reason: StopReason::Evidence },
+            Event::Stopped { rollout, why: "why".into() },
+            Event::Done { rollout },
+            commanded(Instruction::Flow { counter: 1, pause: true }),
+            commanded(Instruction::Promote(3)),
+            commanded(Instruction::Stop),
+            Event::Holding { rollout, hold: Hold::Bound },
+            Event::Stage { rollout, from: Stage::Trial, to: Stage::Stuck, note: "n".into() },
+            Event::Switched { component, tree: Digest([3; 32]), revert: true },
+            Event::Trouble { rollout, what: "disk".into() },
+            Event::PersistFailed,
+            Event::FreezeSuspected { heard: 1, needed: 2 },
+            Event::Synced { with: node, learned: 9 },
+        ]
+    }
+
+    #[test]
+    fn every_event_survives_a_line_of_the_stream() {
+        for event in one_of_each() {
+            let line = EventLine { number: u64::MAX, unix_ms: 1_800_000_000_000, event };
+            let line = StreamLine::Event(Box::new(line));
+            let text = serde_json::to_string(&line).unwrap();
+            assert!(!text.contains('\n') && text.len() < LINE_MAX);
+            assert_eq!(serde_json::from_str::<StreamLine>(&text).unwrap(), line, "{text}");
+        }
+        let missed = StreamLine::Missed { missed: 7 };
+        assert_eq!(serde_json::to_string(&missed).unwrap(), r#"{"missed":7}"#);
+        assert_eq!(serde_json::from_str::<StreamLine>(r#"{"missed":7}"#).unwrap(), missed);
+    }
+
+    #[test]
+    fn a_status_survives_json() {
+        let mut story = Story::idle(5);
+        story.publish("1.2.0", 3, true);
+        for _ in 0..6 {
+            story.step();
+        }
+        let text = serde_json::to_string(&story.status).unwrap();
+        assert_eq!(serde_json::from_str::<Status>(&text).unwrap(), story.status);
+    }
 }

@@ -16,6 +16,8 @@ mod routes;
 pub mod server;
 mod socket;
 #[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
 mod tests;
 
 pub use backend::{Backend, ImportError};

@@ -1,206 +1,32 @@
-//! Server and client against each other over a real socket, with a backend of a few lines.
+//! Server and client against each other over a real socket.
 
-use std::collections::BTreeMap;
 use std::io::Cursor;
 use std::os::unix::fs::PermissionsExt;
-use std::path::PathBuf;
-use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use groundswell_protocol::bounds::NOTE_MAX;
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::{Fact, RolloutId, SignedFact, Statement};
-use groundswell_protocol::identity::KeyPair;
-use groundswell_protocol::node::Verdict;
-use groundswell_protocol::node::event::{Event, Hold, Refusal, Stage};
-use groundswell_protocol::node::status::{PlanStatus, QuorumStatus, RolloutStatus, Signing, Status, Tally};
+use groundswell_protocol::facts::{Fact, Statement};
+use groundswell_protocol::node::event::{Event, Refusal};
 use groundswell_protocol::trust::command::Instruction;
-use groundswell_protocol::trust::manifest::{Kind, ReleaseOrder};
-use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::policy::FleetId;
-use tokio::io::{AsyncRead, AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
-use tokio_util::sync::CancellationToken;
 
-use super::api::{AgentStatus, BLOB_MAX, Counters, FACT_BODY_MAX, StreamLine, Submitted};
+use super::Backend;
+use super::api::{BLOB_MAX, FACT_BODY_MAX, StreamLine, Submitted};
 use super::client::{Client, ClientErrorKind};
 use super::command;
-use super::events::{EventLog, EventStream, RING_MAX};
+use super::events::RING_MAX;
 use super::server::{BindError, Server};
-use super::{Backend, ImportError};
+use super::testing::{House, PATIENCE, fleet, key, rollout, status};
 
-const PATIENCE: Duration = Duration::from_secs(20);
-const ROOM_BYTES: u64 = 1_000_000;
-
-#[derive(Clone, Default)]
-struct Fake {
-    log: EventLog,
-    blobs: Arc<Mutex<BTreeMap<Digest, Vec<u8>>>>,
-    facts: Arc<Mutex<Vec<SignedFact>>>,
+/// Sends raw bytes and returns the whole answer.
+async fn raw(house: &House, request: &[u8]) -> String {
+    converse(UnixStream::connect(house.socket()).await.unwrap(), request).await
 }
 
-fn fleet() -> FleetId {
-    FleetId(Digest::of(b"a fleet"))
-}
-
-fn key() -> KeyPair {
-    KeyPair::from_seed(&[7; 32])
-}
-
-fn status() -> Status {
-    Status {
-        fleet: fleet(),
-        fleet_name: "test".into(),
-        node: key().public(),
-        boot: 1,
-        signing: Signing::Yes,
-        policy: 3,
-        policy_expires: 0,
-        census: 1,
-        conflict: false,
-        quorum: QuorumStatus { jurors: 1, faulty: 0, quorum: 1 },
-        members: vec![],
-        components: vec![],
-        rollouts: vec![],
-        ended: vec![],
-        facts: 2,
-    }
-}
-
-fn rollout() -> RolloutStatus {
-    RolloutStatus {
-        rollout: RolloutId(Digest::of(b"a rollout")),
-        component: ComponentName::new("web").unwrap(),
-        kind: Kind::Service,
-        version: "1.0".into(),
-        order: ReleaseOrder { epoch: 1, sequence: 1 },
-        note: String::new(),
-        bytes: 1,
-        ending: None,
-        stopped_why: None,
-        paused: false,
-        next_flow_counter: 5,
-        members: 1,
-        targets: vec![1],
-        open: 0,
-        term: 0,
-        leader: key().public(),
-        proposed: None,
-        quorum: QuorumStatus { jurors: 1, faulty: 0, quorum: 1 },
-        tally: Tally::default(),
-        allowed: 0,
-        hold: Hold::None,
-        hold_left_ms: None,
-        my_rank: Some(0),
-        my_stage: Stage::Known,
-        trial_left_ms: None,
-        votes: vec![],
-        ballots: vec![],
-        plan: PlanStatus { trial_s: 1, bake_s: 1, stage_s: 1, hold_s: 1 },
-    }
-}
-
-impl Backend for Fake {
-    async fn status(&self) -> AgentStatus {
-        AgentStatus {
-            version: "0.1.0".into(),
-            pid: 1,
-            started_unix_ms: 1,
-            now_unix_ms: 2,
-            node: status(),
-            services: vec![],
-            transfers: vec![],
-            counters: Counters::default(),
-        }
-    }
-
-    async fn submit(&self, fact: SignedFact) -> Verdict {
-        if Fact::read(fleet(), fact.clone()).is_err() {
-            return Verdict::Refused(Refusal::OtherFleet);
-        }
-        let mut facts = self.facts.lock().unwrap();
-        if facts.contains(&fact) {
-            return Verdict::Known;
-        }
-        facts.push(fact);
-        Verdict::Accepted
-    }
-
-    async fn trust(&self) -> Vec<SignedFact> {
-        self.facts.lock().unwrap().clone()
-    }
-
-    fn events(&self, after: u64) -> EventStream {
-        self.log.subscribe(after)
-    }
-
-    async fn missing(&self, digests: Vec<Digest>) -> Vec<Digest> {
-        let blobs = self.blobs.lock().unwrap();
-        digests.into_iter().filter(|digest| !blobs.contains_key(digest)).collect()
-    }
-
-    async fn import(
-        &self,
-        digest: Digest,
-        bytes: u64,
-        mut body: impl AsyncRead + Send + Unpin,
-    ) -> Result<(), ImportError> {
-        if bytes > ROOM_BYTES {
-            return Err(ImportError::NoSpace);
-        }
-        let mut content = Vec::new();
-        let read = body.read_to_end(&mut content).await;
-        read.map_err(|error| ImportError::Incomplete(error.to_string()))?;
-        if Digest::of(&content) != digest || content.len() as u64 != bytes {
-            return Err(ImportError::Mismatch);
-        }
-        self.blobs.lock().unwrap().insert(digest, content);
-        Ok(())
-    }
-
-    fn metrics(&self) -> String {
-        "# EOF\n".into()
-    }
-}
-
-/// A running server in a directory of its own.
-struct House {
-    directory: tempfile::TempDir,
-    fake: Fake,
-    client: Client,
-    stop: CancellationToken,
-    serving: tokio::task::JoinHandle<()>,
-    metrics: std::net::SocketAddr,
-}
-
-impl House {
-    async fn new() -> Self {
-        let directory = tempfile::tempdir().unwrap();
-        let socket = directory.path().join("agent.sock");
-        let server = Server::bind(&socket, Some("127.0.0.1:0".parse().unwrap())).await.unwrap();
-        let metrics = server.metrics_address().unwrap();
-        let (fake, stop) = (Fake::default(), CancellationToken::new());
-        let serving = tokio::spawn(server.serve(fake.clone(), stop.clone()));
-        Self { directory, fake, client: Client::new(socket), stop, serving, metrics }
-    }
-
-    fn socket(&self) -> PathBuf {
-        self.directory.path().join("agent.sock")
-    }
-
-    async fn stop(self) {
-        self.stop.cancel();
-        timeout(PATIENCE, self.serving).await.unwrap().unwrap();
-    }
-
-    /// Sends raw bytes and returns the whole answer.
-    async fn raw(&self, request: &[u8]) -> String {
-        converse(UnixStream::connect(self.socket()).await.unwrap(), request).await
-    }
-}
-
-async fn converse(mut stream: impl AsyncRead + tokio::io::AsyncWrite + Unpin, request: &[u8]) -> String {
+async fn converse(mut stream: impl AsyncRead + AsyncWrite + Unpin, request: &[u8]) -> String {
     // A server that has refused already may have closed its end.
     let _ = stream.write_all(request).await;
     let mut answer = Vec::new();
@@ -422,7 +248,7 @@ async fn wrong_requests_are_refused_in_words() {
     for (ask, rest, code) in cases {
         let rest = if rest.is_empty() { "\r\n" } else { &rest };
         let request = format!("{ask} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n{rest}");
-        let answer = house.raw(request.as_bytes()).await;
+        let answer = raw(&house, request.as_bytes()).await;
         assert!(answer.starts_with(&format!("HTTP/1.1 {code} ")), "{request}\n{answer}");
         assert!(answer.contains("\"todo\":"), "{request}\n{answer}");
     }
@@ -434,7 +260,7 @@ async fn hostile_bytes_leave_the_server_answering() {
     let house = House::new().await;
     let long_head = [b"GET /".as_slice(), &[b'a'; 200_000], b" HTTP/1.1\r\n\r\n"].concat();
     for request in [&b"\0\x01\x02garbage\r\n\r\n"[..], &long_head, b"GET / HTTP/9.9\r\n\r\n"] {
-        let answer = house.raw(request).await;
+        let answer = raw(&house, request).await;
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 4"), "{answer}");
     }
     house.client.status().await.unwrap();

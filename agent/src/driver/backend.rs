@@ -35,7 +35,7 @@ pub(super) struct AgentBackend {
     pub(super) events: EventLog,
     pub(super) metrics: Metrics,
     pub(super) store: BlobStore,
-    pub(super) slots: Slots,
+    pub(super) slots: Arc<Slots>,
     /// What is said when the loop has ended before it could answer.
     pub(super) last: Arc<AgentStatus>,
 }

@@ -4,8 +4,9 @@
 //! and no blob here has. A job ends by an answer to the core, or by being cancelled.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use groundswell_delta::{EntryKind, Tree};
+use groundswell_delta::Tree;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
@@ -37,13 +38,13 @@ struct Job {
 /// All fetch jobs.
 pub(super) struct Bytes {
     store: BlobStore,
-    slots: Slots,
+    slots: Arc<Slots>,
     transfer: Transfer,
     jobs: BTreeMap<RolloutId, Job>,
 }
 
 impl Bytes {
-    pub(super) fn new(store: BlobStore, slots: Slots, transfer: Transfer) -> Self {
+    pub(super) fn new(store: BlobStore, slots: Arc<Slots>, transfer: Transfer) -> Self {
         Self { store, slots, transfer, jobs: BTreeMap::new() }
     }
 
@@ -75,7 +76,7 @@ impl Bytes {
             bytes: 0,
             has_index: false,
         };
-        if !self.slots.has(work) {
+        if !is_here(&self.slots, work) {
             job.want(first, &self.store);
         }
         self.jobs.insert(work.rollout, job);
@@ -141,10 +142,10 @@ impl Bytes {
         if job.missing.is_empty()
             && job.work.recipe == Recipe::Chunks
             && !job.has_index
-            && !self.slots.has(&job.work)
+            && !is_here(&self.slots, &job.work)
         {
             job.has_index = true;
-            match missing_chunks(&self.store, &self.slots, job.work.tree) {
+            match missing_chunks(&self.store, &self.slots, &job.work) {
                 Ok(chunks) => {
                     for chunk in chunks {
                         job.want(Some(chunk), &self.store);
@@ -207,21 +208,18 @@ impl Job {
     }
 }
 
+/// Whether a slot has the tree already.
+fn is_here(slots: &Slots, work: &Work) -> bool {
+    slots.component(work.component.as_str()).is_ok_and(|component| component.has(&work.tree))
+}
+
 /// The chunks of a tree that neither the store nor a slot has.
-fn missing_chunks(store: &BlobStore, slots: &Slots, tree: Digest) -> Result<Vec<(Digest, u64)>, String> {
-    let index = store.read(&tree).map_err(|error| error.to_string())?;
+fn missing_chunks(store: &BlobStore, slots: &Slots, work: &Work) -> Result<Vec<(Digest, u64)>, String> {
+    let index = store.read(&work.tree).map_err(|error| error.to_string())?;
     let index = index.ok_or("the tree's index is gone from the store")?;
     let tree = Tree::decode(&index).map_err(|error| format!("the tree's index is damaged: {error}"))?;
-    let mut missing = BTreeMap::new();
-    for entry in tree.entries() {
-        if let EntryKind::File { chunks, .. } = &entry.kind {
-            for chunk in chunks {
-                let digest = Digest(*chunk.digest.as_bytes());
-                if !store.has(&digest) && slots.locate_chunk(&digest).is_none() {
-                    missing.insert(digest, u64::from(chunk.bytes));
-                }
-            }
-        }
-    }
-    Ok(missing.into_iter().collect())
+    let component = slots.component(work.component.as_str()).map_err(|error| error.to_string())?;
+    let chunks = component.missing_chunks(&tree).into_iter();
+    let named = chunks.map(|chunk| (Digest(*chunk.digest.as_bytes()), u64::from(chunk.bytes)));
+    Ok(named.filter(|(digest, _)| !store.has(digest)).collect())
 }

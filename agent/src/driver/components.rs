@@ -17,7 +17,7 @@ use crate::config::{ComponentConfig, ReadyConfig};
 use crate::control::api::ServiceView;
 use crate::health::{Monitor, Subject};
 use crate::service::{Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Supervisor};
-use crate::slots::ComponentSlots;
+use crate::slots::{Component, SlotError};
 
 /// Jobs that wait for a component. The core has at most a few under way.
 const JOBS_MAX: usize = 32;
@@ -55,7 +55,7 @@ impl Components {
         let mut handles = BTreeMap::new();
         for config in configured {
             let named = |why: String| ComponentError { component: config.name.clone(), why };
-            let slots = slots.component(&config.name).map_err(|error| named(error.to_string()))?;
+            let slots = slots.component(config.name.as_str()).map_err(|error| named(error.to_string()))?;
             let supervisor = match config.has_process() {
                 true => Some(supervisor(config, data).await.map_err(|error| named(error.to_string()))?),
                 false => None,
@@ -160,7 +160,7 @@ async fn supervisor(config: &ComponentConfig, data: &Path) -> Result<Supervisor,
 /// One component's task.
 struct Worker {
     name: ComponentName,
-    slots: ComponentSlots,
+    slots: Component,
     supervisor: Option<Supervisor>,
     monitor: Option<Monitor>,
     feedback: mpsc::Sender<Feedback>,
@@ -217,7 +217,7 @@ impl Worker {
             if let Some(supervisor) = &self.supervisor {
                 supervisor.stop().await;
             }
-            return Ok(());
+            return self.on_disk(Component::deactivate).await;
         };
         let path = self.on_disk(move |slots| slots.revert_to(&tree)).await?;
         if let Some(supervisor) = &self.supervisor {
@@ -271,12 +271,12 @@ impl Worker {
     /// Does work on the slots where blocking is allowed.
     async fn on_disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&ComponentSlots) -> Result<T, crate::slots::SlotError> + Send + 'static,
+        work: impl FnOnce(&Component) -> Result<T, SlotError> + Send + 'static,
     ) -> Result<T, Trouble> {
         let slots = self.slots.clone();
         let done = tokio::task::spawn_blocking(move || work(&slots)).await;
         match done {
-            Ok(outcome) => outcome.map_err(|error| Trouble::Local(error.to_string())),
+            Ok(outcome) => outcome.map_err(|error| error.trouble()),
             Err(panic) => Err(Trouble::Local(format!("BUG: work on the slots ended early: {panic}"))),
         }
     }

@@ -25,10 +25,11 @@ mod perform;
 mod start;
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 use std::time::Duration;
 
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::{Input, Node, Via};
+use groundswell_protocol::node::{Input, Node, Via, Work};
 use groundswell_protocol::trust::policy::FleetId;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, interval, sleep_until};
@@ -42,6 +43,7 @@ use self::feedback::Feedback;
 use crate::control::EventLog;
 use crate::control::api::{AgentStatus, Counters};
 use crate::link::{self, Link, LinkEvent};
+use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
 use crate::store::journal::{Outcome, Outcomes, Writer};
 use crate::telemetry::metrics::Metrics;
@@ -72,7 +74,7 @@ struct Agent {
     link: Link,
     journal: Writer,
     bytes: Bytes,
-    slots: crate::slots::Slots,
+    slots: Arc<Slots>,
     store: BlobStore,
     transfer: Transfer,
     components: Components,
@@ -288,11 +290,12 @@ impl Agent {
     }
 
     /// Builds a tree where blocking is allowed.
-    fn stage(&self, work: groundswell_protocol::node::Work) {
+    fn stage(&self, work: Work) {
         let (slots, store, feedback) = (self.slots.clone(), self.store.clone(), self.feedback.clone());
         tokio::task::spawn_blocking(move || {
             let rollout = work.rollout;
-            let outcome = perform::build(&slots, &store, &work);
+            let outcome = perform::build(&slots, &store, &work)
+                .and_then(|()| perform::offer_index(&slots, &store, &work));
             if let Err(trouble) = &outcome {
                 tracing::warn!(rollout = rollout.0.short(), "The tree was not built: {}.", trouble.words());
             }

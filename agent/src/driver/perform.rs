@@ -1,19 +1,24 @@
 //! Hands each effect to the room that does it.
 
+use std::io;
+use std::ops::ControlFlow;
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::node::event::Blame;
 use groundswell_protocol::node::{Event, Recipe, Record, Trouble, Verdict, Work};
+use groundswell_protocol::trust::policy::FleetId;
 
 use super::Agent;
 use super::bytes::Fetched;
 use super::effects::{Effect, Effects};
 use crate::link;
-use crate::slots::{Slots, Source, StageError};
-use crate::store::blobs::BlobStore;
-use crate::store::journal::Write;
+use crate::slots::{Slots, Source};
+use crate::store::blobs::{BlobStore, StoreError};
+use crate::store::journal::{Write, Writer};
 use crate::telemetry::logs::log_event;
 
 /// What the core's verdict means for the gossip overlay. Only what a peer should have known better is held against it.
 pub(super) fn gossip_verdict(verdict: Option<&Verdict>) -> link::Verdict {
-    use groundswell_protocol::node::event::Blame;
     match verdict {
         Some(Verdict::Accepted) => link::Verdict::Accept,
         Some(Verdict::Refused(why)) if why.blame() == Blame::Peer => link::Verdict::Reject,
@@ -46,7 +51,7 @@ impl Agent {
                 }
                 Effect::Probe { component, tree, probes } => self.components.probe(&component, tree, probes),
                 Effect::Admit(members) => self.link.admit(members.into_iter().collect()),
-                Effect::Learn { node, addresses } => self.link.learn(node, addresses),
+                Effect::Learn { node, addresses } => self.link.learn(node, &addresses),
                 Effect::Report(event) => self.report(event),
             }
         }
@@ -69,12 +74,12 @@ struct Batch {
 }
 
 impl Batch {
-    fn add(&mut self, id: u64, fleet: groundswell_protocol::trust::policy::FleetId, record: &Record) {
+    fn add(&mut self, id: u64, fleet: FleetId, record: &Record) {
         self.last = id;
         self.writes.push(Write { key: record.key(fleet), value: Some(record.encode()) });
     }
 
-    fn flush(&mut self, journal: &crate::store::journal::Writer) {
+    fn flush(&mut self, journal: &Writer) {
         if !self.writes.is_empty() {
             journal.write(self.last, std::mem::take(&mut self.writes));
         }
@@ -83,34 +88,40 @@ impl Batch {
 
 /// Builds a tree by its recipe: complete, verified and durable on return.
 pub(super) fn build(slots: &Slots, store: &BlobStore, work: &Work) -> Result<(), Trouble> {
-    let component = slots.component(&work.component).map_err(|error| Trouble::Local(error.to_string()))?;
+    let component = slots.component(work.component.as_str()).map_err(|error| error.trouble())?;
     if component.has(&work.tree) {
         return Ok(());
     }
-    let local = |error: crate::store::blobs::StoreError| Trouble::Local(error.to_string());
+    let unstored = |error: StoreError| Trouble::Local(error.to_string());
+    let gone = |what: &str| Trouble::Local(format!("{what} is gone from the store"));
+    let go_on = |_| ControlFlow::Continue(());
     let built = match &work.recipe {
         Recipe::Present => return Err(Trouble::Local("the slot that held the tree is gone".to_owned())),
-        Recipe::Delta { from, blob, .. } => {
-            let delta = store.open_blob(blob).map_err(local)?;
-            let delta = delta.ok_or_else(|| Trouble::Local("the delta is gone from the store".to_owned()))?;
-            component.stage(&work.tree, Source::Delta { old: from, delta, bytes: work.bytes })
+        Recipe::Delta { from, blob, bytes } => {
+            let mut delta = store.open_blob(blob).map_err(unstored)?.ok_or_else(|| gone("the delta"))?;
+            let source = Source::Delta { old: *from, delta: &mut delta, delta_bytes: *bytes };
+            component.stage(&work.tree, work.bytes, source, &go_on)
         }
         Recipe::Chunks => {
-            let index = store.read(&work.tree).map_err(local)?;
-            let index = index.ok_or_else(|| Trouble::Local("the index is gone from the store".to_owned()))?;
-            let chunk = |digest: &_| store.read(digest).ok().flatten();
-            component.stage(&work.tree, Source::Chunks { index: &index, chunk: &chunk })
+            let index = store.read(&work.tree).map_err(unstored)?.ok_or_else(|| gone("the tree's index"))?;
+            let blobs = |digest: &Digest| store.read(digest).map_err(io::Error::other);
+            let source = Source::Chunks { index: &index, blobs: &blobs };
+            component.stage(&work.tree, work.bytes, source, &go_on)
         }
     };
-    built.map(|_| ()).map_err(|error| trouble(&error))
+    built.map(|_| ()).map_err(|error| error.trouble())
 }
 
-fn trouble(error: &StageError) -> Trouble {
-    if error.is_no_space() {
-        Trouble::NoSpace(error.to_string())
-    } else if error.is_bad_bytes() {
-        Trouble::BadBytes(error.to_string())
-    } else {
-        Trouble::Local(error.to_string())
+/// Puts the tree's index into the store: peers that build from chunks ask for it, however it came here.
+pub(super) fn offer_index(slots: &Slots, store: &BlobStore, work: &Work) -> Result<(), Trouble> {
+    if store.has(&work.tree) {
+        return Ok(());
     }
+    let Some(index) = slots.read_index(&work.tree) else {
+        return Err(Trouble::Local("the new slot's index cannot be read".to_owned()));
+    };
+    store.insert(&index).map(|_| ()).map_err(|error| match error.is_no_space() {
+        true => Trouble::NoSpace(error.to_string()),
+        false => Trouble::Local(error.to_string()),
+    })
 }

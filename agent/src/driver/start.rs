@@ -27,7 +27,7 @@ use crate::link::{IncomingPieces, Link, LinkError, LinkSettings};
 use crate::release::bundle::Bundle;
 use crate::release::keys;
 use crate::release::problem::Problem;
-use crate::slots::Slots;
+use crate::slots::{SlotError, Slots};
 use crate::store::blobs::{BlobStore, StoreError, StoreLimits};
 use crate::store::journal::{Journal, JournalError, Writer};
 use crate::store::{Content, Located};
@@ -74,8 +74,8 @@ pub enum AgentError {
     #[error(transparent)]
     Store(#[from] StoreError),
     /// The slots.
-    #[error("{0}")]
-    Slots(String),
+    #[error(transparent)]
+    Slots(#[from] SlotError),
     /// The network.
     #[error(transparent)]
     Link(#[from] LinkError),
@@ -144,8 +144,7 @@ async fn assemble(config: &Config) -> Result<Assembled, AgentError> {
         .map_err(|source| AgentError::System { what: "cannot start the journal's thread", source })?;
     let store =
         BlobStore::open(&config.data.join("blobs"), StoreLimits { total_bytes: config.store_bytes_max })?;
-    let slots =
-        Slots::open(&config.data.join("components")).map_err(|error| AgentError::Slots(error.to_string()))?;
+    let slots = Arc::new(Slots::open(&config.data.join("components"))?);
     let (feedback, fed_back) = mpsc::channel(FEEDBACK_MAX);
     let components = Components::open(&config.components, &config.data, &slots, &feedback)
         .await
@@ -252,7 +251,7 @@ fn start_transfer(
     config: &Config,
     key: &KeyPair,
     store: &BlobStore,
-    slots: &Slots,
+    slots: &Arc<Slots>,
     link: &Link,
     incoming: IncomingPieces,
 ) -> (Transfer, mpsc::Receiver<crate::transfer::TransferEvent>) {
@@ -261,17 +260,18 @@ fn start_transfer(
         download_bytes_per_second: config.download_bytes_per_second,
         ..TransferLimits::default()
     };
-    let contents: Vec<Arc<dyn Content>> = vec![Arc::new(InSlots(slots.clone()))];
+    let contents: Vec<Arc<dyn Content>> = vec![Arc::new(InSlots(Arc::clone(slots)))];
     let streams = LinkStreams(link.clone());
     Transfer::start(key.public(), store.clone(), contents, streams, boxed(incoming), limits)
 }
 
 /// Chunks of installed versions.
-struct InSlots(Slots);
+struct InSlots(Arc<Slots>);
 
 impl Content for InSlots {
     fn locate(&self, digest: &Digest) -> Option<Located> {
-        self.0.locate_chunk(digest)
+        let place = self.0.locate_chunk(digest)?;
+        Some(Located { path: place.path, offset: place.offset, bytes: u64::from(place.bytes) })
     }
 }
 

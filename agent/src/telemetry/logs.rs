@@ -5,6 +5,7 @@
 
 use std::io::IsTerminal;
 
+use groundswell_protocol::facts::VoteState;
 use groundswell_protocol::node::Event;
 use groundswell_protocol::node::event::Stage;
 use serde::Deserialize;
@@ -86,6 +87,9 @@ fn level_of(event: &Event) -> Level {
         | Event::Trouble { .. }
         | Event::Stopped { .. }
         | Event::Stage { to: Stage::Stuck, .. } => Level::WARN,
+        Event::Vote { state: VoteState::Failed(_), .. } => Level::INFO,
+        // Each node of a large fleet votes several times on each release.
+        Event::Vote { .. } => Level::DEBUG,
         // A peer can cause as many of these as it likes; the metrics count them.
         Event::Refused { .. } | Event::Synced { .. } | Event::Proposed { .. } => Level::DEBUG,
         _ => Level::INFO,

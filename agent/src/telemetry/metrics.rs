@@ -187,7 +187,7 @@ impl EventMetrics {
                 self.members.set(i64::from(*members));
             }
             // What a node says of itself and of what holds it is in its status.
-            Event::Recovered { .. } | Event::Holding { .. } | Event::Stage { .. } => {}
+            Event::Recovered { .. } | Event::Holding { .. } | Event::Stage { .. } | Event::Health { .. } => {}
         }
     }
 }

@@ -1,6 +1,6 @@
 //! Events and states as people read them: the same words in logs, on the console and in tools.
 
-use groundswell_protocol::facts::health::HealthNumbers;
+use groundswell_protocol::facts::health::{Health, HealthNumbers};
 use groundswell_protocol::facts::{Failure, RolloutId, SkipReason, StopReason, VoteState};
 use groundswell_protocol::node::Event;
 use groundswell_protocol::node::event::{Blame, Hold, Stage};
@@ -117,6 +117,15 @@ fn micros_words(micros: u32) -> String {
     }
 }
 
+/// A verdict of probes, in words.
+pub fn health_words(health: Health) -> &'static str {
+    match health {
+        Health::Unknown => "not judged yet",
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
+    }
+}
+
 /// The rollout that an event is about.
 pub fn rollout_of(event: &Event) -> Option<RolloutId> {
     match event {
@@ -139,6 +148,7 @@ pub fn rollout_of(event: &Event) -> Option<RolloutId> {
         | Event::Conflict { .. }
         | Event::Cloned
         | Event::Switched { .. }
+        | Event::Health { .. }
         | Event::PersistFailed
         | Event::FreezeSuspected { .. }
         | Event::Synced { .. } => None,
@@ -187,6 +197,9 @@ pub fn sentence(event: &Event) -> String {
         Event::Switched { component, tree, revert } => {
             let how = if *revert { "Reverted" } else { "Switched" };
             format!("{how} {component}: tree {} is active.", tree.short())
+        }
+        Event::Health { component, report } => {
+            format!("{component} is {}{}.", health_words(report.health), aside(&report.note))
         }
         Event::Trouble { what, .. } => format!("Trouble: {what}; it is tried again."),
         Event::PersistFailed => {
