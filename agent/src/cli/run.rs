@@ -8,11 +8,15 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
+use tokio::runtime::Runtime;
 
 use super::daemon::SocketArgs;
+use super::explain::explain;
 use super::failure::{Code, Failure};
 use crate::config::ConfigError;
+use crate::console::{self, ConsoleOptions};
 use crate::driver::{self, AgentError};
+use crate::release::keys;
 use crate::{demo, service};
 
 /// What shells answer when a program cannot be executed.
@@ -113,14 +117,7 @@ pub(super) struct DemoServiceArgs {
 
 /// Runs the agent until it is told to end.
 pub(super) fn agent(args: &AgentArgs) -> Result<ExitCode, Failure> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        Failure::new(
-            Code::Local,
-            "cannot start the agent",
-            error.to_string(),
-            "check the limits on processes and open files",
-        )
-    })?;
+    let runtime = runtime("cannot start the agent")?;
     runtime.block_on(driver::run(&args.config)).map_err(|error| agent_failure(&error))?;
     Ok(ExitCode::SUCCESS)
 }
@@ -144,9 +141,30 @@ fn agent_failure(error: &AgentError) -> Failure {
     Failure::new(code, what, error.to_string(), todo)
 }
 
-/// INTEGRATION POINT: hand the socket and the key to `console::run`.
+/// Shows the console until the operator leaves.
 pub(super) fn console(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
-    Err(absent(&format!("show a console on {} with {}", args.socket.path().display(), args.key.display())))
+    let options = ConsoleOptions {
+        socket: args.socket.path(),
+        key: Some(args.key.clone()),
+        no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
+        read_key: |path| keys::read(path).map_err(|problem| problem.to_string()),
+        explain,
+    };
+    runtime("cannot show the console")?.block_on(console::run(options)).map_err(|error| {
+        Failure::new(
+            Code::Local,
+            "cannot show the console",
+            error.to_string(),
+            "run it in a terminal; in scripts use `swell status` and `swell rollout`",
+        )
+    })?;
+    Ok(ExitCode::SUCCESS)
+}
+
+fn runtime(what: &str) -> Result<Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(Code::Local, what, error.to_string(), "check the limits on processes and open files")
+    })
 }
 
 /// INTEGRATION POINT: hand the options to `demo::run`.
