@@ -147,7 +147,7 @@ fn from_a_founded_fleet_to_a_signed_release() {
     let human = bench.swell("release show web-1.1.0.release");
     let human = String::from_utf8(human.stdout).expect("text");
     for words in
-        ["web 1.1.0, sequence 2", "note      fix", "1 of 1 release keys", "version 1: 1 nodes, 1 electors"]
+        ["web 1.1.0, sequence 2", "note      fix", "1 of 1 release keys", "version 1: 1 node, 1 elector;"]
     {
         assert!(human.contains(words), "{words:?} is missing in:\n{human}");
     }

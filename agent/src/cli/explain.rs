@@ -97,9 +97,8 @@ fn this_node(rollout: &RolloutStatus) -> String {
         _ => String::new(),
     };
     let turn = if rank < rollout.open { "open" } else { "not open yet" };
-    format!(
-        "This node has rank {rank} in wave {wave}, which brings it to {target} nodes: {turn}, {stage}{left}."
-    )
+    let reach = count(target, "node");
+    format!("This node has rank {rank} in wave {wave}, which brings it to {reach}: {turn}, {stage}{left}.")
 }
 
 /// How many good nodes this juror wants before it allows more than is open.
@@ -306,8 +305,8 @@ fn voter(node: NodeId, state: Option<VoteState>, note: &str) -> String {
 fn would_stop(rollout: &RolloutStatus) -> String {
     let tally = &rollout.tally;
     let standing = match rollout.hold_left_ms {
-        Some(ms) => format!("standing still for {} more", span(ms)),
-        None => format!("standing still for {} (that clock stands now)", seconds(rollout.plan.hold_s)),
+        Some(ms) if !rollout.paused => format!("standing still for {} more", span(ms)),
+        _ => format!("standing still for {} (that clock stands now)", seconds(rollout.plan.hold_s)),
     };
     format!(
         "It would be stopped by {} ({} now), by {standing}, by {} saying so, or by an operator.",

@@ -17,6 +17,7 @@ use crate::config::ConfigError;
 use crate::console::{self, ConsoleOptions};
 use crate::driver::{self, AgentError};
 use crate::release::keys;
+use crate::release::problem::Problem;
 use crate::{demo, service};
 
 /// What shells answer when a program cannot be executed.
@@ -118,7 +119,9 @@ pub(super) struct DemoServiceArgs {
 /// Runs the agent until it is told to end.
 pub(super) fn agent(args: &AgentArgs) -> Result<ExitCode, Failure> {
     let runtime = runtime("cannot start the agent")?;
-    runtime.block_on(driver::run(&args.config)).map_err(|error| agent_failure(&error))?;
+    // What the file names is relative to the file, so its own place must be known.
+    let config = std::path::absolute(&args.config).map_err(|error| Problem::reading(&args.config, &error))?;
+    runtime.block_on(driver::run(&config)).map_err(|error| agent_failure(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
