@@ -97,13 +97,12 @@ fn this_node(rollout: &RolloutStatus) -> String {
         _ => String::new(),
     };
     let turn = if rank < rollout.open { "open" } else { "not open yet" };
-    format!(
-        "This node has rank {rank} in wave {wave}, which brings it to {target} nodes: {turn}, {stage}{left}."
-    )
+    let reach = count(target, "node");
+    format!("This node has rank {rank} in wave {wave}, which brings it to {reach}: {turn}, {stage}{left}.")
 }
 
 /// How many good nodes this juror wants before it allows more than is open.
-fn good_needed(rollout: &RolloutStatus) -> u32 {
+fn good_needed(status: &Status, rollout: &RolloutStatus) -> u32 {
     let (open, lost) = (open(rollout), rollout.tally.lost);
     if open >= rollout.members {
         return rollout.members.saturating_sub(lost).max(1);
@@ -115,7 +114,8 @@ fn good_needed(rollout: &RolloutStatus) -> u32 {
     };
     // While members are jurors, a step never puts more of them on trial than the quorum can spare.
     let spare = rollout.quorum.jurors.saturating_sub(rollout.quorum.quorum).max(1);
-    let everybody_judges = usize::try_from(rollout.quorum.jurors).is_ok_and(|jurors| jurors < JURY_MAX);
+    let electors = status.members.iter().filter(|member| member.enrolment.elector).count();
+    let everybody_judges = electors <= JURY_MAX;
     let by_step = if everybody_judges { (open + 1).saturating_sub(lost).saturating_sub(spare) } else { 0 };
     by_target.max(by_step)
 }
@@ -132,7 +132,7 @@ fn waits_for(status: &Status, rollout: &RolloutStatus) -> String {
             open(rollout),
             tally.good,
             seconds(rollout.plan.bake_s),
-            good_needed(rollout)
+            good_needed(status, rollout)
         ),
         Hold::TooFewJurors => format!(
             "It is held because only {} of {} jurors can be heard and {} must agree: all clocks stand until more come back (silent: {}).",
@@ -305,8 +305,8 @@ fn voter(node: NodeId, state: Option<VoteState>, note: &str) -> String {
 fn would_stop(rollout: &RolloutStatus) -> String {
     let tally = &rollout.tally;
     let standing = match rollout.hold_left_ms {
-        Some(ms) => format!("standing still for {} more", span(ms)),
-        None => format!("standing still for {} (that clock stands now)", seconds(rollout.plan.hold_s)),
+        Some(ms) if !rollout.paused => format!("standing still for {} more", span(ms)),
+        _ => format!("standing still for {} (that clock stands now)", seconds(rollout.plan.hold_s)),
     };
     format!(
         "It would be stopped by {} ({} now), by {standing}, by {} saying so, or by an operator.",

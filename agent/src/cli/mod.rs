@@ -29,7 +29,7 @@ use screen::Screen;
 
 const ABOUT: &str = "Server-less software updates for fleets.
 
-Every machine runs an agent. A signed release spreads by gossip, its binary deltas travel from peer to
+Every machine runs an agent. A signed release spreads by gossip, its binary deltas travel from peer to \
 peer, it goes live in canary waves, and the fleet itself decides, on evidence, to go on or to roll back.";
 
 const AFTER_HELP: &str = "EXIT CODES:

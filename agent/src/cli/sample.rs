@@ -6,15 +6,17 @@ use groundswell_protocol::facts::{RolloutId, VoteState};
 use groundswell_protocol::identity::{NodeId, PublicKey};
 use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::status::{
-    BallotStatus, MemberStatus, PlanStatus, Quorum, RolloutStatus, Signing, Status, Tally, VoteStatus,
+    BallotStatus, MemberStatus, PlanStatus, RolloutStatus, Signing, Status, VoteStatus,
 };
+use groundswell_protocol::rollout::quorum::Quorum;
+use groundswell_protocol::rollout::view::Tally;
 use groundswell_protocol::trust::census::Enrolment;
 use groundswell_protocol::trust::manifest::{Kind, ReleaseOrder};
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::policy::FleetId;
 
 const MEMBERS: u8 = 12;
-const QUORUM: Quorum = Quorum { jurors: 12, faulty: 3, quorum: 8 };
+const QUORUM: Quorum = Quorum::of(MEMBERS as u32);
 
 /// The node with this number; its short name is the number four times.
 pub(super) fn node(number: u8) -> NodeId {

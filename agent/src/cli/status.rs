@@ -7,9 +7,8 @@ use clap::Args;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::facts::health::Health;
 use groundswell_protocol::node::record::{Ending, SlotRecord};
-use groundswell_protocol::node::status::{
-    ComponentStatus, MemberStatus, Quorum, RolloutStatus, Signing, Status,
-};
+use groundswell_protocol::node::status::{ComponentStatus, MemberStatus, RolloutStatus, Signing, Status};
+use groundswell_protocol::rollout::quorum::Quorum;
 
 use super::clock;
 use super::daemon::SocketArgs;
@@ -135,8 +134,7 @@ fn signing(signing: Signing, screen: Screen) -> String {
 fn guarantee(quorum: &Quorum) -> String {
     let Quorum { jurors, faulty, quorum } = *quorum;
     match jurors {
-        0 => "no elector: nothing can be opened".to_owned(),
-        1 => "1 juror: local revert only, nobody else judges".to_owned(),
+        0 | 1 => "1 juror: local revert only, nobody else judges".to_owned(),
         2 => "2 jurors: both needed".to_owned(),
         3 => format!("3 jurors, {quorum} must agree: one crash is borne, no liar"),
         4 | 5 => format!("{jurors} jurors, {quorum} must agree: one liar or crash is borne"),
@@ -259,11 +257,11 @@ mod tests {
 
     #[test]
     fn the_guarantee_is_said_for_every_size() {
-        let say = |jurors, faulty, quorum| guarantee(&Quorum { jurors, faulty, quorum });
-        assert_eq!(say(1, 0, 1), "1 juror: local revert only, nobody else judges");
-        assert_eq!(say(2, 0, 2), "2 jurors: both needed");
-        assert_eq!(say(3, 0, 2), "3 jurors, 2 must agree: one crash is borne, no liar");
-        assert_eq!(say(5, 1, 4), "5 jurors, 4 must agree: one liar or crash is borne");
-        assert_eq!(say(12, 3, 8), "12 jurors, 8 must agree: 3 may lie, 4 may be gone");
+        let say = |jurors| guarantee(&Quorum::of(jurors));
+        assert_eq!(say(1), "1 juror: local revert only, nobody else judges");
+        assert_eq!(say(2), "2 jurors: both needed");
+        assert_eq!(say(3), "3 jurors, 2 must agree: one crash is borne, no liar");
+        assert_eq!(say(5), "5 jurors, 4 must agree: one liar or crash is borne");
+        assert_eq!(say(12), "12 jurors, 8 must agree: 3 may lie, 4 may be gone");
     }
 }

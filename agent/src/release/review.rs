@@ -259,7 +259,7 @@ fn plan_words(manifest: &Manifest, members: Option<u32>, targets: &[u32]) -> Vec
     if let Some(members) = members {
         let sizes: Vec<String> = targets.iter().map(u32::to_string).collect();
         words.push(format!(
-            "{members} nodes in {} waves, open after each: {}",
+            "members: {members}; waves: {}; open after each: {}",
             targets.len(),
             sizes.join(", ")
         ));

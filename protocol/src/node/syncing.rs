@@ -160,7 +160,7 @@ impl Node {
                 if digest == self.registers.digest() {
                     out.send(from, Frame::Digest { digest, beacon, yours, equal: true }.encode());
                 } else {
-                    self.send_summary(from, beacon, yours, out);
+                    self.send_summary(from, beacon, yours.as_ref(), out);
                 }
             }
             Frame::Summary { first, last, entries, beacon, yours } => {
@@ -190,12 +190,12 @@ impl Node {
         &mut self,
         to: NodeId,
         mut beacon: Option<SignedFact>,
-        yours: Option<SignedFact>,
+        yours: Option<&SignedFact>,
         out: &mut impl Outbox,
     ) {
         for Page { first, last, entries } in summary::pages(&self.registers) {
             // On every page: it must not be lost before the sync ends.
-            let (beacon, yours) = (beacon.take(), yours.clone());
+            let (beacon, yours) = (beacon.take(), yours.cloned());
             out.send(to, Frame::Summary { first, last, entries, beacon, yours }.encode());
         }
     }

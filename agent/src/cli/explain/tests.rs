@@ -3,7 +3,8 @@
 use groundswell_protocol::facts::{Failure, StopReason, VoteState};
 use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::record::Ending;
-use groundswell_protocol::node::status::{RolloutStatus, Tally};
+use groundswell_protocol::node::status::RolloutStatus;
+use groundswell_protocol::rollout::view::Tally;
 
 use super::explain;
 use crate::cli::sample::{node, opened, rollout, status};
@@ -51,16 +52,8 @@ fn failures_are_named_with_their_words() {
     rollout.votes[1].state = Some(BAD);
     rollout.votes[1].note = "GET /health answered 500 three times".to_owned();
     rollout.votes[2].state = Some(VoteState::Failed(Failure::Doubt));
-    rollout.tally = Tally {
-        good: 1,
-        bad: 1,
-        doubt: 1,
-        lost: 2,
-        hold_at: 2,
-        stop_at: 2,
-        fresh_jurors: 12,
-        ..Tally::default()
-    };
+    rollout.tally =
+        Tally { good: 1, bad: 1, doubt: 1, lost: 2, hold_at: 2, stop_at: 2, fresh_jurors: 12, next: None };
     rollout.ballots[0].stop = Some(StopReason::Evidence);
     assert_eq!(
         waits(&rollout),

@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::PathBuf;
 
 use clap::Args;
-use groundswell_protocol::identity::PublicKey;
+use groundswell_protocol::identity::{KeyPair, PublicKey};
 use groundswell_protocol::trust::census::Enrolment;
 use groundswell_protocol::trust::policy::{FleetId, RoleName};
 use serde::Serialize;
@@ -55,7 +55,7 @@ pub(super) fn run(args: &ShowArgs, screen: Screen) -> Result<Answer, Failure> {
     let directory = FleetDirectory::at(&args.dir);
     let bundle = directory.read_bundle()?;
     let here = match directory.read_keys(&[]) {
-        Ok(keys) => keys.iter().map(|key| key.public()).collect(),
+        Ok(keys) => keys.iter().map(KeyPair::public).collect(),
         // A copy of the bundle alone, as nodes have it.
         Err(problem) if problem.kind == ProblemKind::NotFound => BTreeSet::new(),
         Err(problem) => return Err(problem.into()),

@@ -2,11 +2,12 @@
 
 use std::fmt::Write;
 
+use groundswell_protocol::identity::PublicKey;
 use groundswell_protocol::trust::manifest::Manifest;
 
 use crate::cli::clock;
 use crate::cli::screen::Screen;
-use crate::cli::words::{bytes, when};
+use crate::cli::words::{bytes, count, when};
 use crate::release::review::{CensusReview, Review, SignatureReview};
 
 /// The review in lines.
@@ -76,12 +77,12 @@ fn census(census: &CensusReview) -> String {
             change.from_version, change.added, change.removed, change.changed
         ),
     };
-    format!("version {version}: {nodes} nodes, {electors} electors; {change}")
+    format!("version {version}: {}, {}; {change}", count(nodes, "node"), count(electors, "elector"))
 }
 
 /// How many have signed, and who.
 pub(super) fn signatures(signatures: &SignatureReview, screen: Screen) -> String {
-    let keys: Vec<String> = signatures.valid.iter().map(|key| key.short()).collect();
+    let keys: Vec<String> = signatures.valid.iter().map(PublicKey::short).collect();
     let who = if keys.is_empty() { String::new() } else { format!(": {}", keys.join(", ")) };
     let text = format!(
         "{} of {} release keys of policy {}{who}",
