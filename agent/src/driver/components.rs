@@ -254,7 +254,7 @@ impl Worker {
             }
             // Plans are checked before they are accepted.
             Err(fault) => {
-                tracing::error!(component = %self.name, "BUG: a plan's probes were refused: {fault}")
+                tracing::error!(component = %self.name, "BUG: a plan's probes were refused: {fault}");
             }
         }
     }
