@@ -23,8 +23,8 @@ pub(super) enum News {
     Failed(NodeId, String),
     /// Another juror leads.
     Leader(NodeId),
-    /// The juror at this place says: stop.
-    StopVote(usize),
+    /// The juror at this place says: stop; so many do now.
+    StopVote(usize, usize),
     /// The fleet has stopped it.
     Stopped(String),
     /// The node at this place is back on the version before.
@@ -130,7 +130,7 @@ impl Course {
                 None
             }
             Event::StopBallot { rollout, .. } if *rollout == self.rollout => {
-                first(&mut self.stop_votes, place, at).then_some(News::StopVote(place))
+                first(&mut self.stop_votes, place, at).then(|| News::StopVote(place, self.stop_votes.len()))
             }
             Event::Stopped { rollout, why } if *rollout == self.rollout => {
                 let new = self.stopped.is_empty();

@@ -17,8 +17,6 @@ use crate::release::census::enrol;
 use crate::release::fleet::{FleetDirectory, NewRole};
 use crate::release::problem::Problem;
 
-/// Peers that every other node starts from.
-const BOOTSTRAP_NODES: usize = 3;
 /// Links that a node needs to count as meshed; smaller fleets are meshed fully.
 const LINKS_ENOUGH: usize = 8;
 /// Pause between two rounds of asking.
@@ -66,9 +64,11 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Where new nodes start from.
+    /// Where nodes start from: more than could be lost or lie, because a node that starts asks as many what it
+    /// has signed before.
     pub fn bootstrap(&self) -> Vec<String> {
-        self.machines.iter().take(BOOTSTRAP_NODES).map(Machine::peer_address).collect()
+        let count = (self.machines.len() - 1) / 3 + 2;
+        self.machines.iter().take(count).map(Machine::peer_address).collect()
     }
 
     /// Its keys and documents.

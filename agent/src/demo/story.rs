@@ -225,8 +225,11 @@ impl Story<'_> {
             }
             News::Failed(node, why) => format!("{} has failed and goes back: {why}", self.name(node)),
             News::Leader(node) => format!("{} is elected leader", self.name(node)),
-            News::StopVote(place) => {
-                format!("{} votes to stop", self.stage.fleet.machines()[*place].name())
+            // Once enough have said it, more of them say nothing new.
+            News::StopVote(_, votes) if *votes > self.quorum().stoppers() as usize => return,
+            News::StopVote(place, votes) => {
+                let (name, needed) = (self.stage.fleet.machines()[*place].name(), self.quorum().stoppers());
+                format!("{name} votes to stop, {votes} of {needed}")
             }
             News::Stopped(why) => format!("stopped: {why}"),
             News::WentBack(place) => {

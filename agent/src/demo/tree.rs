@@ -41,13 +41,14 @@ pub(super) struct Trees {
 /// When the disk refuses.
 pub(super) fn draw(root: &Path, fail_after_ms: u64) -> Result<Trees, Problem> {
     let trees = places(root);
+    // The fixed version is the bad one with its fault taken out.
     let versions = [
-        (&trees.first, "1.0", None),
-        (&trees.good, "2.0", None),
-        (&trees.bad, "3.0", Some(fail_after_ms)),
-        (&trees.fixed, "4.0", None),
+        (&trees.first, "1.0", 0, None),
+        (&trees.good, "2.0", 1, None),
+        (&trees.bad, "3.0", 2, Some(fail_after_ms)),
+        (&trees.fixed, "4.0", 2, None),
     ];
-    for (number, (place, version, fails)) in versions.into_iter().enumerate() {
+    for (place, version, number, fails) in versions {
         draw_version(place, number, version, fails).map_err(|error| Problem::writing(place, &error))?;
     }
     Ok(trees)
