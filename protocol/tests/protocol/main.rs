@@ -1,8 +1,10 @@
 //! Tests of the core from outside its one door.
 #![allow(missing_docs, reason = "tests")]
 
+mod convergence;
 mod fleet;
 mod hostile;
 mod journeys;
 mod laws;
+mod pool;
 mod vectors;
