@@ -2,8 +2,10 @@
 #![allow(missing_docs, reason = "tests")]
 
 mod convergence;
+mod faults;
 mod fleet;
 mod hostile;
+mod install;
 mod journeys;
 mod laws;
 mod pool;
