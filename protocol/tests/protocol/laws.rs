@@ -2,11 +2,7 @@
 
 use std::sync::Arc;
 
-use groundswell_protocol::facts::health::HealthNumbers;
-use groundswell_protocol::facts::{
-    Ballot, Fact, Failure, Propose, Registers, RolloutId, Say, SkipReason, Statement, StopReason, Vote,
-    VoteState,
-};
+use groundswell_protocol::facts::{Ballot, Fact, Registers, RolloutId, Say, Statement, StopReason};
 use groundswell_protocol::rollout::derived::Derived;
 use groundswell_protocol::rollout::quorum::Quorum;
 use groundswell_protocol::rollout::roster::Roster;
@@ -15,56 +11,11 @@ use proptest::prelude::*;
 use proptest::sample::{Index, subsequence};
 
 use crate::fleet::papers::Papers;
+use crate::pool::{NODES, pool};
 
-const NODES: usize = 7;
-
-/// One of everything that may be said of one rollout, by every node, several times over.
-fn pool() -> (Papers, RolloutId, Roster, Vec<Arc<Fact>>) {
-    let papers = Papers::new(NODES);
-    let manifest = papers.manifest(1, "1.0");
-    let Statement::Census(census) = papers.census.statement.clone() else { unreachable!() };
-    let (rollout, fact) = papers.sign(manifest.clone());
-    let roster = Roster::draw(rollout, &manifest, &census);
-    let mut facts = vec![fact, papers.policy_fact.clone(), papers.census.clone()];
-    for node in 0..NODES {
-        let id = papers.nodes[node].public();
-        let says = [
-            Say::Term(1),
-            Say::Term(3),
-            Say::Open(1),
-            Say::Open(5),
-            Say::Open(8),
-            Say::Stop(StopReason::Expired),
-            Say::Stop(StopReason::Evidence),
-        ];
-        for say in says {
-            facts.push(papers.by(node, Statement::Ballot(Ballot { rollout, juror: id, say })));
-        }
-        for (term, open) in [(0, 1), (0, 3), (7, 2)] {
-            facts.push(papers.by(node, Statement::Propose(Propose { rollout, term, leader: id, open })));
-        }
-        let states = [
-            VoteState::Staged,
-            VoteState::Skip(SkipReason::NoSpace),
-            VoteState::Skip(SkipReason::Newer),
-            VoteState::Trying,
-            VoteState::Healthy,
-            VoteState::Failed(Failure::Unknown),
-            VoteState::Failed(Failure::Recovered),
-        ];
-        for (state, attempt) in states.into_iter().zip([1, 1, 2, 2, 1, 3, 1]) {
-            let numbers = HealthNumbers::default();
-            let vote = Vote { rollout, node: id, state, attempt, beat: 0, numbers, note: String::new() };
-            facts.push(papers.by(node, Statement::Vote(vote)));
-        }
-    }
-    let flow = |counter, pause| Instruction::Flow { counter, pause };
-    let orders = [flow(1, true), flow(1, false), flow(2, false), Instruction::Promote(4), Instruction::Stop];
-    for order in orders {
-        let signed = papers.command(rollout, order);
-        facts.push(Fact::read(papers.fleet, signed).unwrap());
-    }
-    (papers, rollout, roster, facts.into_iter().map(Arc::new).collect())
+fn parts() -> (Papers, RolloutId, Roster, Vec<Arc<Fact>>) {
+    let pool = pool();
+    (pool.papers, pool.rollout, pool.roster, pool.facts)
 }
 
 fn merged<'a>(facts: impl IntoIterator<Item = &'a Arc<Fact>>) -> Registers {
@@ -90,7 +41,7 @@ proptest! {
     fn merge_is_commutative_associative_and_idempotent(
         picks in prop::collection::vec((any::<Index>(), 0_u8..3), 0..60),
     ) {
-        let (_, _, _, facts) = pool();
+        let (_, _, _, facts) = parts();
         let side = |wanted: u8| {
             merged(picks.iter().filter(|(_, side)| *side == wanted).map(|(pick, _)| &facts[pick.index(facts.len())]))
         };
@@ -106,7 +57,7 @@ proptest! {
         one in prop::collection::vec(any::<Index>(), 0..40),
         other in prop::collection::vec(any::<Index>(), 0..40),
     ) {
-        let (_, _, _, facts) = pool();
+        let (_, _, _, facts) = parts();
         let of = |picks: &[Index]| merged(picks.iter().map(|pick| &facts[pick.index(facts.len())]));
         let (a, b) = (of(&one), of(&other));
         prop_assert_eq!(a.digest() == b.digest(), contents(&a) == contents(&b));
@@ -121,9 +72,9 @@ proptest! {
 
     #[test]
     fn open_term_and_stop_only_rise_under_any_delivery(
-        order in Just((0..pool().3.len()).collect::<Vec<_>>()).prop_shuffle(),
+        order in Just((0..parts().3.len()).collect::<Vec<_>>()).prop_shuffle(),
     ) {
-        let (_, rollout, roster, facts) = pool();
+        let (_, rollout, roster, facts) = parts();
         let mut registers = Registers::default();
         let mut before = Derived::default();
         for place in order {
@@ -141,7 +92,7 @@ proptest! {
 
     #[test]
     fn stop_wins_every_merge(stoppers in subsequence((0..NODES).collect::<Vec<_>>(), 3), seed in any::<u64>()) {
-        let (papers, rollout, roster, facts) = pool();
+        let (papers, rollout, roster, facts) = parts();
         let stop = |node: &usize| {
             let say = Say::Stop(StopReason::Evidence);
             let juror = papers.nodes[*node].public();
@@ -165,7 +116,7 @@ proptest! {
     /// S4 on the registers: whatever fewer than a quorum says, and however often, nothing opens.
     #[test]
     fn no_wave_opens_without_its_certificate(numbers in prop::collection::vec(1_u32..9, NODES)) {
-        let (papers, rollout, roster, _) = pool();
+        let (papers, rollout, roster, _) = parts();
         let quorum = Quorum::of(u32::try_from(NODES).unwrap()).quorum as usize;
         let mut registers = Registers::default();
         for (said, open) in numbers.iter().enumerate() {
@@ -181,7 +132,7 @@ proptest! {
 
 #[test]
 fn pause_wins_at_equal_counters_and_a_later_resume_unsays_neither_stop_nor_promote() {
-    let (papers, rollout, roster, _) = pool();
+    let (papers, rollout, roster, _) = parts();
     let order =
         |instruction| Arc::new(Fact::read(papers.fleet, papers.command(rollout, instruction)).unwrap());
     let flow = |counter, pause| order(Instruction::Flow { counter, pause });

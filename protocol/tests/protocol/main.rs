@@ -1,8 +1,12 @@
 //! Tests of the core from outside its one door.
 #![allow(missing_docs, reason = "tests")]
 
+mod convergence;
+mod faults;
 mod fleet;
 mod hostile;
+mod install;
 mod journeys;
 mod laws;
+mod pool;
 mod vectors;
