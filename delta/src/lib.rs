@@ -3,7 +3,7 @@
 //! Pure functions on bytes: this crate opens no file, knows no clock, network or fleet, and starts no thread. It
 //! knows three things and how they relate:
 //!
-//! - A [`Tree`] is a version's files as one canonical index, named by its digest. [`scan`] makes it from files,
+//! - A [`Tree`] is a version's files as one canonical index, named by its digest. [`scan()`] makes it from files,
 //!   [`verify`] says whether files still are what it names.
 //! - A **chunk** is a stretch of a file cut where the content says so ([`chunks`]) and named by its BLAKE3 digest.
 //!   [`build_from_chunks`] makes a tree of chunks from anywhere.

@@ -1,6 +1,6 @@
 //! The command line: what can be asked of `swell`, one file a verb.
 //!
-//! A verb takes its parsed arguments and gives an [`screen::Answer`] or a [`Failure`]; this file alone
+//! A verb takes its parsed arguments and gives an `screen::Answer` or a [`Failure`]; this file alone
 //! prints and ends the process. Deliberately absent: work. Verbs call the rooms that do it.
 
 mod clock;

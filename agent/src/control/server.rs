@@ -1,4 +1,4 @@
-//! The control API's server: connections, their number and their end. What is answered: [`super::routes`].
+//! The control API's server: connections, their number and their end. What is answered: `routes`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;

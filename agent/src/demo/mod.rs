@@ -1,7 +1,7 @@
 //! The demo: a whole fleet of real agents on this machine, and what releases do to it.
 //!
 //! One door: [`run`]. It founds a fleet in a temporary directory, starts an agent process for every node,
-//! plays the [`story`], and prints a table or one JSON object. Nothing of it runs on when it is over, however
+//! plays the `story`, and prints a table or one JSON object. Nothing of it runs on when it is over, however
 //! that came about.
 //!
 //! | file | its job |

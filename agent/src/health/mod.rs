@@ -2,7 +2,7 @@
 //!
 //! One door: [`Monitor::start`]. It asks a component's probes in the words and with the meaning of
 //! Kubernetes (initial delay, period, timeout, success and failure thresholds) and reports a
-//! [`HealthReport`] at once when the verdict changes, and with fresh numbers every second.
+//! [`HealthReport`](groundswell_protocol::facts::health::HealthReport) at once when the verdict changes, and with fresh numbers every second.
 //!
 //! What holds:
 //! - **One failing probe is enough** for `Unhealthy`; `Healthy` needs every probe to pass; `Unknown` is

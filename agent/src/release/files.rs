@@ -1,6 +1,6 @@
 //! Files that a release is built from: a directory of the publisher's, or the chunks of an earlier release.
 //!
-//! Both are read through [`ReadTree`]; [`Watched`] around either one tells how many bytes have been read.
+//! Both are read through [`ReadTree`]; `Watched` around either one tells how many bytes have been read.
 //! Symbolic links are listed and never followed.
 
 use std::cell::Cell;

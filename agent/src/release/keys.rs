@@ -105,7 +105,7 @@ fn parse(bytes: &[u8]) -> Result<KeyPair, &'static str> {
 /// Reads the key at `path`, or makes one there. Says whether it was made.
 ///
 /// # Errors
-/// As [`read`] and [`write`].
+/// As [`read`] and [`write()`].
 pub fn read_or_make(path: &Path) -> Result<(KeyPair, bool), Problem> {
     match read(path) {
         Err(problem) if problem.kind == ProblemKind::NotFound => {
