@@ -9,6 +9,9 @@ use super::Wave;
 use crate::fleet::{Fleet, Release};
 use crate::world::queue::Moment;
 
+/// Jurors' words of stop that are told one by one; the rest say the same.
+const STOPS_TOLD: usize = 3;
+
 /// Who tells the story, and what was told already.
 pub struct Story {
     tell: Box<dyn FnMut(&str)>,
@@ -75,6 +78,9 @@ impl Story {
             Event::StopBallot { rollout, reason } => {
                 self.stops.entry(*rollout).or_default().insert(node);
                 let count = self.stops[rollout].len();
+                if count > STOPS_TOLD {
+                    return;
+                }
                 let why = match reason {
                     StopReason::Evidence => "enough nodes failed",
                     StopReason::Expired => "it stands still for too long",
