@@ -9,7 +9,7 @@ use super::record::Record;
 use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
-use crate::facts::{Beacon, Fact, Key, RolloutId, Statement, VoteState};
+use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Statement, VoteState};
 use crate::rollout::derived::{Derived, Stop};
 use crate::rollout::roster::Roster;
 use crate::time::Time;
@@ -232,14 +232,12 @@ fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox)
 }
 
 /// Facts that must survive a restart whoever signed them: trust, commands, and the ballots behind open,
-/// done and stop, so that a restart never forgets a stop. Votes and proposals come back by sync.
+/// done and stop, so that a restart never forgets a stop. Terms, votes and proposals come back by sync; a
+/// member can raise its term without end, and must not make its neighbours write as fast (hole H40).
 fn is_kept(statement: &Statement) -> bool {
     match statement {
-        Statement::Policy(_)
-        | Statement::Census(_)
-        | Statement::Manifest(_)
-        | Statement::Command(_)
-        | Statement::Ballot(_) => true,
+        Statement::Policy(_) | Statement::Census(_) | Statement::Manifest(_) | Statement::Command(_) => true,
+        Statement::Ballot(ballot) => ballot.kind() != BallotKind::Term,
         Statement::Vote(_) | Statement::Propose(_) | Statement::Beacon(_) => false,
     }
 }
