@@ -22,6 +22,8 @@ pub const MEMBERS_MAX: usize = 105_000;
 pub const LABELS_MAX: usize = 4_096;
 /// Rollouts of one component that are kept beside the newest that is done.
 pub const ROLLOUTS_MAX: usize = 2;
+/// Rollouts of one component that are kept at all: room for those whose ballots are still on their way.
+pub const ROLLOUTS_KEPT_MAX: usize = 16;
 /// Components with a rollout in the fleet's memory.
 pub const COMPONENTS_MAX: usize = 256;
 /// Verdicts kept on rollouts that were collected.
@@ -87,6 +89,9 @@ pub const RELAY_WINDOW: Span = Span::seconds(4);
 pub const RELAY_BURST: u32 = 4;
 /// Changes of a beacon that are relayed in `RELAY_WINDOW`: beacons come as often as a plan allows.
 pub const RELAY_BURST_BEACON: u32 = 40;
+/// A rollout that later ones have pushed out is put away when it has been here for this long: until then
+/// the ballots that say it was done may be on their way.
+pub const PUT_AWAY_AFTER: Span = Span::seconds(60);
 /// Censuses kept beside those that a kept manifest pins.
 pub const CENSUSES_MAX: usize = 8;
 /// Syncs under way at once.
@@ -114,6 +119,12 @@ pub const BEACON_ON_DEMAND_EVERY: Span = Span::milliseconds(100);
 pub const SWITCH_TIMEOUT: Span = Span::seconds(120);
 /// A revert that failed is tried again after this.
 pub const REVERT_RETRY: Span = Span::seconds(1);
+/// What ran before the agent ended and does not start is started again after this.
+pub const START_RETRY: Span = Span::seconds(5);
+/// Votes of large rollouts are counted together this often, not one by one.
+pub const COUNT_EVERY: Span = Span::milliseconds(200);
+/// Rollouts of more members than this count as large.
+pub const COUNT_AT_ONCE_MAX: u32 = 256;
 /// Holders named to a fetch.
 pub const HOLDERS_MAX: usize = 64;
 /// A failed fetch or staging is tried again after this, doubling up to `STAGE_RETRY_MAX`.
@@ -126,6 +137,7 @@ pub const PERSIST_RETRY: Span = Span::seconds(2);
 pub const FREEZE_AFTER: Span = Span::seconds(600);
 
 const _: () = assert!(SUMMARY_ENTRIES_MAX * 24 + 256 <= FRAME_MAX, "a page of a summary fits a frame");
+const _: () = assert!(ROLLOUTS_MAX < ROLLOUTS_KEPT_MAX);
 const _: () =
     assert!(STATEMENT_MAX + SIGNATURES_MAX * 96 + 256 <= FRAME_MAX, "small facts fit a gossiped frame");
 const _: () =

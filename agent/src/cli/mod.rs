@@ -25,7 +25,6 @@ use clap::{Parser, Subcommand};
 
 use crate::service::SHIM_COMMAND;
 pub use failure::{Code, Failure};
-pub use run::{DemoOptions, OwnVersions};
 use screen::Screen;
 
 const ABOUT: &str = "Server-less software updates for fleets.

@@ -8,17 +8,17 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::Args;
-use tokio::runtime::Runtime;
+use tokio::runtime::{Builder, Runtime};
 
 use super::daemon::SocketArgs;
 use super::explain::explain;
 use super::failure::{Code, Failure};
 use crate::config::ConfigError;
 use crate::console::{self, ConsoleOptions};
+use crate::demo::{self, DemoOptions, OwnVersions};
 use crate::driver::{self, AgentError};
 use crate::release::keys;
-use crate::release::problem::Problem;
-use crate::{demo, service};
+use crate::service;
 
 /// What shells answer when a program cannot be executed.
 const NOT_EXECUTED: u8 = 127;
@@ -55,13 +55,13 @@ pub(super) struct ConsoleArgs {
   swell demo --old ./tool-1.0 --new ./tool-1.1 --trial './bin/tool --version'")]
 pub(super) struct DemoArgs {
     /// How many agents
-    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=64))]
-    nodes: u32,
+    #[arg(long, value_name = "N", default_value_t = 12)]
+    nodes: usize,
     /// Leave everything in this directory, which must not exist
     #[arg(long, value_name = "DIR")]
     keep: Option<PathBuf>,
     /// Your own first version
-    #[arg(long, value_name = "DIR", requires = "new")]
+    #[arg(long, value_name = "DIR", requires_all = ["new", "trial"])]
     old: Option<PathBuf>,
     /// Your own second version
     #[arg(long, value_name = "DIR", requires = "old")]
@@ -72,32 +72,6 @@ pub(super) struct DemoArgs {
     /// The health check, run inside the tree by a shell
     #[arg(long, value_name = "COMMAND", requires = "new")]
     trial: Option<String>,
-}
-
-/// What `swell demo` is asked for.
-#[derive(Clone, Debug)]
-pub struct DemoOptions {
-    /// How many agents.
-    pub nodes: u32,
-    /// One JSON object instead of a table.
-    pub json: bool,
-    /// Where to leave everything.
-    pub keep: Option<PathBuf>,
-    /// The user's own versions.
-    pub own: Option<OwnVersions>,
-}
-
-/// The user's own two versions of anything.
-#[derive(Clone, Debug)]
-pub struct OwnVersions {
-    /// The first.
-    pub old: PathBuf,
-    /// The second.
-    pub new: PathBuf,
-    /// The bad one; without it the new one with its largest file truncated.
-    pub bad: Option<PathBuf>,
-    /// The health check, run inside the tree by a shell.
-    pub trial: Option<String>,
 }
 
 /// Becomes a component's process (started by the agent)
@@ -118,11 +92,21 @@ pub(super) struct DemoServiceArgs {
 
 /// Runs the agent until it is told to end.
 pub(super) fn agent(args: &AgentArgs) -> Result<ExitCode, Failure> {
-    let runtime = runtime("cannot start the agent")?;
-    // What the file names is relative to the file, so its own place must be known.
-    let config = std::path::absolute(&args.config).map_err(|error| Problem::reading(&args.config, &error))?;
-    runtime.block_on(driver::run(&config)).map_err(|error| agent_failure(&error))?;
+    let runtime = runtime("start the agent")?;
+    runtime.block_on(driver::run(&args.config)).map_err(|error| agent_failure(&error))?;
     Ok(ExitCode::SUCCESS)
+}
+
+/// A runtime for what runs for long.
+fn runtime(what: &str) -> Result<Runtime, Failure> {
+    Builder::new_multi_thread().enable_all().build().map_err(|error| {
+        Failure::new(
+            Code::Local,
+            format!("cannot {what}"),
+            error.to_string(),
+            "check the limits on processes and open files",
+        )
+    })
 }
 
 fn agent_failure(error: &AgentError) -> Failure {
@@ -150,30 +134,19 @@ pub(super) fn console(args: &ConsoleArgs) -> Result<ExitCode, Failure> {
         socket: args.socket.path(),
         key: Some(args.key.clone()),
         no_color: std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty()),
-        read_key: |path| keys::read(path).map_err(|problem| problem.to_string()),
+        read_key: |path| keys::read(path).map_err(|problem| format!("{}: {}", problem.what, problem.why)),
         explain,
     };
-    runtime("cannot show the console")?.block_on(console::run(options)).map_err(|error| {
-        Failure::new(
-            Code::Local,
-            "cannot show the console",
-            error.to_string(),
-            "run it in a terminal; in scripts use `swell status` and `swell rollout`",
-        )
+    runtime("show the console")?.block_on(console::run(options)).map_err(|error| {
+        Failure::new(Code::Local, "cannot show the console", error.to_string(), "run it in a terminal")
     })?;
     Ok(ExitCode::SUCCESS)
 }
 
-fn runtime(what: &str) -> Result<Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread().enable_all().build().map_err(|error| {
-        Failure::new(Code::Local, what, error.to_string(), "check the limits on processes and open files")
-    })
-}
-
-/// INTEGRATION POINT: hand the options to `demo::run`.
+/// Plays the demo; its exit code says whether all went as promised.
 pub(super) fn demo(args: &DemoArgs, json: bool) -> Result<ExitCode, Failure> {
-    let options = args.options(json);
-    Err(absent(&format!("run a demo of {} nodes", options.nodes)))
+    let promised = runtime("run the demo")?.block_on(demo::run(args.options(json)))?;
+    Ok(if promised { ExitCode::SUCCESS } else { ExitCode::from(Code::Bad as u8) })
 }
 
 /// Becomes the component's process. Needs no runtime and no thread: it replaces this process.
@@ -196,23 +169,14 @@ pub(super) fn demo_service(args: &DemoServiceArgs) -> Result<ExitCode, Failure> 
     Ok(ExitCode::SUCCESS)
 }
 
-fn absent(what: &str) -> Failure {
-    Failure::new(
-        Code::Local,
-        format!("cannot {what}"),
-        "this build of swell does not have that part",
-        "use a complete build",
-    )
-}
-
 impl DemoArgs {
     fn options(&self, json: bool) -> DemoOptions {
-        let own = match (&self.old, &self.new) {
-            (Some(old), Some(new)) => Some(OwnVersions {
+        let own = match (&self.old, &self.new, &self.trial) {
+            (Some(old), Some(new), Some(trial)) => Some(OwnVersions {
                 old: old.clone(),
                 new: new.clone(),
                 bad: self.bad.clone(),
-                trial: self.trial.clone(),
+                trial: trial.clone(),
             }),
             _ => None,
         };

@@ -127,13 +127,14 @@ impl Config {
             return Err(unreadable(format!("it has {size} bytes, more than {FILE_BYTES_MAX}")));
         }
         let text = std::fs::read_to_string(path).map_err(|e| unreadable(e.to_string()))?;
-        let base = path.parent().unwrap_or(Path::new(""));
+        // A bare file name has an empty parent: what it names is relative to where it lies all the same.
+        let whole = std::path::absolute(path).map_err(|e| unreadable(e.to_string()))?;
+        let base = whole.parent().unwrap_or(Path::new("/"));
         Self::parse(&text, base).map_err(|why| ConfigError::Invalid { path: path.to_owned(), why })
     }
 
     fn parse(text: &str, base: &Path) -> Result<Self, String> {
         let file: File = toml::from_str(text).map_err(|error| explain(&error))?;
-        let base = std::path::absolute(base).map_err(|e| e.to_string())?;
         let data = base.join(file.data);
         let mut names = BTreeSet::new();
         for component in &file.component {

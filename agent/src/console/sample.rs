@@ -10,8 +10,8 @@ use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::{Event, Hold, Stage};
 use groundswell_protocol::node::record::{Ending, Installed, SlotRecord};
 use groundswell_protocol::node::status::{
-    BallotStatus, ComponentStatus, MemberStatus, PlanStatus, Quorum, RolloutStatus, Signing, Status,
-    Tally, VoteStatus,
+    BallotStatus, ComponentStatus, MemberStatus, PlanStatus, Quorum, RolloutStatus, Signing, Status, Tally,
+    VoteStatus,
 };
 use groundswell_protocol::trust::census::Enrolment;
 use groundswell_protocol::trust::manifest::{Kind, ReleaseOrder};

@@ -192,7 +192,7 @@ pub struct ErrorView {
 
 #[cfg(test)]
 mod tests {
-    use groundswell_protocol::facts::health::HealthNumbers;
+    use groundswell_protocol::facts::health::{Health, HealthNumbers, HealthReport};
     use groundswell_protocol::facts::{Failure, SkipReason, StopReason, VoteState};
     use groundswell_protocol::identity::PublicKey;
     use groundswell_protocol::node::event::{Hold, Refusal, Stage};
@@ -206,6 +206,8 @@ mod tests {
         let rollout = RolloutId(Digest([1; 32]));
         let node = PublicKey([2; 32]);
         let component = ComponentName::new("web").unwrap();
+        let numbers = HealthNumbers::default();
+        let report = HealthReport { health: Health::Unhealthy, numbers, note: "n".into() };
         let order = ReleaseOrder { epoch: u32::MAX, sequence: u64::MAX };
         let vote = |state| Event::Vote {
             rollout,
@@ -240,6 +242,7 @@ mod tests {
             Event::Holding { rollout, hold: Hold::Bound },
             Event::Stage { rollout, from: Stage::Trial, to: Stage::Stuck, note: "n".into() },
             Event::Switched { component, tree: Digest([3; 32]), revert: true },
+            Event::Health { component: ComponentName::new("web").unwrap(), report },
             Event::Trouble { rollout, what: "disk".into() },
             Event::PersistFailed,
             Event::FreezeSuspected { heard: 1, needed: 2 },

@@ -203,8 +203,10 @@ impl Worker {
         let path = self.on_disk(move |slots| slots.activate(&tree)).await?;
         let Some(supervisor) = &self.supervisor else { return Ok(()) };
         if let Err(error) = supervisor.switch_to(&path).await {
-            if let Some(before) = before.filter(|before| *before != tree) {
-                self.on_disk(move |slots| slots.revert_to(&before)).await?;
+            match before {
+                Some(before) if before == tree => {}
+                Some(before) => drop(self.on_disk(move |slots| slots.revert_to(&before)).await?),
+                None => self.on_disk(Component::deactivate).await?,
             }
             return Err(Trouble::Local(error.to_string()));
         }
@@ -252,7 +254,7 @@ impl Worker {
             }
             // Plans are checked before they are accepted.
             Err(fault) => {
-                tracing::error!(component = %self.name, "BUG: a plan's probes were refused: {fault}")
+                tracing::error!(component = %self.name, "BUG: a plan's probes were refused: {fault}");
             }
         }
     }

@@ -224,7 +224,7 @@ fn restore(config: &Config, bundle: &Bundle, key: &KeyPair, journal: &Journal) -
             Ok(record) => records.push(record),
             // The journal's own digests hold, so another version of the agent wrote it.
             Err(_) => {
-                tracing::warn!("A record of the journal is not understood by this version; it is left out.")
+                tracing::warn!("A record of the journal is not understood by this version; it is left out.");
             }
         }
     }

@@ -11,6 +11,7 @@ use std::io::{self, BufWriter, Write};
 use std::ops::ControlFlow;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
+use std::thread;
 
 use groundswell_delta::{TreePath, WriteTree};
 use rustix::fs::{Mode, OFlags, fchmod, mkdirat, openat, symlinkat};
@@ -22,6 +23,9 @@ use super::files::Directory;
 const UNSYNCED_FILES_MAX: usize = 128;
 /// Bytes of finished files after which they are synced.
 const UNSYNCED_BYTES_MAX: u64 = 32 << 20;
+/// Threads that sync a batch together. Measured in November 2026 on a busy ext4: 200 files of 50 KB take 1.4 s with one
+/// thread, 0.4 s with eight, and no less with more.
+const SYNCING_THREADS: usize = 8;
 /// Bytes that are collected before a file is written to.
 const BUFFER_BYTES: usize = 128 << 10;
 
@@ -82,11 +86,12 @@ impl<'a> NewFiles<'a> {
     }
 
     fn sync_files(&mut self) -> io::Result<()> {
-        self.unsynced_bytes = 0;
-        for (path, file) in self.unsynced.drain(..) {
+        for (path, _) in &self.unsynced {
             step(Step::Sync, &self.root.path().join(path))?;
-            file.sync_all()?;
         }
+        sync_together(&self.unsynced)?;
+        self.unsynced.clear();
+        self.unsynced_bytes = 0;
         Ok(())
     }
 
@@ -140,6 +145,21 @@ impl<'a> WriteTree for NewFiles<'a> {
         }
         Ok(())
     }
+}
+
+/// Syncs files from several threads, so that the file system can serve many with one commit of its journal.
+fn sync_together(files: &[(TreePath, File)]) -> io::Result<()> {
+    let part = files.len().div_ceil(SYNCING_THREADS).max(1);
+    thread::scope(|scope| {
+        let sync_part = |part: &[(TreePath, File)]| part.iter().try_for_each(|(_, file)| file.sync_all());
+        let threads: io::Result<Vec<_>> = files
+            .chunks(part)
+            .map(|part| thread::Builder::new().spawn_scoped(scope, move || sync_part(part)))
+            .collect();
+        threads?.into_iter().try_for_each(|thread| {
+            thread.join().unwrap_or_else(|_| Err(io::Error::other("BUG: a sync panicked")))
+        })
+    })
 }
 
 /// A file being written.

@@ -138,12 +138,14 @@ pub enum StageError {
     Slot(#[from] SlotError),
 }
 
+fn is_broken_off(error: &io::Error) -> bool {
+    error.get_ref().and_then(|inner| inner.downcast_ref::<BrokenOff>()).is_some()
+}
+
 impl From<ApplyError> for StageError {
     fn from(error: ApplyError) -> Self {
         match &error.reason {
-            Reason::Write(cause) if cause.get_ref().is_some_and(|inner| inner.is::<BrokenOff>()) => {
-                Self::BrokenOff
-            }
+            Reason::Write(cause) if is_broken_off(cause) => Self::BrokenOff,
             _ => Self::Build(error),
         }
     }

@@ -144,7 +144,7 @@ fn kind_of(directory: &OwnedFd, name: &std::ffi::CStr) -> io::Result<ListedKind>
 
 /// The error with the path before it, once.
 fn named(path: &Path, error: io::Error) -> io::Error {
-    if error.get_ref().is_some_and(|inner| inner.is::<Named>()) {
+    if error.get_ref().and_then(|inner| inner.downcast_ref::<Named>()).is_some() {
         return error;
     }
     io::Error::new(error.kind(), Named { path: path.to_owned(), error })

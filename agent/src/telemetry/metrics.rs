@@ -5,6 +5,7 @@ use std::fmt::Write;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use groundswell_protocol::facts::health::Health;
 use groundswell_protocol::facts::{Failure, VoteState};
 use groundswell_protocol::node::Event;
 use groundswell_protocol::node::event::Blame;
@@ -59,6 +60,8 @@ struct EventMetrics {
     commands: Cases,
     /// Switches of active slots.
     switches: Cases,
+    /// Changes of the probes' verdicts.
+    health: Cases,
     /// Fetches, stagings and switches that failed.
     troubles: Counter,
     /// Frames and facts refused, by whose fault it was.
@@ -142,6 +145,11 @@ impl EventMetrics {
         registry.register("rollouts_ended", "Rollouts that ended, by how", self.ended.clone());
         registry.register("commands", "Operators' commands that came to hold", self.commands.clone());
         registry.register("switches", "Switches of active slots on this node", self.switches.clone());
+        registry.register(
+            "health_changes",
+            "Changes of the probes' verdicts, by the new one",
+            self.health.clone(),
+        );
         registry.register("troubles", "Fetches, stagings and switches that failed", self.troubles.clone());
         registry.register("refused", "Frames and facts refused, by whose fault", self.refused.clone());
         registry.register("persist_failures", "Writes that the disk refused", self.persist_failures.clone());
@@ -186,8 +194,9 @@ impl EventMetrics {
                 self.census.set(i64::from(*version));
                 self.members.set(i64::from(*members));
             }
+            Event::Health { report, .. } => count_case(&self.health, health_case(report.health)),
             // What a node says of itself and of what holds it is in its status.
-            Event::Recovered { .. } | Event::Holding { .. } | Event::Stage { .. } | Event::Health { .. } => {}
+            Event::Recovered { .. } | Event::Holding { .. } | Event::Stage { .. } => {}
         }
     }
 }
@@ -239,6 +248,14 @@ fn vote_case(state: VoteState) -> &'static str {
         VoteState::Failed(Failure::Unknown) => "failed_unknown",
         VoteState::Failed(Failure::Doubt) => "failed_doubt",
         VoteState::Failed(Failure::Recovered) => "failed_recovered",
+    }
+}
+
+fn health_case(health: Health) -> &'static str {
+    match health {
+        Health::Unknown => "unknown",
+        Health::Healthy => "healthy",
+        Health::Unhealthy => "unhealthy",
     }
 }
 

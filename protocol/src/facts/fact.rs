@@ -78,6 +78,8 @@ pub struct Fact {
     pub statement: Statement,
     /// Its register.
     pub key: Key,
+    /// [`Key::short`] of its register, so that it is computed once.
+    pub short: u64,
     /// Its place in the register's order.
     pub rank: u64,
     /// Digest of the body.
@@ -292,7 +294,7 @@ impl Fact {
     fn assemble(signed: SignedFact, statement: Statement) -> Self {
         let id = body_id(&signed.body);
         let (key, rank) = (statement.key(id), statement.rank());
-        Self { signed, statement, key, rank, id }
+        Self { signed, statement, short: key.short(), key, rank, id }
     }
 
     /// Whether the author's own signature holds. Only for what nodes say.
@@ -316,11 +318,5 @@ impl Fact {
             .filter(|s| s.key.verify(&message, &s.signature))
             .take(usize::from(role.threshold));
         valid.count() >= usize::from(role.threshold)
-    }
-
-    /// How many different keys of `role` are named among the signatures, verified or not: for jurors'
-    /// check of a manifest that was verified under an older policy.
-    pub fn role_keys_named(&self, role: &Role) -> usize {
-        self.signed.signatures.iter().filter(|s| role.keys.contains(&s.key)).count()
     }
 }

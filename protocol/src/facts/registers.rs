@@ -4,7 +4,7 @@
 //! body), of all facts ever put into it.
 
 use std::collections::BTreeMap;
-use std::ops::RangeBounds;
+use std::ops::{RangeBounds, RangeInclusive};
 use std::sync::Arc;
 
 use super::fact::Fact;
@@ -26,6 +26,8 @@ pub enum Merged {
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
     facts: BTreeMap<Key, Arc<Fact>>,
+    /// All but beacons, by short key and id: what syncs compare.
+    by_short: BTreeMap<(u64, Digest), Arc<Fact>>,
     digest: [u8; 32],
 }
 
@@ -97,9 +99,21 @@ impl Registers {
         Digest(self.digest)
     }
 
-    fn toggle(&mut self, fact: &Fact) {
+    /// The facts but beacons whose registers' short keys lie in a range, by short key. Two registers
+    /// that share a short key stand side by side.
+    pub fn by_short(&self, keys: RangeInclusive<u64>) -> impl Iterator<Item = &Arc<Fact>> {
+        let ends = (*keys.start(), Digest([0; 32]))..=(*keys.end(), Digest([255; 32]));
+        self.by_short.range(ends).map(|(_, fact)| fact)
+    }
+
+    /// Adds a fact to the digest and the index, or takes it out again.
+    fn toggle(&mut self, fact: &Arc<Fact>) {
         if matches!(fact.key, Key::Beacon(_)) {
             return;
+        }
+        let place = (fact.short, fact.id);
+        if self.by_short.remove(&place).is_none() {
+            self.by_short.insert(place, Arc::clone(fact));
         }
         let mixed = Digest::of_parts("groundswell 2026 state", &[&fact.id.0]);
         for (have, change) in self.digest.iter_mut().zip(mixed.0) {

@@ -2,6 +2,7 @@
 //!
 //! Cheap checks come first and the signature last, so that refusing costs less than sending.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::Node;
@@ -119,8 +120,7 @@ impl Node {
         let of_component: Vec<_> =
             self.rollouts.values().filter(|r| r.manifest.component == *component).collect();
         let twins = of_component.iter().filter(|r| r.manifest.order == *order).count();
-        let mut components: Vec<_> = self.rollouts.values().map(|r| &r.manifest.component).collect();
-        components.dedup();
+        let components: BTreeSet<_> = self.rollouts.values().map(|r| &r.manifest.component).collect();
         if twins >= 2 || (of_component.is_empty() && components.len() >= COMPONENTS_MAX) {
             return Err(Refusal::Full);
         }

@@ -3,11 +3,15 @@
 use std::sync::Arc;
 
 use super::Node;
+use super::event::Event;
 use super::outbox::Outbox;
 use super::tracked::Tracked;
-use crate::bounds::{BEACON_ACTIVE_MAX, BEACON_FAR, BEACON_IDLE, BEACON_ON_DEMAND_EVERY, LIVE_LINGER};
+use crate::bounds::{
+    BEACON_ACTIVE_MAX, BEACON_FAR, BEACON_IDLE, BEACON_ON_DEMAND_EVERY, FREEZE_AFTER, LIVE_LINGER,
+};
 use crate::facts::health::Health;
 use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Fact, Heads, SignedFact, Statement};
+use crate::identity::NodeId;
 use crate::time::{Span, Time};
 
 /// When the next beacon is due, and what the last one was.
@@ -40,7 +44,37 @@ impl Beacons {
     }
 }
 
+/// Watches for a node that is kept from fresh news (hole H34).
+#[derive(Debug, Default)]
+pub(super) struct FreezeWatch {
+    next_at: Time,
+    suspected: bool,
+}
+
+impl FreezeWatch {
+    pub(super) fn start(&mut self, now: Time) {
+        self.next_at = now + FREEZE_AFTER;
+    }
+}
+
 impl Node {
+    /// Looks now and then whether enough electors were heard from lately, and says so once if not.
+    pub(super) fn watch_for_freeze(&mut self, now: Time, out: &mut impl Outbox) {
+        if now < self.freeze.next_at {
+            return;
+        }
+        self.freeze.next_at = now + BEACON_IDLE;
+        let Some((_, census)) = self.trust.newest_census() else { return };
+        let lately = |node: &NodeId| self.freshness.last(node).is_some_and(|at| now < at + FREEZE_AFTER);
+        let heard = census.electors().filter(|node| *node != self.me && lately(node)).count();
+        let (heard, needed) = (u32::try_from(heard).unwrap_or(u32::MAX), self.electors().confirmers());
+        let suspected = heard < needed && !self.links.is_empty();
+        if suspected && !self.freeze.suspected {
+            out.report(Event::FreezeSuspected { heard, needed });
+        }
+        self.freeze.suspected = suspected;
+    }
+
     /// Whether the rollout asks for the live pace: it goes on, or has ended so lately that others may not know.
     fn is_live(tracked: &Tracked, now: Time) -> bool {
         tracked.settled_at.is_none_or(|at| now < at + LIVE_LINGER)
@@ -108,9 +142,18 @@ impl Node {
     }
 
     fn compose_beacon(&self) -> Beacon {
-        let active =
-            self.rollouts.values().filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped());
-        let active = active.map(|tracked| BeaconActive {
+        let mut live: Vec<&Tracked> = self
+            .rollouts
+            .values()
+            .filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped())
+            .collect();
+        // There is room for so many: stops that others may not know come first, and old ones last.
+        live.sort_by_key(|tracked| match (tracked.is_stopped(), tracked.settled_at) {
+            (true, None) => (0, Time(0)),
+            (false, _) => (1, Time(0)),
+            (true, Some(at)) => (2, Time(u64::MAX - at.0)),
+        });
+        let active = live.into_iter().map(|tracked| BeaconActive {
             rollout: tracked.id,
             open: tracked.derived.open,
             stop: tracked.is_stopped(),

@@ -1,5 +1,7 @@
 //! A juror's duties: look, stop, stand in a term, propose as leader, open.
 
+use std::sync::Arc;
+
 use super::Node;
 use super::event::{Event, Hold};
 use super::outbox::Outbox;
@@ -21,6 +23,7 @@ impl Node {
         if self.rollouts.get(&id).is_none_or(|r| r.ended() || now < r.look_at) {
             return;
         }
+        self.review_signers(id);
         let shut = self.shut(id, now);
         let Some(mut tracked) = self.rollouts.remove(&id) else { return };
         self.look(&mut tracked, &shut, now, out);
@@ -31,6 +34,18 @@ impl Node {
             self.open_if_proposed(&tracked, &shut, out);
         }
         self.rollouts.insert(id, tracked);
+    }
+
+    /// Asks the newest policy whether it accepts the manifest's signers: once for each policy, since
+    /// verifying costs. What a signature merely claims to be counts for nothing.
+    fn review_signers(&mut self, id: RolloutId) {
+        let (Some(policy), Some(tracked)) = (self.trust.newest_policy(), self.rollouts.get_mut(&id)) else {
+            return;
+        };
+        if tracked.signers.as_ref().is_none_or(|(asked, _)| !Arc::ptr_eq(asked, policy)) {
+            let accepted = tracked.fact.role_signed(&policy.roles.release);
+            tracked.signers = Some((Arc::clone(policy), accepted));
+        }
     }
 
     /// What shuts the gate, beside what the votes say.
@@ -44,10 +59,7 @@ impl Node {
         Shut {
             bound: bound.is_some_and(|rollout| *rollout != id),
             superseded: self.superseded(manifest),
-            signers_revoked: self.trust.newest_policy().is_some_and(|policy| {
-                tracked.fact.role_keys_named(&policy.roles.release)
-                    < usize::from(policy.roles.release.threshold)
-            }),
+            signers_revoked: tracked.signers.as_ref().is_some_and(|(_, accepted)| !accepted),
             census_outdated: newer_census && !opened && now >= self.census_since + hold,
             expired: self.wall(now).is_some_and(|wall| wall > manifest.expires),
             sequence_too_far: self.too_far(&manifest.component, manifest.order),

@@ -4,37 +4,47 @@ use super::Node;
 use super::outbox::Outbox;
 use super::record::{Ending, Record};
 use super::tombstones::Tombstone;
+use super::tracked::Tracked;
 use super::writes::Then;
-use crate::bounds::{CENSUSES_MAX, ROLLOUTS_MAX};
+use crate::bounds::{CENSUSES_MAX, PUT_AWAY_AFTER, ROLLOUTS_KEPT_MAX, ROLLOUTS_MAX};
 use crate::facts::{Key, RolloutId};
+use crate::time::Time;
 use crate::trust::manifest::ReleaseOrder;
 use crate::trust::names::ComponentName;
 
 impl Node {
-    /// Whether a rollout has no place here: its ending is known, or enough later ones of the component
-    /// are. A release that was stopped keeps its place until then, so that its stop spreads.
+    /// Whether a rollout has no place here: its ending is known, a later one is done, or so many later
+    /// ones are here that there is no room. Decides on manifests that arrive.
     pub(super) fn is_collected(&self, component: &ComponentName, order: ReleaseOrder, id: RolloutId) -> bool {
-        if self.tombstones.contains(id) {
-            return true;
-        }
-        let orders: Vec<(ReleaseOrder, bool)> = self
-            .rollouts
-            .values()
-            .filter(|r| r.manifest.component == *component && r.id != id)
-            .map(|r| (r.manifest.order, r.is_done()))
-            .collect();
-        let done = orders.iter().filter(|(_, done)| *done).map(|(order, _)| *order).max();
-        let later = orders.iter().filter(|(other, _)| *other > order).count();
-        done.max(self.tombstones.done(component)).is_some_and(|done| order < done) || later > ROLLOUTS_MAX
+        let done = self.done_order(component);
+        self.tombstones.contains(id)
+            || done.is_some_and(|done| order < done)
+            || (done != Some(order) && self.later_than(component, order) >= ROLLOUTS_KEPT_MAX)
+    }
+
+    fn later_than(&self, component: &ComponentName, order: ReleaseOrder) -> usize {
+        let of_component = self.rollouts.values().filter(|r| r.manifest.component == *component);
+        of_component.filter(|r| r.manifest.order > order).count()
+    }
+
+    /// Whether enough later rollouts have pushed this one out. The newest that is done keeps its place:
+    /// late joiners and sleepers take it. A release that was stopped keeps its place until then, so that
+    /// its stop spreads.
+    fn is_pushed_out(&self, tracked: &Tracked, now: Time) -> bool {
+        !tracked.is_done()
+            && now >= tracked.watch.since + PUT_AWAY_AFTER
+            && self.later_than(&tracked.manifest.component, tracked.manifest.order) > ROLLOUTS_MAX
     }
 
     /// Puts away rollouts that have no place any more, and censuses that nothing pins.
-    pub(super) fn collect(&mut self, out: &mut impl Outbox) {
+    pub(super) fn collect(&mut self, now: Time, out: &mut impl Outbox) {
         let over: Vec<RolloutId> = self
             .rollouts
             .values()
             .filter(|r| !r.install.is_under_way())
-            .filter(|r| self.is_collected(&r.manifest.component, r.manifest.order, r.id))
+            .filter(|r| {
+                self.is_collected(&r.manifest.component, r.manifest.order, r.id) || self.is_pushed_out(r, now)
+            })
             .map(|r| r.id)
             .collect();
         for id in &over {
@@ -95,7 +105,8 @@ impl Node {
         let names = self.trust.census_names();
         let older = names.len().saturating_sub(CENSUSES_MAX);
         for (version, id) in names.into_iter().take(older) {
-            if self.rollouts.values().all(|r| r.manifest.census != id) {
+            let newest = self.trust.newest_census().is_some_and(|(newest, _)| newest == id);
+            if !newest && self.rollouts.values().all(|r| r.manifest.census != id) {
                 self.trust.remove_census(version, id);
                 let key = Key::Census(version, id);
                 self.registers.remove(&key);

@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::tracked::Tracked;
 use super::writes::Then;
+use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
 use crate::facts::{Beacon, Fact, Key, RolloutId, Statement, VoteState};
 use crate::rollout::derived::{Derived, Stop};
 use crate::rollout::roster::Roster;
@@ -36,9 +37,8 @@ impl Node {
                 self.alarm_conflict(out);
             }
             Statement::Census(census) => {
-                let before = self.trust.newest_census().map_or(0, |(_, c)| c.version);
                 self.trust.add_census(fact.id, Arc::clone(census));
-                if census.version > before {
+                if self.trust.newest_census().is_some_and(|(newest, _)| newest == fact.id) {
                     self.census_since = now;
                     let members = u32::try_from(census.members.len()).unwrap_or(u32::MAX);
                     out.report(Event::Census { version: census.version, members });
@@ -50,7 +50,9 @@ impl Node {
             Statement::Manifest(manifest) => self.track(now, fact, manifest, out),
             Statement::Vote(vote) => {
                 if let Some(tracked) = self.rollouts.get_mut(&vote.rollout) {
-                    tracked.look_at = now;
+                    let large = tracked.roster.count() > COUNT_AT_ONCE_MAX;
+                    let at = if large { now + COUNT_EVERY } else { now };
+                    tracked.look_at = tracked.look_at.min(at);
                     tracked.install.holders_grew |=
                         vote.state != VoteState::Skip(crate::facts::SkipReason::NoComponent);
                 }
@@ -168,7 +170,11 @@ impl Node {
                 && other.manifest.component == this.manifest.component
                 && other.manifest.order == this.manifest.order
         };
-        self.rollouts.values().any(twin)
+        // A twin that was put away is no less a twin: a stop is never unsaid.
+        let buried = self.tombstones.iter().any(|t| {
+            t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
+        });
+        buried || self.rollouts.values().any(twin)
     }
 
     /// Reads the registers of rollouts whose registers have risen, and reports what changed.

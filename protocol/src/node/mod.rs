@@ -42,7 +42,7 @@ mod writes;
 use std::collections::{BTreeMap, BTreeSet};
 
 use self::accept::Judged;
-use self::beacons::Beacons;
+use self::beacons::{Beacons, FreezeWatch};
 use self::entropy::Generator;
 use self::install::Component;
 use self::relays::Relays;
@@ -51,7 +51,7 @@ use self::syncing::Syncs;
 use self::tombstones::Tombstones;
 use self::tracked::Tracked;
 use self::writes::Writes;
-use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX};
+use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, FRAME_MAX};
 use crate::facts::{Registers, RolloutId, SignedFact};
 use crate::identity::{KeyPair, NodeId};
 use crate::rollout::freshness::Freshness;
@@ -101,6 +101,7 @@ pub struct Node {
     wall_clock: Option<(UnixSeconds, Time)>,
     /// When a register other than a beacon last rose.
     last_change: Time,
+    freeze: FreezeWatch,
     /// When the newest census came here.
     census_since: Time,
     generator: Generator,
@@ -126,10 +127,12 @@ impl Node {
             Input::Received { from, via, frame } => self.receive(now, from, via, frame, out),
             Input::LinkUp(node) => {
                 self.links.insert(node);
+                self.syncs.drop_session(&node);
                 self.begin_sync(now, node, out);
             }
             Input::LinkDown(node) => {
                 self.links.remove(&node);
+                self.syncs.drop_session(&node);
             }
             Input::Addresses(addresses) => self.addresses = bounded(addresses),
             Input::Persisted(id) => self.persisted(now, id, out),
@@ -154,12 +157,17 @@ impl Node {
         let install = self.rollouts.values().filter_map(|r| r.install.deadline);
         let news =
             [self.beacons.deadline(), self.syncs.deadline(), self.relays.deadline(), self.writes.deadline()];
-        juror.chain(install).chain(news.into_iter().flatten()).min()
+        let starts = self.components.values().filter_map(|component| component.start_again_at);
+        juror.chain(install).chain(starts).chain(news.into_iter().flatten()).min()
     }
 
     fn start(&mut self, now: Time, out: &mut impl Outbox) {
         self.last_change = now;
         self.census_since = now;
+        for tracked in self.rollouts.values_mut() {
+            tracked.watch.since = now;
+        }
+        self.freeze.start(now);
         self.syncs.start(now);
         self.admit_members(out);
         self.resume_components(now, out);
@@ -168,9 +176,11 @@ impl Node {
     /// Does what is due, until nothing is.
     fn settle(&mut self, now: Time, out: &mut impl Outbox) {
         self.writes.retry(now, out);
+        self.keep_unsaved(out);
+        self.start_again(now, out);
         self.recover(now, out);
         self.refresh(now, out);
-        self.collect(out);
+        self.collect(now, out);
         let ids: Vec<RolloutId> = self.rollouts.keys().copied().collect();
         for id in &ids {
             self.look_as_juror(*id, now, out);
@@ -179,12 +189,14 @@ impl Node {
             self.drive_install(*id, now, out);
         }
         self.beacon_if_due(now, out);
+        self.watch_for_freeze(now, out);
         self.sync_if_due(now, out);
         self.relay_if_due(now, out);
     }
 
     fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {
         let verdict = match Frame::decode(bytes) {
+            Ok(_) if via == Via::Gossip && bytes.len() > FRAME_MAX => Verdict::Refused(Refusal::BadFrame),
             Ok(Frame::Gossip(signed)) => self.gossiped(now, from, signed, out),
             Ok(frame) if via == Via::Direct => {
                 self.synced(now, from, frame, out);

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use super::beacons::Beacons;
+use super::beacons::{Beacons, FreezeWatch};
 use super::entropy::{Entropy, Generator};
 use super::install::Component;
 use super::record::Record;
@@ -37,6 +37,7 @@ pub(super) fn node(config: Config, restored: Vec<Record>, entropy: &Entropy) -> 
         writes: Writes::default(),
         signer: Signer::new(0, Generator::new(entropy, "incarnation").draw()),
         beacons: Beacons::default(),
+        freeze: FreezeWatch::default(),
         syncs: Syncs::default(),
         relays: Relays::default(),
         links: BTreeSet::new(),

@@ -137,6 +137,7 @@ impl Node {
                     self.signer.durable = true;
                     out.report(Event::Recovered { boot: self.signer.boot.unwrap_or(0) });
                 }
+                Then::Switch(rollout) => self.switch_on_record(rollout, now, out),
                 Then::Publish(fact) => {
                     let signed = fact.signed.clone();
                     self.merge(now, &fact, out);

@@ -11,7 +11,7 @@ use crate::bounds::{
     FACTS_PER_FRAME_MAX, FRAME_MAX, SETTLED_AFTER, SYNC_EVERY_ACTIVE, SYNC_EVERY_IDLE, SYNC_EVERY_RECOVERING,
     SYNC_EXTRA_EVERY, SYNC_TIMEOUT, SYNCS_MAX,
 };
-use crate::facts::{Beacon, Fact, SignedFact};
+use crate::facts::{Beacon, Fact, Key, SignedFact};
 use crate::identity::NodeId;
 use crate::sync::summary::{self, Page};
 use crate::time::Time;
@@ -46,6 +46,11 @@ impl Syncs {
         self.next_at = Some(self.next_at.map_or(soon, |at| at.min(soon)));
     }
 
+    /// A link came or went: what was under way over it will not end.
+    pub(super) fn drop_session(&mut self, peer: &NodeId) {
+        self.sessions.remove(peer);
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.next_at
     }
@@ -60,8 +65,12 @@ impl Node {
             return;
         }
         sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, saw_last_page: false });
-        let frame =
-            Frame::Digest { digest: self.registers.digest(), beacon: self.beacons.latest(), equal: false };
+        let frame = Frame::Digest {
+            digest: self.registers.digest(),
+            beacon: self.beacons.latest(),
+            yours: None,
+            equal: false,
+        };
         out.send(peer, frame.encode());
     }
 
@@ -139,20 +148,24 @@ impl Node {
     /// A direct frame.
     pub(super) fn synced(&mut self, now: Time, from: NodeId, frame: Frame, out: &mut impl Outbox) {
         match frame {
-            Frame::Digest { digest, beacon, equal } => {
+            Frame::Digest { digest, beacon, yours, equal } => {
+                let shown = beacon.clone();
                 self.take_beacon(now, from, beacon, out);
+                self.take_beacon(now, from, yours, out);
                 if equal {
                     return self.end_sync(from, out);
                 }
                 let beacon = self.beacon_on_demand(now, out);
+                let yours = self.later_beacon_of(from, shown.as_ref());
                 if digest == self.registers.digest() {
-                    out.send(from, Frame::Digest { digest, beacon, equal: true }.encode());
+                    out.send(from, Frame::Digest { digest, beacon, yours, equal: true }.encode());
                 } else {
-                    self.send_summary(from, beacon, out);
+                    self.send_summary(from, beacon, yours.as_ref(), out);
                 }
             }
-            Frame::Summary { first, last, entries, beacon } => {
+            Frame::Summary { first, last, entries, beacon, yours } => {
                 self.take_beacon(now, from, beacon, out);
+                self.take_beacon(now, from, yours, out);
                 self.answer_page(from, &Page { first, last, entries }, out);
             }
             Frame::Want { keys } => {
@@ -166,9 +179,24 @@ impl Node {
         }
     }
 
-    fn send_summary(&mut self, to: NodeId, mut beacon: Option<SignedFact>, out: &mut impl Outbox) {
+    /// The peer's own beacon as it was last heard, if it is not the one that it shows: a machine whose
+    /// disk was restored, or a copy of a running one, learns so how far its name has come (hole H11).
+    fn later_beacon_of(&self, peer: NodeId, shown: Option<&SignedFact>) -> Option<SignedFact> {
+        let held = self.registers.get(&Key::Beacon(peer))?;
+        (Some(&held.signed) != shown).then(|| held.signed.clone())
+    }
+
+    fn send_summary(
+        &mut self,
+        to: NodeId,
+        mut beacon: Option<SignedFact>,
+        yours: Option<&SignedFact>,
+        out: &mut impl Outbox,
+    ) {
         for Page { first, last, entries } in summary::pages(&self.registers) {
-            out.send(to, Frame::Summary { first, last, entries, beacon: beacon.take() }.encode());
+            // On every page: it must not be lost before the sync ends.
+            let (beacon, yours) = (beacon.take(), yours.cloned());
+            out.send(to, Frame::Summary { first, last, entries, beacon, yours }.encode());
         }
     }
 

@@ -12,12 +12,15 @@ use crate::rollout::roster::Roster;
 use crate::rollout::view::{Tally, View};
 use crate::time::{Span, Time};
 use crate::trust::manifest::Manifest;
+use crate::trust::policy::Policy;
 
 /// One rollout as this node follows it.
 pub(super) struct Tracked {
     pub(super) id: RolloutId,
     pub(super) fact: Arc<Fact>,
     pub(super) manifest: Arc<Manifest>,
+    /// Whether this policy, the newest when it was asked, accepts the manifest's signers.
+    pub(super) signers: Option<(Arc<Policy>, bool)>,
     pub(super) roster: Arc<Roster>,
     pub(super) derived: Derived,
     /// A register that `derived` reads has risen.
@@ -63,6 +66,7 @@ impl Tracked {
             id,
             fact,
             manifest,
+            signers: None,
             roster: Arc::new(roster),
             derived: Derived::default(),
             stale: true,

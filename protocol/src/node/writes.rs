@@ -7,7 +7,7 @@ use super::input::WriteId;
 use super::outbox::Outbox;
 use super::record::Record;
 use crate::bounds::{PENDING_MAX, PERSIST_RETRY};
-use crate::facts::{Fact, Key};
+use crate::facts::{Fact, Key, RolloutId};
 use crate::time::Time;
 
 /// What waits for a write.
@@ -19,6 +19,8 @@ pub(super) enum Then {
     Publish(Arc<Fact>),
     /// This start's number may be used.
     Boot,
+    /// The trial is on record: the component may be switched to this rollout's release.
+    Switch(RolloutId),
 }
 
 /// The queue of writes that are not yet known to be durable; at most `PENDING_MAX`.

@@ -4,26 +4,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::bounds::SUMMARY_ENTRIES_MAX;
-use crate::facts::{Fact, Key, Registers};
+use crate::facts::{Fact, Registers};
 use crate::wire::frame::Entry;
 
 /// A fact as a summary names it.
 pub fn entry(fact: &Fact) -> Entry {
     let mut id = [0; 8];
     id.copy_from_slice(&fact.id.0[..8]);
-    Entry { key: fact.key.short(), rank: fact.rank, id: u64::from_be_bytes(id) }
-}
-
-/// All registers but beacons, by short key. Two keys that share a short key share a place: they differ
-/// in id, so each is asked for and sent, and both arrive.
-fn index(registers: &Registers) -> BTreeMap<u64, Vec<&Arc<Fact>>> {
-    let mut index: BTreeMap<u64, Vec<&Arc<Fact>>> = BTreeMap::new();
-    for (key, fact) in registers.iter() {
-        if !matches!(key, Key::Beacon(_)) {
-            index.entry(key.short()).or_default().push(fact);
-        }
-    }
-    index
+    Entry { key: fact.short, rank: fact.rank, id: u64::from_be_bytes(id) }
 }
 
 /// One page of a summary.
@@ -39,7 +27,7 @@ pub struct Page {
 
 /// The summary of all registers but beacons. The pages' ranges cover all keys.
 pub fn pages(registers: &Registers) -> Vec<Page> {
-    let entries: Vec<Entry> = index(registers).into_values().flatten().map(|fact| entry(fact)).collect();
+    let entries: Vec<Entry> = registers.by_short(0..=u64::MAX).map(|fact| entry(fact)).collect();
     let mut pages: Vec<Page> = entries
         .chunks(SUMMARY_ENTRIES_MAX)
         .map(|chunk| {
@@ -74,9 +62,12 @@ pub struct Difference {
     pub surplus: Vec<Arc<Fact>>,
 }
 
-/// Compares a peer's page with the registers.
+/// Compares a peer's page with the registers of its range; costs as much as both are long.
 pub fn compare(registers: &Registers, page: &Page) -> Difference {
-    let mine = index(registers);
+    let mut mine: BTreeMap<u64, Vec<&Arc<Fact>>> = BTreeMap::new();
+    for fact in registers.by_short(page.first..=page.last) {
+        mine.entry(fact.short).or_default().push(fact);
+    }
     let mut difference = Difference::default();
     for theirs in &page.entries {
         let held = mine.get(&theirs.key).map_or(&[][..], Vec::as_slice);
@@ -86,12 +77,12 @@ pub fn compare(registers: &Registers, page: &Page) -> Difference {
             difference.wanted.push(theirs.key);
         }
     }
-    for fact in mine.range(page.first..=page.last).flat_map(|(_, facts)| facts) {
+    for fact in mine.into_values().flatten() {
         let own = entry(fact);
         let from = page.entries.partition_point(|e| e.key < own.key);
-        let theirs: Vec<&Entry> = page.entries[from..].iter().take_while(|e| e.key == own.key).collect();
-        let same = theirs.iter().any(|e| **e == own);
-        let ahead = theirs.iter().all(|e| e.rank <= own.rank);
+        let theirs = || page.entries[from..].iter().take_while(|e| e.key == own.key);
+        let same = theirs().any(|e| *e == own);
+        let ahead = theirs().all(|e| e.rank <= own.rank);
         if !same && ahead {
             difference.surplus.push(Arc::clone(fact));
         }
@@ -102,9 +93,8 @@ pub fn compare(registers: &Registers, page: &Page) -> Difference {
 
 /// The facts of these short keys, in the order of their full keys.
 pub fn facts_of(registers: &Registers, keys: &[u64]) -> Vec<Arc<Fact>> {
-    let index = index(registers);
     let mut facts: Vec<Arc<Fact>> =
-        keys.iter().filter_map(|key| index.get(key)).flatten().map(|fact| Arc::clone(fact)).collect();
+        keys.iter().flat_map(|key| registers.by_short(*key..=*key)).map(Arc::clone).collect();
     facts.sort_by(|a, b| a.key.cmp(&b.key));
     facts
 }

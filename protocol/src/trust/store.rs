@@ -63,10 +63,12 @@ impl Trust {
         self.censuses.iter().find(|((_, held), _)| *held == id).map(|(_, census)| census)
     }
 
-    /// The newest census, with its id.
+    /// The newest census, with its id: of those under the newest policy that signed any, the highest
+    /// version. So an enrol key that root has taken away cannot outbid its successor's censuses.
     pub fn newest_census(&self) -> Option<(Digest, &Arc<Census>)> {
-        let version = self.censuses.last_key_value()?.0.0;
-        self.censuses(version).next().map(|(id, census)| (*id, census))
+        let newest = self.censuses.iter().rev().map(|((version, id), census)| (census.policy, *version, *id));
+        let (policy, version, _) = newest.max_by_key(|(policy, version, _)| (*policy, *version))?;
+        self.censuses(version).find(|(_, census)| census.policy == policy).map(|(id, census)| (*id, census))
     }
 
     /// The names of all censuses, oldest first.

@@ -37,6 +37,8 @@ pub enum Frame {
         digest: Digest,
         /// The sender's newest beacon, once it has one.
         beacon: Option<SignedFact>,
+        /// In an answer: the receiver's own newest beacon, if the sender holds a later one than it showed.
+        yours: Option<SignedFact>,
         /// Whether this answers a `Digest` that was equal: ends the sync.
         equal: bool,
     },
@@ -50,6 +52,8 @@ pub enum Frame {
         entries: Vec<Entry>,
         /// The sender's newest beacon, on the first page.
         beacon: Option<SignedFact>,
+        /// The receiver's own newest beacon, as in `Digest`, on every page: it must not be lost before the sync ends.
+        yours: Option<SignedFact>,
     },
     /// "Send me the facts of these keys", at most `SUMMARY_ENTRIES_MAX`; none: the sync's end.
     Want {

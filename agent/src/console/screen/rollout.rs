@@ -150,7 +150,7 @@ fn reason_line(rollout: &RolloutStatus, columns: usize, palette: Palette) -> Lin
 /// How far the jury is on its way to a stop.
 fn stop_words(rollout: &RolloutStatus) -> String {
     let said = rollout.ballots.iter().filter(|ballot| ballot.stop.is_some()).count();
-    let needed = rollout.quorum.faulty + 1;
+    let needed = rollout.quorum.stoppers();
     let jurors = if said == 1 { "juror says" } else { "jurors say" };
     format!("{said} {jurors} stop, {needed} end it")
 }

@@ -1,6 +1,6 @@
 //! What arrives: votes with their reasons, and all other events. The newest is at the bottom.
 
-use groundswell_protocol::facts::health::HealthNumbers;
+use groundswell_protocol::facts::health::{Health, HealthNumbers};
 use groundswell_protocol::facts::{Failure, VoteState};
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::Event;
@@ -143,6 +143,11 @@ fn event_lines(line: &EventLine, model: &Model, columns: usize, palette: Palette
 fn event_look(event: &Event, palette: Palette) -> (&'static str, Style) {
     match event {
         Event::Done { .. } | Event::Recovered { .. } => ("✓", palette.good()),
+        Event::Health { report, .. } => match report.health {
+            Health::Healthy => ("✓", palette.good()),
+            Health::Unhealthy => ("✗", palette.bad()),
+            Health::Unknown => ("·", palette.dim()),
+        },
         Event::Stopped { .. } | Event::StopBallot { .. } => ("■", palette.bad()),
         Event::Conflict { .. }
         | Event::Cloned

@@ -27,7 +27,7 @@ pub enum Outcome {
     Persisted(WriteId),
     /// This write and all later ones up to now are not: write again what still matters.
     Failed {
-        /// The first write that failed.
+        /// The first write that failed: the first of a batch, not the id that it was handed in with.
         first: WriteId,
         /// Why.
         error: JournalError,
@@ -61,6 +61,8 @@ struct State {
     queued_records: usize,
     /// Deletions that failed; nobody repeats them, so they go with the next commit.
     forgotten: BTreeSet<Vec<u8>>,
+    /// The last id of the last batch that was handed in.
+    last: WriteId,
     persisted: Option<WriteId>,
     failed: Option<(WriteId, JournalError)>,
     /// From a failure until it is taken from `Outcomes`, writes are thrown away.
@@ -71,8 +73,8 @@ struct State {
 
 #[derive(Debug)]
 struct Queued {
-    /// `None` for deletions, which nobody waits for.
-    id: Option<WriteId>,
+    /// First and last id; `None` for deletions, which nobody waits for.
+    ids: Option<(WriteId, WriteId)>,
     writes: Vec<Write>,
 }
 
@@ -89,18 +91,21 @@ impl Writer {
         Ok((Self { shared: Arc::clone(&shared), thread: Some(thread) }, Outcomes { shared }))
     }
 
-    /// Queues a batch. Ids must rise. It is durable once an [`Outcome::Persisted`] of this or a later id comes.
-    pub fn write(&self, id: WriteId, batch: Vec<Write>) {
+    /// Queues a batch with all writes after those of the batch before, up to the id `last`; ids rise. It is durable once
+    /// an [`Outcome::Persisted`] of this or a later id comes.
+    pub fn write(&self, last: WriteId, batch: Vec<Write>) {
         let mut state = self.shared.lock();
+        let first = state.last.saturating_add(1);
+        state.last = last;
         if state.refusing {
             return;
         }
         if let Err(error) = state.admit(&batch) {
-            state.refuse(id, error);
+            state.refuse(first, error);
             self.shared.outcome.notify_one();
             return;
         }
-        state.push(Queued { id: Some(id), writes: batch });
+        state.push(Queued { ids: Some((first, last)), writes: batch });
         self.shared.work.notify_one();
     }
 
@@ -113,7 +118,7 @@ impl Writer {
         }
         let writes = vec![Write { key, value: None }];
         if state.admit(&writes).is_ok() {
-            state.push(Queued { id: None, writes });
+            state.push(Queued { ids: None, writes });
             self.shared.work.notify_one();
         }
     }
@@ -213,8 +218,8 @@ impl State {
             writes: left_over.map(|key| Write { key, value: None }).collect(),
         };
         for queued in self.take_queue() {
-            group.first = group.first.or(queued.id);
-            group.last = queued.id.or(group.last);
+            group.first = group.first.or(queued.ids.map(|ids| ids.0));
+            group.last = queued.ids.map(|ids| ids.1).or(group.last);
             group.writes.extend(queued.writes);
         }
         group
@@ -223,7 +228,7 @@ impl State {
     /// After a failed commit: throws the queue away, and refuses from now on if somebody waits for any of it.
     fn fail(&mut self, mut group: Group, error: JournalError) {
         for queued in self.take_queue() {
-            group.first = group.first.or(queued.id);
+            group.first = group.first.or(queued.ids.map(|ids| ids.0));
             group.writes.extend(queued.writes);
         }
         for write in group.writes {

@@ -10,6 +10,7 @@ use crate::node::input::Trouble;
 use crate::node::outbox::Outbox;
 use crate::node::record::{Ending, SlotRecord};
 use crate::node::tracked::Tracked;
+use crate::node::writes::Then;
 use crate::time::{Span, Time};
 use crate::trust::names::ComponentName;
 
@@ -224,10 +225,41 @@ impl Node {
             let Some(install) = self.install(id) else { continue };
             install.attempt = attempt;
             if let VoteState::Failed(failure) = state {
+                install.failed_here = true;
+                if failure == Failure::Unknown && self.has_older_slot(id) {
+                    // The old version is about to start, and will tell.
+                    self.enter(
+                        id,
+                        Stage::Reprobing,
+                        Some(now + REPROBE.times(2)),
+                        "is the old version well?",
+                        out,
+                    );
+                    continue;
+                }
+                let Some(install) = self.install(id) else { continue };
                 install.failure = failure;
                 let again = failure == Failure::Doubt && attempt < ATTEMPTS_MAX;
                 let next = again.then(|| now + DOUBT_BACKOFF);
                 self.enter(id, Stage::Failed, next, "failed before the agent ended", out);
+            }
+        }
+    }
+
+    fn has_older_slot(&self, id: RolloutId) -> bool {
+        let component = self.component_of(id).and_then(|name| self.components.get(&name));
+        component.is_some_and(|c| c.installed.active.as_ref().is_some_and(|slot| slot.rollout != id))
+    }
+
+    /// What was running before the agent ended did not start: again, until it does.
+    pub(in crate::node) fn start_again(&mut self, now: Time, out: &mut impl Outbox) {
+        for (name, component) in &mut self.components {
+            if component.start_again_at.is_some_and(|at| at <= now) {
+                component.start_again_at = None;
+                if let Some(active) = component.installed.active.as_ref().filter(|_| component.runs.is_none())
+                {
+                    out.activate(name, active.tree);
+                }
             }
         }
     }
@@ -245,6 +277,15 @@ impl Node {
             matches!(self.my_vote(active.rollout).map(|vote| vote.state), Some(VoteState::Failed(_)));
         if failed && self.rollouts.contains_key(&active.rollout) {
             return self.go_back(active.rollout, now, true, "it had failed before the agent ended", out);
+        }
+        if self.is_slot_stopped(active) && self.rollouts.contains_key(&active.rollout) {
+            // It does not run now, so going back at once costs less than waiting for its turn. With
+            // nothing older it is started below: a stopped service is worse.
+            self.go_back(active.rollout, now, false, "the rollout was stopped", out);
+            if self.stage(active.rollout) != Some(Stage::Stuck) {
+                return;
+            }
+            return out.activate(name, active.tree);
         }
         out.activate(name, active.tree);
         self.enter(active.rollout, Stage::Healthy, None, "runs since before the agent started", out);
@@ -276,11 +317,8 @@ impl Node {
         if failed || boots > TRIAL_BOOTS_MAX {
             return self.fail(id, now, None, "the agent ended too often inside the trial", out);
         }
-        if let Some(component) = self.components.get_mut(name) {
-            component.installed.trial_boots = boots.saturating_add(1);
-        }
-        self.keep_installed(name, out);
-        out.activate(name, trial.tree);
+        self.set_trial_boots(name, boots.saturating_add(1));
+        self.keep_installed_then(name, Then::Switch(id), out);
         self.enter(
             id,
             Stage::Activating,
@@ -293,6 +331,7 @@ impl Node {
     fn drop_trial(&mut self, name: &ComponentName, out: &mut impl Outbox) {
         let Some(component) = self.components.get_mut(name) else { return };
         component.installed.trial = None;
+        component.installed.trial_boots = 0;
         let active = component.installed.active.as_ref().map(|slot| slot.tree);
         self.keep_installed(name, out);
         out.revert(name, active);

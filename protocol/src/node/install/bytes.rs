@@ -39,6 +39,10 @@ impl Node {
         let Some(component) = self.components.get(&manifest.component) else {
             return self.skip(id, SkipReason::NoComponent, "the component is not configured here", out);
         };
+        if component.installed.active.as_ref().is_some_and(|slot| slot.rollout == id) {
+            // The manifest came back to a machine that runs its release.
+            return self.enter(id, Stage::Healthy, None, "runs here already", out);
+        }
         if component.installed.active.as_ref().is_some_and(|slot| slot.order >= manifest.order) {
             return self.skip(id, SkipReason::Newer, "what runs here is not older", out);
         }

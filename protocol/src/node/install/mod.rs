@@ -35,6 +35,10 @@ pub(super) struct Component {
     pub(super) runs: Option<Digest>,
     /// What the probes last said of it.
     pub(super) report: Option<HealthReport>,
+    /// The disk could not take the newest `installed` yet.
+    unsaved: bool,
+    /// When to ask the driver again for what did not start.
+    pub(super) start_again_at: Option<Time>,
 }
 
 impl Component {
@@ -168,6 +172,10 @@ impl Node {
     fn step(&mut self, id: RolloutId, stage: Stage, now: Time, out: &mut impl Outbox) {
         match stage {
             Stage::Known | Stage::NotMine | Stage::Skipped => self.begin_staging(id, now, out),
+            Stage::Fetching | Stage::Staging if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) => {
+                out.cancel(id);
+                self.enter(id, Stage::Known, None, "the rollout was stopped", out);
+            }
             Stage::Fetching => self.name_new_holders(id, out),
             Stage::Staging => {}
             Stage::Staged => self.consider_activation(id, now, out),
@@ -249,9 +257,25 @@ impl Node {
 
     /// Keeps what is installed of a component over restarts.
     fn keep_installed(&mut self, name: &ComponentName, out: &mut impl Outbox) {
-        if let Some(component) = self.components.get(name) {
-            let installed = Box::new(component.installed.clone());
-            self.writes.write(Record::Installed { component: name.clone(), installed }, Then::Nothing, out);
+        self.keep_installed_then(name, Then::Nothing, out);
+    }
+
+    /// Keeps what is installed of a component over restarts, and goes on with `then`. Returns whether
+    /// the write was taken; if not, it is made up for as soon as the disk moves, without `then`.
+    fn keep_installed_then(&mut self, name: &ComponentName, then: Then, out: &mut impl Outbox) -> bool {
+        let Some(component) = self.components.get_mut(name) else { return false };
+        let installed = Box::new(component.installed.clone());
+        let record = Record::Installed { component: name.clone(), installed };
+        component.unsaved = !self.writes.write(record, then, out);
+        !component.unsaved
+    }
+
+    /// Makes up for what the disk could not take.
+    pub(super) fn keep_unsaved(&mut self, out: &mut impl Outbox) {
+        let unsaved = self.components.iter().filter(|(_, component)| component.unsaved);
+        let names: Vec<ComponentName> = unsaved.map(|(name, _)| name.clone()).collect();
+        for name in names {
+            self.keep_installed(&name, out);
         }
     }
 

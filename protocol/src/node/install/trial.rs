@@ -1,7 +1,7 @@
 //! From staged to confirmed: fresh news, word to jurors, the switch, the trial.
 
 use super::{Node, Part};
-use crate::bounds::{ANNOUNCE_EVERY, FRESHEN_EVERY, SWITCH_TIMEOUT};
+use crate::bounds::{ANNOUNCE_EVERY, FRESHEN_EVERY, START_RETRY, SWITCH_TIMEOUT};
 use crate::digest::Digest;
 use crate::facts::health::{Health, HealthReport};
 use crate::facts::{Key, RolloutId, Statement, VoteState};
@@ -11,6 +11,7 @@ use crate::node::input::Trouble;
 use crate::node::outbox::Outbox;
 use crate::node::syncing::send_facts;
 use crate::node::tracked::Tracked;
+use crate::node::writes::Then;
 use crate::time::{Span, Time};
 use crate::trust::manifest::Manifest;
 use crate::trust::names::ComponentName;
@@ -182,6 +183,7 @@ impl Node {
         let Some(name) = self.component_of(id) else { return };
         if let Some(component) = self.components.get_mut(&name) {
             component.installed.trial = None;
+            component.installed.trial_boots = 0;
         }
         self.keep_installed(&name, out);
         let stopped = self.rollouts.get(&id).is_some_and(Tracked::is_stopped);
@@ -205,15 +207,42 @@ impl Node {
     }
 
     fn switch(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
-        let Some(tracked) = self.rollouts.get(&id) else { return };
-        let (name, tree) = (tracked.manifest.component.clone(), tracked.manifest.tree);
-        if let Some(component) = self.components.get_mut(&name) {
-            component.installed.trial_boots = 1;
-            component.report = None;
+        let Some(name) = self.component_of(id) else { return };
+        self.set_trial_boots(&name, 1);
+        if self.keep_installed_then(&name, Then::Switch(id), out) {
+            self.enter(id, Stage::Activating, Some(now + SWITCH_TIMEOUT), "enough jurors know", out);
+        } else {
+            self.set_trial_boots(&name, 0);
+            self.enter(id, Stage::Announcing, Some(now + ANNOUNCE_EVERY), "the disk is behind", out);
         }
-        self.keep_installed(&name, out);
+    }
+
+    pub(super) fn set_trial_boots(&mut self, name: &ComponentName, boots: u8) {
+        if let Some(component) = self.components.get_mut(name) {
+            component.installed.trial_boots = boots;
+        }
+    }
+
+    /// The disk knows of the trial: only now may the switch begin, so that a release that takes the
+    /// machine down with it finds its starts counted. What was learnt meanwhile is heeded first (S5).
+    pub(in crate::node) fn switch_on_record(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        if tracked.install.stage != Stage::Activating {
+            return;
+        }
+        let (name, tree) = (tracked.manifest.component.clone(), tracked.manifest.tree);
+        let stopped = tracked.is_stopped();
+        let Some(component) = self.components.get_mut(&name) else { return };
+        component.report = None;
+        let first = component.installed.trial_boots == 1;
+        if first && !self.may_still_switch(id) {
+            return self.abandon_trial(id, out);
+        }
+        if stopped {
+            return self.go_back(id, now, false, "the rollout was stopped", out);
+        }
         out.activate(&name, tree);
-        self.enter(id, Stage::Activating, Some(now + SWITCH_TIMEOUT), "enough jurors know", out);
+        self.enter(id, Stage::Activating, Some(now + SWITCH_TIMEOUT), "", out);
     }
 
     pub(super) fn await_switch(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
@@ -246,7 +275,7 @@ impl Node {
                 self.fail(id, now, None, trouble.words(), out);
             }
             (Some((id, Stage::Reverting, _)), outcome) => self.went_back(id, now, tree, outcome, out),
-            (_, Err(trouble)) => self.did_not_start(name, &trouble, out),
+            (_, Err(trouble)) => self.did_not_start(name, &trouble, now, out),
             (_, Ok(())) => {}
         }
     }
@@ -262,8 +291,10 @@ impl Node {
         out.report(Event::Switched { component: name.clone(), tree, revert });
     }
 
-    fn did_not_start(&self, name: &ComponentName, trouble: &Trouble, out: &mut impl Outbox) {
-        if let Some(slot) = self.components.get(name).and_then(|c| c.installed.active.as_ref()) {
+    fn did_not_start(&mut self, name: &ComponentName, trouble: &Trouble, now: Time, out: &mut impl Outbox) {
+        let Some(component) = self.components.get_mut(name) else { return };
+        component.start_again_at = Some(now + START_RETRY);
+        if let Some(slot) = &component.installed.active {
             out.report(Event::Trouble { rollout: slot.rollout, what: trouble.words().to_owned() });
         }
     }
@@ -371,8 +402,10 @@ impl Node {
         if let Some(component) = self.components.get_mut(&name) {
             let slots = &mut component.installed;
             slots.anchor = slots.active.clone();
-            let keep: Vec<Digest> =
-                [&slots.active, &slots.previous].into_iter().flatten().map(|slot| slot.tree).collect();
+            let installed = [&slots.active, &slots.previous].into_iter().flatten().map(|slot| slot.tree);
+            // Trees of later releases may be staged already.
+            let announced = self.rollouts.values().filter(|r| r.manifest.component == name);
+            let keep: Vec<Digest> = installed.chain(announced.map(|r| r.manifest.tree)).collect();
             if let Some(anchor) = &slots.anchor {
                 out.confirm(&name, anchor.tree, &keep);
             }

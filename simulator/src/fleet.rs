@@ -1,0 +1,223 @@
+//! The signed documents of a simulated fleet: keys, policy, census, manifests, commands.
+//!
+//! Everything is made with the protocol's own types and signed for real: nodes verify it as in production.
+
+use std::collections::BTreeSet;
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::facts::{Fact, RolloutId, SignedFact, Statement};
+use groundswell_protocol::identity::{KeyPair, NodeId};
+use groundswell_protocol::node::record::{Ending, Installed, SlotRecord};
+use groundswell_protocol::node::{Config, Record};
+use groundswell_protocol::rollout::roster::Roster;
+use groundswell_protocol::trust::census::{Census, Enrolment};
+use groundswell_protocol::trust::command::{Command, Instruction};
+use groundswell_protocol::trust::manifest::{DeltaOffer, Kind, Manifest, ReleaseOrder, Select};
+use groundswell_protocol::trust::names::ComponentName;
+use groundswell_protocol::trust::plan::Plan;
+use groundswell_protocol::trust::policy::{FleetId, Policy, Role, Roles};
+
+use crate::generator::Generator;
+use crate::machine::service::HealthLaw;
+
+/// The wall clock when a run begins: 2026-12-01.
+pub const WALL_START: u64 = 1_796_083_200;
+const WALL_FAR: u64 = WALL_START + 10 * 365 * 24 * 3600;
+const ZONES: u32 = 4;
+
+/// What a scenario says of a release.
+#[derive(Clone, Debug)]
+pub struct ReleaseLaw {
+    /// Its name for people.
+    pub version: &'static str,
+    /// Its place in the order.
+    pub sequence: u64,
+    /// Size of the tree.
+    pub bytes: u64,
+    /// Size of the delta from the first release; `None`: no delta is offered.
+    pub delta_bytes: Option<u64>,
+    /// What it does to machines.
+    pub health: HealthLaw,
+    /// Whether enough keys sign it.
+    pub signed: bool,
+}
+
+/// A release as it is published.
+pub struct Release {
+    /// The manifest.
+    pub fact: SignedFact,
+    /// Its rollout.
+    pub rollout: RolloutId,
+    /// Its place in the order.
+    pub order: ReleaseOrder,
+    /// Its tree.
+    pub tree: Digest,
+    /// Line and jury.
+    pub roster: Roster,
+    /// What was said of it.
+    pub law: ReleaseLaw,
+}
+
+/// A fleet's secrets and documents.
+pub struct Fleet {
+    /// The fleet's name for machines.
+    pub id: FleetId,
+    /// The one component of these runs.
+    pub component: ComponentName,
+    /// The machines' keys, by place.
+    pub keys: Vec<KeyPair>,
+    /// The machines' names, by place.
+    pub nodes: Vec<NodeId>,
+    policy: SignedFact,
+    census: SignedFact,
+    census_document: Census,
+    census_id: Digest,
+    release_keys: [KeyPair; 2],
+    operator_key: KeyPair,
+}
+
+impl Fleet {
+    /// Founds a fleet of `nodes` machines. Releases need two signatures.
+    pub fn found(nodes: u32, root: &Generator) -> Self {
+        let pair = |subject: &str, number: u32| {
+            KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
+        };
+        let mut keys: Vec<KeyPair> = (0..nodes).map(|n| pair("node key", n)).collect();
+        keys.sort_by_key(KeyPair::public);
+        let release_keys = [pair("release key", 0), pair("release key", 1)];
+        let (root_key, enrol_key, operator_key) =
+            (pair("root key", 0), pair("enrol key", 0), pair("operator key", 0));
+        let policy = Policy {
+            version: 1,
+            epoch: 1,
+            name: "simulated".to_owned(),
+            roles: Roles {
+                root: Role::new(vec![root_key.public()], 1),
+                release: Role::new(release_keys.iter().map(KeyPair::public).collect(), 2),
+                operator: Role::new(vec![operator_key.public()], 1),
+                enrol: Role::new(vec![enrol_key.public()], 1),
+            },
+            previous: Digest([0; 32]),
+            expires: WALL_FAR,
+        };
+        let id = policy.founds();
+        let enrolments: Vec<Enrolment> = (0..).zip(&keys).map(|(n, key)| enrolment(n, key)).collect();
+        let census_document = Census::new(1, 1, Digest([0; 32]), &enrolments);
+        let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
+        let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
+        Self {
+            id,
+            component: ComponentName::new("web").expect("BUG: a constant name is valid"),
+            nodes: keys.iter().map(KeyPair::public).collect(),
+            keys,
+            policy: policy.signed,
+            census_id: census.id,
+            census: census.signed,
+            census_document,
+            release_keys,
+            operator_key,
+        }
+    }
+
+    /// What a machine's core is told.
+    pub fn config(&self, place: u32) -> Config {
+        Config {
+            fleet: self.id,
+            key: self.keys[place as usize].clone(),
+            components: BTreeSet::from([self.component.clone()]),
+        }
+    }
+
+    /// A machine's place.
+    pub fn place(&self, node: NodeId) -> Option<u32> {
+        self.nodes.binary_search(&node).ok().and_then(|place| u32::try_from(place).ok())
+    }
+
+    /// Makes and signs a release. `older` is the release that its delta starts from.
+    pub fn release(&self, law: &ReleaseLaw, plan: &Plan, older: Option<&Release>) -> Release {
+        let tree = Digest::of(format!("tree of {}", law.version).as_bytes());
+        let order = ReleaseOrder { epoch: 1, sequence: law.sequence };
+        let delta = |older: &Release, bytes| DeltaOffer {
+            from: older.tree,
+            blob: Digest::of(format!("delta to {}", law.version).as_bytes()),
+            bytes,
+        };
+        let manifest = Manifest {
+            component: self.component.clone(),
+            kind: Kind::Service,
+            version: law.version.to_owned(),
+            order,
+            policy: 1,
+            census: self.census_id,
+            tree,
+            index_bytes: 4096 + law.bytes / 1000,
+            bytes: law.bytes,
+            deltas: older
+                .zip(law.delta_bytes)
+                .map(|(older, bytes)| delta(older, bytes))
+                .into_iter()
+                .collect(),
+            requires: Vec::new(),
+            select: Select::default(),
+            plan: plan.clone(),
+            expires: WALL_FAR,
+            note: String::new(),
+        };
+        let signers = self.release_keys.iter().take(if law.signed { 2 } else { 1 });
+        let fact =
+            Fact::sign(self.id, Statement::Manifest(manifest.clone().into()), &signers.collect::<Vec<_>>());
+        let rollout = RolloutId(fact.id);
+        Release {
+            roster: Roster::draw(rollout, &manifest, &self.census_document),
+            rollout,
+            order,
+            tree,
+            fact: fact.signed,
+            law: law.clone(),
+        }
+    }
+
+    /// An operator's signed word.
+    pub fn command(&self, rollout: RolloutId, instruction: Instruction) -> SignedFact {
+        let command = Command { rollout, policy: 1, instruction, note: "simulated".to_owned() };
+        Fact::sign(self.id, Statement::Command(command), &[&self.operator_key]).signed
+    }
+
+    /// What a machine has on disk when the run begins: trust, and `running`, a release that was
+    /// completed before, if there is one.
+    pub fn first_records(&self, running: Option<(&Release, &Plan)>) -> Vec<Record> {
+        let mut records = vec![Record::Fact(self.policy.clone()), Record::Fact(self.census.clone())];
+        if let Some((release, plan)) = running {
+            let slot = SlotRecord {
+                rollout: release.rollout,
+                order: release.order,
+                version: release.law.version.to_owned(),
+                tree: release.tree,
+                probes: plan.probes.clone(),
+            };
+            let installed =
+                Installed { active: Some(slot.clone()), anchor: Some(slot), ..Installed::default() };
+            records.push(Record::Installed {
+                component: self.component.clone(),
+                installed: Box::new(installed),
+            });
+            records.push(Record::Tombstone {
+                component: self.component.clone(),
+                order: release.order,
+                rollout: release.rollout,
+                ending: Ending::Done,
+            });
+        }
+        records
+    }
+}
+
+fn enrolment(number: u32, key: &KeyPair) -> Enrolment {
+    Enrolment {
+        node: key.public(),
+        zone: format!("zone-{}", number % ZONES),
+        ring: "production".to_owned(),
+        class: "server".to_owned(),
+        elector: true,
+    }
+}

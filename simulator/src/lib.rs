@@ -1,0 +1,19 @@
+//! Fleets in virtual time, on the very code that runs in production.
+//!
+//! [`world::World::play`] is the one door: a [`scenario::Scenario`] and a seed in, a
+//! [`report::Outcome`] out. The same seed gives the same run, to the last event.
+//!
+//! Rooms: `fleet` makes keys and signed documents; `machine` is one node with disk, slots and service
+//! around the protocol's own core; `world` has the queue, the links and the gossip overlay; `scenario`
+//! says what happens; `checkers` judge; `report` tells.
+//!
+//! Deliberately absent: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
+//! protocol other than the referees' own arithmetic.
+
+pub mod checkers;
+pub mod fleet;
+pub mod generator;
+pub mod machine;
+pub mod report;
+pub mod scenario;
+pub mod world;

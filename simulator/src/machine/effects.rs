@@ -1,0 +1,108 @@
+//! The simulator's outbox: the core's decisions as data, in the order in which it made them.
+
+use std::sync::Arc;
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::input::WriteId;
+use groundswell_protocol::node::{Event, Outbox, Record, Verdict, Work};
+use groundswell_protocol::trust::names::ComponentName;
+use groundswell_protocol::trust::probe::Probe;
+
+/// Bytes that many machines hold at once.
+pub type Payload = Arc<[u8]>;
+
+/// One decision of the core.
+#[derive(Clone, Debug)]
+pub enum Effect {
+    /// See `Outbox::send`.
+    Send(NodeId, Payload),
+    /// See `Outbox::broadcast`.
+    Broadcast(Payload),
+    /// See `Outbox::verdict`.
+    Verdict(Verdict),
+    /// See `Outbox::persist`.
+    Persist(WriteId, Box<Record>),
+    /// See `Outbox::forget`.
+    Forget(Vec<u8>),
+    /// See `Outbox::fetch`.
+    Fetch(Box<Work>, Vec<NodeId>),
+    /// See `Outbox::stage`.
+    Stage(Box<Work>),
+    /// See `Outbox::cancel`.
+    Cancel(RolloutId),
+    /// See `Outbox::activate`.
+    Activate(ComponentName, Digest),
+    /// See `Outbox::revert`.
+    Revert(ComponentName, Option<Digest>),
+    /// See `Outbox::confirm`.
+    Confirm(ComponentName, Digest, Vec<Digest>),
+    /// See `Outbox::probe`.
+    Probe(ComponentName, Digest, Vec<Probe>),
+    /// See `Outbox::report`.
+    Report(Box<Event>),
+}
+
+/// The effects of one `handle` call.
+#[derive(Default)]
+pub struct Effects(pub Vec<Effect>);
+
+impl Outbox for Effects {
+    fn send(&mut self, to: NodeId, frame: Vec<u8>) {
+        self.0.push(Effect::Send(to, frame.into()));
+    }
+
+    fn broadcast(&mut self, frame: Vec<u8>) {
+        self.0.push(Effect::Broadcast(frame.into()));
+    }
+
+    fn verdict(&mut self, verdict: Verdict) {
+        self.0.push(Effect::Verdict(verdict));
+    }
+
+    fn persist(&mut self, id: WriteId, record: Record) {
+        self.0.push(Effect::Persist(id, Box::new(record)));
+    }
+
+    fn forget(&mut self, key: Vec<u8>) {
+        self.0.push(Effect::Forget(key));
+    }
+
+    fn fetch(&mut self, work: &Work, holders: &[NodeId]) {
+        self.0.push(Effect::Fetch(Box::new(work.clone()), holders.to_vec()));
+    }
+
+    fn stage(&mut self, work: &Work) {
+        self.0.push(Effect::Stage(Box::new(work.clone())));
+    }
+
+    fn cancel(&mut self, rollout: RolloutId) {
+        self.0.push(Effect::Cancel(rollout));
+    }
+
+    fn activate(&mut self, component: &ComponentName, tree: Digest) {
+        self.0.push(Effect::Activate(component.clone(), tree));
+    }
+
+    fn revert(&mut self, component: &ComponentName, tree: Option<Digest>) {
+        self.0.push(Effect::Revert(component.clone(), tree));
+    }
+
+    fn confirm(&mut self, component: &ComponentName, tree: Digest, keep: &[Digest]) {
+        self.0.push(Effect::Confirm(component.clone(), tree, keep.to_vec()));
+    }
+
+    fn probe(&mut self, component: &ComponentName, tree: Digest, probes: &[Probe]) {
+        self.0.push(Effect::Probe(component.clone(), tree, probes.to_vec()));
+    }
+
+    // Links need no addresses here, and every machine of a run is a member or an adversary that the
+    // core must cope with: neither call has anything to do.
+    fn admit(&mut self, _members: &[NodeId]) {}
+    fn learn(&mut self, _node: NodeId, _addresses: &[String]) {}
+
+    fn report(&mut self, event: Event) {
+        self.0.push(Effect::Report(Box::new(event)));
+    }
+}

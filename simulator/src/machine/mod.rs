@@ -1,0 +1,165 @@
+//! One simulated machine: the core's node with a disk, slots and a service around it.
+//!
+//! Durable: [`disk::Disk`] and [`slots::Slots`]. Everything else dies in [`Machine::crash`]. A machine
+//! knows nothing of other machines: what it decides comes out of [`Machine::handle`] as effects, and
+//! the world performs them.
+
+pub mod disk;
+pub mod effects;
+pub mod service;
+pub mod slots;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::{Config, Input, Node, Status};
+use groundswell_protocol::time::Time;
+use groundswell_protocol::trust::names::ComponentName;
+
+use crate::generator::Generator;
+use crate::world::queue::Moment;
+use disk::Disk;
+use effects::{Effect, Effects};
+use service::Probing;
+use slots::Slots;
+
+/// A machine's own monotonic clock begins anywhere up to here: the core must not compare clocks.
+const CLOCK_ORIGIN_MILLISECONDS: u64 = 1_000_000_000;
+
+/// A simulated machine.
+pub struct Machine {
+    /// Its place among the machines of the run.
+    pub place: u32,
+    /// Its key's public half.
+    pub id: NodeId,
+    /// Records: durable.
+    pub disk: Disk,
+    /// Slots: durable.
+    pub slots: BTreeMap<ComponentName, Slots>,
+    /// Probing, by component.
+    pub probing: BTreeMap<ComponentName, Probing>,
+    /// When what is in the active slot was started.
+    pub running_since: BTreeMap<ComponentName, Moment>,
+    /// Fetches under way, with the members that say they hold the bytes.
+    pub fetching: BTreeMap<RolloutId, Vec<NodeId>>,
+    /// Stagings under way.
+    pub staging: BTreeSet<RolloutId>,
+    /// Counts lives: what was asked for in an earlier life is void.
+    pub life: u32,
+    /// When the core wants to be woken, and which of the armed wakes is the last.
+    pub armed: Option<(Moment, u64)>,
+    /// Whether an operator's power-on is still to come (a machine that is off comes back only by script).
+    pub buried: bool,
+    /// Whether it has lost state that older versions need.
+    pub spoiled: bool,
+    /// Records and slots as they were remembered.
+    image: Option<(Vec<groundswell_protocol::node::Record>, BTreeMap<ComponentName, Slots>)>,
+    config: Config,
+    node: Option<Node>,
+    clock_origin: u64,
+    generator: Generator,
+}
+
+impl Machine {
+    /// A machine that is off.
+    pub fn new(place: u32, config: Config, root: &Generator) -> Self {
+        let generator = root.split("machine", u64::from(place));
+        let slots = config.components.iter().map(|c| (c.clone(), Slots::default())).collect();
+        Self {
+            place,
+            id: config.key.public(),
+            disk: Disk::default(),
+            slots,
+            probing: BTreeMap::new(),
+            running_since: BTreeMap::new(),
+            fetching: BTreeMap::new(),
+            staging: BTreeSet::new(),
+            life: 0,
+            armed: None,
+            buried: false,
+            spoiled: false,
+            image: None,
+            config,
+            node: None,
+            clock_origin: 0,
+            generator,
+        }
+    }
+
+    /// Whether the agent runs.
+    pub fn is_on(&self) -> bool {
+        self.node.is_some()
+    }
+
+    /// Starts the agent on what the disk holds.
+    pub fn start(&mut self) {
+        self.life += 1;
+        self.clock_origin = self.generator.below(CLOCK_ORIGIN_MILLISECONDS);
+        let entropy = groundswell_protocol::node::Entropy(self.generator.bytes32());
+        self.node = Some(Node::new(self.config.clone(), self.disk.records(), entropy));
+        self.armed = None;
+    }
+
+    /// The power goes. Returns the records that became durable in that moment.
+    pub fn crash(&mut self) -> Vec<groundswell_protocol::node::Record> {
+        self.life += 1;
+        self.node = None;
+        self.probing.clear();
+        self.fetching.clear();
+        self.staging.clear();
+        self.armed = None;
+        self.disk.crash(&mut self.generator)
+    }
+
+    /// Remembers disk and slots as they are.
+    pub fn take_image(&mut self) {
+        self.image = Some((self.disk.records(), self.slots.clone()));
+    }
+
+    /// Puts back what was remembered. The machine must be off.
+    pub fn put_image_back(&mut self, fleet: groundswell_protocol::trust::policy::FleetId) {
+        if let Some((records, slots)) = self.image.clone() {
+            self.disk = Disk::default();
+            for record in records {
+                self.disk.install(record.key(fleet), record);
+            }
+            self.slots = slots;
+        }
+    }
+
+    /// Hands an input to the core. Nothing comes of it while the machine is off.
+    pub fn handle(&mut self, now: Moment, input: Input<'_>) -> Vec<Effect> {
+        let time = self.core_time(now);
+        let mut effects = Effects::default();
+        if let Some(node) = &mut self.node {
+            node.handle(time, input, &mut effects);
+        }
+        effects.0
+    }
+
+    /// When the core wants to be woken.
+    pub fn deadline(&self) -> Option<Moment> {
+        let time = self.node.as_ref()?.next_deadline()?;
+        Some(Moment::milliseconds(time.0.saturating_sub(self.clock_origin)))
+    }
+
+    /// What the node knows; `None` while it is off.
+    pub fn status(&self, now: Moment) -> Option<Status> {
+        Some(self.node.as_ref()?.status(self.core_time(now)))
+    }
+
+    /// This machine's luck.
+    pub fn luck(&mut self) -> &mut Generator {
+        &mut self.generator
+    }
+
+    /// A component's slots; a component that the machine does not have gets empty ones.
+    pub fn slots_of(&mut self, component: &ComponentName) -> &mut Slots {
+        self.slots.entry(component.clone()).or_default()
+    }
+
+    fn core_time(&self, now: Moment) -> Time {
+        Time(now.as_milliseconds().saturating_add(self.clock_origin))
+    }
+}

@@ -1,0 +1,160 @@
+//! What is said of a run: counters, verdicts, and the command that repeats it.
+
+pub mod story;
+
+use std::fmt::Write as _;
+
+use serde::Serialize;
+
+use crate::checkers::{Property, Violation};
+
+/// What was counted.
+#[derive(Clone, Copy, Debug, Default, Serialize)]
+pub struct Counters {
+    /// Entries of the queue.
+    pub happenings: u64,
+    /// Inputs that cores handled.
+    pub inputs: u64,
+    /// Frames that were sent, copies of gossip among them.
+    pub frames: u64,
+    /// Their bytes.
+    pub frame_bytes: u64,
+    /// Bytes of releases that were fetched.
+    pub payload_bytes: u64,
+    /// How many of these came from the machine that the release was published on.
+    pub publisher_bytes: u64,
+    /// Commits to disks.
+    pub commits: u64,
+    /// Frames or facts that cores refused.
+    pub refusals: u64,
+    /// Bytes that a machine sent each second when all was over.
+    pub idle_bytes_per_second: u64,
+}
+
+/// A wave as it went.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub struct Wave {
+    /// Ranks that it opened.
+    pub nodes: u32,
+    /// Milliseconds until the next opening.
+    pub milliseconds: u64,
+}
+
+/// What came out of a run.
+#[derive(Clone, Debug, Serialize)]
+pub struct Outcome {
+    /// The scenario's name.
+    pub scenario: String,
+    /// What it shows.
+    pub about: String,
+    /// Machines.
+    pub nodes: u32,
+    /// The seed.
+    pub seed: u64,
+    /// How the release that it is about ended; `None` if it did not.
+    pub ending: Option<String>,
+    /// Virtual time at the end.
+    pub virtual_ms: u64,
+    /// Virtual time when everybody had settled.
+    pub settled_ms: Option<u64>,
+    /// Machines that ever ran the release.
+    pub exposed: u32,
+    /// Machines that found it bad on themselves, and stayed on the version before although it is done.
+    pub left_behind: u32,
+    /// Its waves.
+    pub waves: Vec<Wave>,
+    /// What was counted.
+    pub counters: Counters,
+    /// Digest of everything that happened: equal for equal seeds.
+    pub fingerprint: String,
+    /// Breaches.
+    pub violations: Vec<Violation>,
+    /// Real time that the run took; no part of the fingerprint.
+    pub real_ms: u64,
+}
+
+/// Exit code: all held.
+pub const EXIT_OK: u8 = 0;
+/// Exit code: a property of safety was breached.
+pub const EXIT_UNSAFE: u8 = 1;
+/// Exit code: a property of liveness was breached.
+pub const EXIT_STUCK: u8 = 3;
+
+impl Outcome {
+    /// The exit code that fits.
+    pub fn exit_code(&self) -> u8 {
+        if self.violations.iter().any(|v| v.property.is_safety()) {
+            EXIT_UNSAFE
+        } else if self.violations.is_empty() {
+            EXIT_OK
+        } else {
+            EXIT_STUCK
+        }
+    }
+
+    /// The command that repeats the run.
+    pub fn command(&self) -> String {
+        format!("swell-sim run --scenario {} --nodes {} --seed {}", self.scenario, self.nodes, self.seed)
+    }
+
+    /// The summary for people.
+    pub fn summary(&self) -> String {
+        let mut text = String::new();
+        let seconds = |ms: u64| format!("{}.{:01} s", ms / 1000, ms % 1000 / 100);
+        let nodes = u64::from(self.nodes.max(1));
+        let rate = self.counters.happenings.saturating_mul(1000) / self.real_ms.max(1);
+        let settled = self.settled_ms.map_or("never".to_owned(), seconds);
+        let ending = self.ending.as_deref().unwrap_or("not ended");
+        let exposed = self.exposed;
+        let waves: Vec<String> =
+            self.waves.iter().map(|w| format!("{} in {}", w.nodes, seconds(w.milliseconds))).collect();
+        let _ = writeln!(text, "{}: {}", self.scenario, self.about);
+        let behind = match self.left_behind {
+            0 => String::new(),
+            behind => format!(", {behind} found it bad alone"),
+        };
+        let of = self.nodes;
+        let _ = writeln!(
+            text,
+            "  release    {ending}; {exposed} of {of} machines ran it{behind}; settled {settled}"
+        );
+        let _ = writeln!(
+            text,
+            "  waves      {}",
+            if waves.is_empty() { "none".to_owned() } else { waves.join(", ") }
+        );
+        let _ = writeln!(
+            text,
+            "  time       {} virtual, {} real, {} events ({rate}/s)",
+            seconds(self.virtual_ms),
+            seconds(self.real_ms),
+            self.counters.happenings
+        );
+        let _ = writeln!(
+            text,
+            "  a machine  {} B frames, {} B payload, {} commits; idle {} B/s",
+            self.counters.frame_bytes / nodes,
+            self.counters.payload_bytes / nodes,
+            self.counters.commits / nodes,
+            self.counters.idle_bytes_per_second
+        );
+        let _ = writeln!(text, "  checks     {}", self.verdicts());
+        for violation in &self.violations {
+            let machine = violation.machine.map_or(String::new(), |n| format!(" machine {n}"));
+            let at = seconds(violation.at_ms);
+            let _ =
+                writeln!(text, "  BREACH     {:?} at {at}{machine}: {}", violation.property, violation.what);
+        }
+        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.command(), self.fingerprint);
+        text
+    }
+
+    fn verdicts(&self) -> String {
+        let breached = |p: &Property| self.violations.iter().any(|v| v.property == *p);
+        let words: Vec<String> = Property::ALL
+            .iter()
+            .map(|p| if breached(p) { format!("{p:?} BREACHED") } else { format!("{p:?} ok") })
+            .collect();
+        words.join(", ")
+    }
+}

@@ -1,0 +1,127 @@
+//! Plays the stories on small fleets. What a run must hold is the referees' to say; here are the
+//! stories, the seeds, and what each story promises beyond that.
+
+use super::{Scenario, catalogue, random};
+use crate::report::Outcome;
+use crate::world::World;
+
+fn play(scenario: Scenario, seed: u64) -> Outcome {
+    World::play(scenario, seed, Box::new(|_| {}))
+}
+
+fn holds(name: &str, nodes: u32, seed: u64) -> Outcome {
+    let scenario = catalogue::named(name, nodes).expect("BUG: the test names a story of the catalogue");
+    let outcome = play(scenario, seed);
+    assert!(outcome.violations.is_empty(), "{}", outcome.summary());
+    outcome
+}
+
+#[test]
+fn a_seed_gives_the_same_run_and_another_seed_another() {
+    let fingerprint = |seed| holds("loss", 7, seed).fingerprint;
+    assert_eq!(fingerprint(1), fingerprint(1));
+    assert_ne!(fingerprint(1), fingerprint(2));
+}
+
+#[test]
+fn a_good_release_completes_in_fleets_of_every_size() {
+    for nodes in [1, 2, 3, 4, 7, 12] {
+        let outcome = holds("good", nodes, u64::from(nodes));
+        assert_eq!(outcome.exposed, nodes);
+        assert_eq!(outcome.ending.as_deref(), Some("done"));
+    }
+}
+
+#[test]
+fn a_bad_release_stops_inside_its_first_wave() {
+    for (nodes, most) in [(1, 1), (2, 1), (3, 1), (4, 2), (7, 2), (12, 2)] {
+        let outcome = holds("bad", nodes, 1);
+        assert!(outcome.exposed <= most, "{}", outcome.summary());
+        assert_eq!(outcome.ending.as_deref(), Some("stopped"));
+    }
+}
+
+#[test]
+fn a_release_that_fails_late_stops_too() {
+    for name in ["late-bad", "crashes-host"] {
+        assert!(holds(name, 7, 1).exposed <= 4);
+    }
+}
+
+#[test]
+fn the_first_release_of_all_completes() {
+    holds("genesis", 4, 1);
+}
+
+#[test]
+fn a_killed_leader_is_replaced() {
+    for (nodes, seed) in [(4, 1), (7, 2), (12, 3)] {
+        let outcome = holds("leader-killed", nodes, seed);
+        assert!(outcome.exposed >= nodes - 1, "{}", outcome.summary());
+    }
+}
+
+#[test]
+fn partitions_heal() {
+    for seed in 1..=2 {
+        holds("partition", 7, seed);
+        holds("minority", 7, seed);
+    }
+}
+
+#[test]
+fn loss_and_silence_of_gossip_cost_time_alone() {
+    holds("loss", 7, 3);
+    holds("sync-only", 4, 3);
+}
+
+#[test]
+fn crashes_cost_time_alone() {
+    for seed in 1..=2 {
+        holds("crashes", 5, seed);
+        holds("trial-crash", 4, seed);
+    }
+}
+
+#[test]
+fn one_liar_of_four_neither_stops_nor_drowns_a_fleet() {
+    holds("liar-stops", 4, 1);
+    holds("flood", 4, 1);
+}
+
+#[test]
+fn operators_successors_and_forgers_find_the_fleet_prepared() {
+    for name in ["supersede", "fixed", "pause", "abort", "promote", "twins", "unsigned"] {
+        holds(name, 4, 1);
+    }
+}
+
+#[test]
+fn the_way_back_leads_to_the_release_before() {
+    holds("second-bad", 4, 1);
+}
+
+#[test]
+fn old_images_contradict_nothing() {
+    for seed in 1..=3 {
+        holds("restored-disk", 5, seed);
+    }
+}
+
+fn every_story_holds(seeds: std::ops::RangeInclusive<u64>) {
+    for seed in seeds {
+        let outcome = play(random::story(seed), seed);
+        assert!(outcome.violations.is_empty(), "{}", outcome.summary());
+    }
+}
+
+// Halves, so that two cores share them.
+#[test]
+fn whatever_the_seed_brings() {
+    every_story_holds(1..=25);
+}
+
+#[test]
+fn whatever_another_seed_brings() {
+    every_story_holds(26..=50);
+}

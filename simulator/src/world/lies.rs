@@ -1,0 +1,58 @@
+//! Speaks for liars: signs with a member's key what its core never would.
+
+use groundswell_protocol::facts::health::HealthNumbers;
+use groundswell_protocol::facts::{Ballot, Fact, RolloutId, Say, Statement, StopReason, Vote, VoteState};
+use groundswell_protocol::wire::frame::Frame;
+
+use super::{Happening, World};
+use crate::scenario::Lie;
+
+/// A liar speaks this often.
+const LIE_MILLISECONDS: u64 = 100;
+/// And so many times: what a minute of it does not break, an hour will not.
+const LIES_MAX: u32 = 600;
+
+impl World {
+    pub(super) fn lie(&mut self, node: u32) {
+        let lies: Vec<Lie> =
+            self.scenario.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
+        let rollouts: Vec<RolloutId> = self.opened.keys().copied().collect();
+        for lie in lies {
+            for rollout in &rollouts {
+                self.tell_lie(node, lie, *rollout);
+            }
+        }
+        self.lies_told += u32::from(!rollouts.is_empty());
+        if self.lies_told < LIES_MAX {
+            self.push(self.now.after_milliseconds(LIE_MILLISECONDS), node, Happening::Lie { node });
+        }
+    }
+
+    fn tell_lie(&mut self, node: u32, lie: Lie, rollout: RolloutId) {
+        let me = self.fleet.nodes[node as usize];
+        let beat = u32::try_from(self.now.as_milliseconds() / LIE_MILLISECONDS).unwrap_or(u32::MAX);
+        let ballot = |say| Statement::Ballot(Ballot { rollout, juror: me, say });
+        let statements = match lie {
+            Lie::CriesStop => vec![ballot(Say::Stop(StopReason::Evidence))],
+            Lie::Floods => vec![
+                ballot(Say::Term(beat)),
+                Statement::Vote(Vote {
+                    rollout,
+                    node: me,
+                    state: VoteState::Staged,
+                    attempt: 1,
+                    beat,
+                    numbers: HealthNumbers::default(),
+                    note: String::new(),
+                }),
+            ],
+        };
+        for statement in statements {
+            let fact = Fact::sign(self.fleet.id, statement, &[&self.fleet.keys[node as usize]]);
+            let frame = Frame::Gossip(fact.signed).encode().into();
+            if self.machines[node as usize].is_on() {
+                self.broadcast(node, &frame);
+            }
+        }
+    }
+}

@@ -1,0 +1,358 @@
+//! The world: machines, links and one queue of what will happen.
+//!
+//! The one door is [`World::play`]: it plays a scenario to its end and returns what is to be said of
+//! it. Rooms: [`queue`] orders, [`links`] and [`overlay`] carry, `perform` does what the cores decide,
+//! `transfer` moves bytes and slots, `script` performs the scenario's steps and sees when it is over,
+//! `lies` speaks for liars. Nothing here judges: that is the referees'.
+
+mod lies;
+pub mod links;
+pub mod overlay;
+mod perform;
+pub mod queue;
+mod script;
+mod transfer;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::node::record::Ending;
+use groundswell_protocol::node::{Input, Verdict, Work};
+use groundswell_protocol::trust::names::ComponentName;
+
+use crate::checkers::{Property, Referees};
+use crate::fleet::{Fleet, Release, WALL_START};
+use crate::generator::{Generator, fold};
+use crate::machine::Machine;
+use crate::machine::effects::{Effect, Payload};
+use crate::report::story::Story;
+use crate::report::{Counters, Outcome};
+use crate::scenario::Scenario;
+use links::Links;
+use overlay::Overlay;
+use queue::{Moment, Queue, Source, WORLD};
+
+/// Inputs that a core may ask for at one moment before it counts as spinning.
+const WAKES_AT_ONCE_MAX: u32 = 1_000;
+/// How often the overlay is mended after machines or links changed: gossipsub's heartbeat.
+const HEARTBEAT_MILLISECONDS: u64 = 1_000;
+/// How often a machine reads the clock on the wall.
+const WALL_CLOCK_MILLISECONDS: u64 = 60_000;
+
+/// Everything that can be in the queue.
+enum Happening {
+    /// A machine gets power.
+    PowerOn { node: u32 },
+    /// The core asked to be woken.
+    Wake { node: u32, life: u32, serial: u64 },
+    /// A frame arrives.
+    Direct { to: u32, from: u32, frame: Payload },
+    /// A gossiped frame arrives.
+    Gossip { to: u32, from: u32, frame: Payload, message: u64 },
+    /// A link of the mesh came up or went down.
+    Link { node: u32, peer: u32, up: bool },
+    /// A commit ends.
+    Commit { node: u32, life: u32 },
+    /// A fetch looks for somebody who has the bytes.
+    Seek { node: u32, life: u32, work: Box<Work>, tries: u32 },
+    /// A fetch has brought the bytes.
+    Fetched { node: u32, life: u32, work: Box<Work> },
+    /// A tree is built.
+    Built { node: u32, life: u32, work: Box<Work> },
+    /// A switch ends.
+    Switched { node: u32, life: u32, component: ComponentName, tree: Option<Digest> },
+    /// A probe is due.
+    Probe { node: u32, life: u32, component: ComponentName, serial: u64 },
+    /// What runs takes the machine down.
+    HostDies { node: u32, life: u32 },
+    /// The wall clock is read.
+    WallClock { node: u32, life: u32 },
+    /// The overlay is mended.
+    Heartbeat,
+    /// A step of the scenario is due.
+    Step { step: usize },
+    /// Is it over?
+    Look,
+    /// A liar speaks.
+    Lie { node: u32 },
+}
+
+/// A world in the middle of a story.
+pub struct World {
+    now: Moment,
+    queue: Queue<Happening>,
+    scenario: Scenario,
+    fleet: Fleet,
+    releases: Vec<Release>,
+    machines: Vec<Machine>,
+    links: Links,
+    overlay: Overlay,
+    referees: Referees,
+    story: Story,
+    counters: Counters,
+    fingerprint: u64,
+    /// Luck of the world's own doings.
+    luck: Generator,
+    serial: u64,
+    mending: bool,
+    /// Wakes at the present moment, for machines that ask again and again.
+    wakes: BTreeMap<u32, u32>,
+    lies_told: u32,
+    steps_done: Vec<bool>,
+    /// The highest `open` that any machine reported.
+    opened: BTreeMap<RolloutId, u32>,
+    /// Machines that ever ran a tree.
+    ran: BTreeMap<Digest, BTreeSet<u32>>,
+    last_leader: Option<u32>,
+    last_switched: Option<u32>,
+    endings: BTreeMap<(u32, RolloutId), Ending>,
+    settled_at: Option<Moment>,
+    last_motion: Moment,
+    bytes_when_idle: Option<(Moment, u64)>,
+    over: bool,
+}
+
+impl World {
+    /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
+    pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
+        let mut world = Self::new(scenario, seed, tell);
+        world.begin();
+        while !world.over {
+            let Some((now, what)) = world.queue.pop() else { break };
+            if now > world.now {
+                world.wakes.clear();
+            }
+            world.now = now;
+            world.counters.happenings += 1;
+            world.happen(what);
+        }
+        world.outcome(seed)
+    }
+
+    fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
+        let root = Generator::new(seed);
+        let fleet = Fleet::found(scenario.nodes, &root);
+        let mut releases: Vec<Release> = Vec::new();
+        for law in &scenario.releases {
+            let release = fleet.release(law, &scenario.plan, releases.first());
+            releases.push(release);
+        }
+        let nodes = fleet.nodes.len();
+        let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
+        let liars = scenario.liars.iter().map(|(node, _)| *node).collect();
+        Self {
+            now: Moment::default(),
+            queue: Queue::default(),
+            links: Links::new(scenario.links, nodes, &root),
+            overlay: Overlay::new(scenario.gossip, nodes, &root),
+            referees: Referees::new(&fleet, &releases, liars),
+            story: Story::new(tell, &releases),
+            counters: Counters::default(),
+            fingerprint: 0,
+            luck: root.split("world", 0),
+            serial: 0,
+            mending: false,
+            wakes: BTreeMap::new(),
+            lies_told: 0,
+            steps_done: vec![false; scenario.steps.len()],
+            opened: BTreeMap::new(),
+            ran: BTreeMap::new(),
+            last_leader: None,
+            last_switched: None,
+            endings: BTreeMap::new(),
+            settled_at: None,
+            last_motion: Moment::default(),
+            bytes_when_idle: None,
+            over: false,
+            scenario,
+            fleet,
+            releases,
+            machines,
+        }
+    }
+
+    /// Puts the first things into the queue.
+    fn begin(&mut self) {
+        let running = self.scenario.installed.then(|| (&self.releases[0], &self.scenario.plan));
+        let records = self.fleet.first_records(running);
+        for machine in &mut self.machines {
+            for record in &records {
+                machine.disk.install(record.key(self.fleet.id), record.clone());
+            }
+            if self.scenario.installed {
+                let slots = machine.slots_of(&self.fleet.component);
+                slots.trees.insert(self.releases[0].tree);
+                slots.active = Some(self.releases[0].tree);
+            }
+            let at = Moment(machine.luck().below(500_000));
+            self.queue.push(at, machine.place, Happening::PowerOn { node: machine.place });
+        }
+        self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
+        self.mending = true;
+        self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
+        for (node, _) in &self.scenario.liars {
+            self.queue.push(Moment::seconds(2), *node, Happening::Lie { node: *node });
+        }
+        self.arm_timed_steps();
+    }
+
+    fn happen(&mut self, what: Happening) {
+        match what {
+            Happening::PowerOn { node } => self.power_on(node),
+            Happening::Wake { node, life, serial } => self.wake(node, life, serial),
+            Happening::Direct { to, from, frame } => self.arrive(to, from, &frame),
+            Happening::Gossip { to, from, frame, message } => self.arrive_gossip(to, from, &frame, message),
+            Happening::Link { node, peer, up } => {
+                let peer = self.fleet.nodes[peer as usize];
+                self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
+            }
+            Happening::Commit { node, life } => self.commit(node, life),
+            Happening::Seek { node, life, work, tries } => self.seek(node, life, work, tries),
+            Happening::Fetched { node, life, work } => self.fetched(node, life, &work),
+            Happening::Built { node, life, work } => self.built(node, life, &work),
+            Happening::Switched { node, life, component, tree } => self.switched(node, life, component, tree),
+            Happening::Probe { node, life, component, serial } => self.probe(node, life, &component, serial),
+            Happening::HostDies { node, life } => {
+                if self.lives(node, life) {
+                    self.crash(node, Some(10_000));
+                }
+            }
+            Happening::WallClock { node, life } => self.wall_clock(node, life),
+            Happening::Heartbeat => self.heartbeat(),
+            Happening::Step { step } => self.perform_step(step),
+            Happening::Look => self.look(),
+            Happening::Lie { node } => self.lie(node),
+        }
+    }
+
+    /// Whether a machine still lives the life in which something was asked for.
+    fn lives(&self, node: u32, life: u32) -> bool {
+        let machine = &self.machines[node as usize];
+        machine.is_on() && machine.life == life
+    }
+
+    /// Hands an input to a machine's core and performs what it decides.
+    fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
+        self.counters.inputs += 1;
+        let effects = self.machines[node as usize].handle(self.now, input);
+        self.mix(u64::from(node) << 32 | effects.len() as u64);
+        let mut verdict = None;
+        for effect in effects {
+            if let Effect::Verdict(one) = &effect {
+                verdict = Some(one.clone());
+            }
+            self.perform(node, effect);
+        }
+        self.rearm(node);
+        verdict
+    }
+
+    /// Mixes a number and the present moment into the run's fingerprint.
+    fn mix(&mut self, number: u64) {
+        self.fingerprint = fold(self.fingerprint, &[self.now.0.to_le_bytes(), number.to_le_bytes()].concat());
+    }
+
+    fn push(&mut self, at: Moment, source: Source, what: Happening) {
+        self.queue.push(at, source, what);
+    }
+
+    fn rearm(&mut self, node: u32) {
+        let machine = &mut self.machines[node as usize];
+        let Some(deadline) = machine.deadline() else {
+            machine.armed = None;
+            return;
+        };
+        let deadline = deadline.max(self.now);
+        if machine.armed.is_some_and(|(armed, _)| armed == deadline) {
+            return;
+        }
+        self.serial += 1;
+        machine.armed = Some((deadline, self.serial));
+        let what = Happening::Wake { node, life: machine.life, serial: self.serial };
+        self.queue.push(deadline, node, what);
+    }
+
+    fn wake(&mut self, node: u32, life: u32, serial: u64) {
+        let armed = self.machines[node as usize].armed;
+        if !self.lives(node, life) || armed.is_none_or(|(_, last)| last != serial) {
+            return;
+        }
+        self.machines[node as usize].armed = None;
+        let count = self.wakes.entry(node).or_default();
+        *count += 1;
+        if *count > WAKES_AT_ONCE_MAX {
+            let what = "asks to be woken again and again at one moment".to_owned();
+            self.referees.breach(self.now, Property::S7, Some(node), what);
+            self.over = true;
+            return;
+        }
+        self.deliver(node, Input::Wake);
+    }
+
+    fn power_on(&mut self, node: u32) {
+        let machine = &mut self.machines[node as usize];
+        if machine.is_on() || machine.buried {
+            return;
+        }
+        self.referees.restarted(node, &machine.disk.records(), &self.fleet);
+        machine.start();
+        let life = machine.life;
+        self.deliver(node, Input::Wake);
+        self.deliver(node, Input::WallClock(self.wall()));
+        self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
+        let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
+        self.push(at, node, Happening::WallClock { node, life });
+        self.service_starts(node);
+        self.disturb();
+    }
+
+    fn crash(&mut self, node: u32, back_after: Option<u64>) {
+        let machine = &mut self.machines[node as usize];
+        if !machine.is_on() {
+            return;
+        }
+        machine.buried = back_after.is_none();
+        let durable = machine.crash();
+        for record in &durable {
+            self.referees.durable(self.now, node, record);
+        }
+        self.overlay.forget(node);
+        self.story.crashed(self.now, node, back_after);
+        if let Some(back_after) = back_after {
+            self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
+        }
+        self.disturb();
+    }
+
+    /// Machines or links changed: the overlay will be mended soon.
+    fn disturb(&mut self) {
+        if !self.mending {
+            self.mending = true;
+            self.push(self.now.after_milliseconds(HEARTBEAT_MILLISECONDS), WORLD, Happening::Heartbeat);
+        }
+    }
+
+    fn heartbeat(&mut self) {
+        self.mending = false;
+        let alive: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
+        let change = self.overlay.mend(&alive, &self.links);
+        for (links, up) in [(change.down, false), (change.up, true)] {
+            for (node, peer) in links {
+                self.push(self.now.after_milliseconds(1), node, Happening::Link { node, peer, up });
+            }
+        }
+    }
+
+    fn wall(&self) -> u64 {
+        WALL_START + self.now.as_milliseconds() / 1000
+    }
+
+    fn wall_clock(&mut self, node: u32, life: u32) {
+        if self.lives(node, life) {
+            self.deliver(node, Input::WallClock(self.wall()));
+            let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
+            self.push(at, node, Happening::WallClock { node, life });
+        }
+    }
+}

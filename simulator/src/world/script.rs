@@ -1,0 +1,325 @@
+//! Performs the scenario's steps, and sees when the story is over.
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::node::Input;
+use groundswell_protocol::node::event::Stage;
+use groundswell_protocol::node::record::Ending;
+
+use super::queue::{Moment, WORLD};
+use super::{Happening, World};
+use crate::checkers::Property;
+use crate::machine::Machine;
+use crate::report::Outcome;
+use crate::scenario::{Act, Goal, When, Who};
+
+/// After everybody has settled the fleet is watched for so long.
+const QUIET_MILLISECONDS: u64 = 75_000;
+/// And nothing may move in the last part of it.
+const STILL_MILLISECONDS: u64 = 45_000;
+/// What an idle machine of a fleet of 12 may send each second; it grows with the fleet, because every
+/// beacon reaches everybody.
+const IDLE_BYTES_PER_SECOND_OF_12: u64 = 2_048;
+
+impl World {
+    pub(super) fn arm_timed_steps(&mut self) {
+        for step in 0..self.scenario.steps.len() {
+            if let When::At(milliseconds) = self.scenario.steps[step].when {
+                self.push(Moment::milliseconds(milliseconds), WORLD, Happening::Step { step });
+            }
+        }
+    }
+
+    /// Queues the steps whose condition holds now. They happen after the present call, never inside it.
+    pub(super) fn due_steps(&mut self) {
+        for step in 0..self.scenario.steps.len() {
+            if self.steps_done[step] {
+                continue;
+            }
+            let due = match self.scenario.steps[step].when {
+                When::At(_) | When::After { .. } => false,
+                When::Opened { release, ranks } => {
+                    self.opened.get(&self.releases[release].rollout).is_some_and(|open| *open >= ranks)
+                }
+                When::Running { release, nodes } => {
+                    self.ran.get(&self.releases[release].tree).is_some_and(|ran| ran.len() >= nodes)
+                }
+            };
+            if due {
+                self.steps_done[step] = true;
+                self.push(self.now, WORLD, Happening::Step { step });
+            }
+        }
+    }
+
+    pub(super) fn perform_step(&mut self, step: usize) {
+        self.steps_done[step] = true;
+        let act = self.scenario.steps[step].act;
+        match act {
+            Act::Publish { release, at } => self.publish(release, at),
+            Act::Crash { who, back_after } => self.crash_whom(who, back_after),
+            Act::Split { permille } => self.split(permille),
+            Act::Heal => {
+                self.links.heal();
+                self.story.tell(self.now, "the network heals");
+                self.disturb();
+            }
+            Act::Disk { node, broken } => {
+                self.machines[node as usize].disk.set_broken(broken);
+                let what = if broken { "refuses writes" } else { "takes writes again" };
+                self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
+            }
+            Act::Snapshot(node) => self.machines[node as usize].take_image(),
+            Act::Restore(node) => {
+                self.crash(node, Some(2_000));
+                self.machines[node as usize].put_image_back(self.fleet.id);
+                self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
+            }
+            Act::Command { release, instruction } => {
+                let rollout = self.releases[release].rollout;
+                self.referees.commanded(rollout, instruction);
+                let fact = self.fleet.command(rollout, instruction);
+                if let Some(node) = self.somebody_on(0) {
+                    self.deliver(node, Input::Submitted(fact));
+                }
+            }
+        }
+        for next in 0..self.scenario.steps.len() {
+            if let When::After { step: other, milliseconds } = self.scenario.steps[next].when
+                && other == step
+            {
+                let at = self.now.after_milliseconds(milliseconds);
+                self.push(at, WORLD, Happening::Step { step: next });
+            }
+        }
+    }
+
+    fn somebody_on(&self, first: u32) -> Option<u32> {
+        let count = self.scenario.nodes;
+        (0..count).map(|n| (n + first) % count).find(|n| self.machines[*n as usize].is_on())
+    }
+
+    fn publish(&mut self, release: usize, at: u32) {
+        let Some(node) = self.somebody_on(at) else { return };
+        let (rollout, fact) = (self.releases[release].rollout, self.releases[release].fact.clone());
+        self.machines[node as usize].slots_of(&self.fleet.component).blobs.insert(rollout);
+        self.story.published(self.now, node, &self.releases[release]);
+        self.deliver(node, Input::Submitted(fact));
+    }
+
+    fn crash_whom(&mut self, who: Who, back_after: Option<u64>) {
+        let node = match who {
+            Who::Node(node) => Some(node),
+            Who::Leader => self.last_leader,
+            Who::OnTrial => self.last_switched,
+        };
+        if let Some(node) = node {
+            self.crash(node, back_after);
+        }
+    }
+
+    fn split(&mut self, permille: u32) {
+        let mut order: Vec<u32> = (0..self.scenario.nodes).collect();
+        self.luck.shuffle(&mut order);
+        let away = u64::from(self.scenario.nodes) * u64::from(permille) / 1000;
+        let away = usize::try_from(away).unwrap_or(0);
+        for node in &order[..away] {
+            self.links.set_side(*node, 1);
+        }
+        let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
+        self.story.tell(self.now, &what);
+        self.disturb();
+    }
+
+    fn is_liar(&self, node: u32) -> bool {
+        self.scenario.liars.iter().any(|(liar, _)| *liar == node)
+    }
+
+    /// How the goal's release ended, as far as any honest machine knows.
+    fn ending(&self) -> Option<Ending> {
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        let mut known = (0..self.scenario.nodes)
+            .filter(|node| !self.is_liar(*node))
+            .filter_map(|node| self.endings.get(&(node, rollout)));
+        let first = *known.next()?;
+        Some(if known.any(|e| *e == Ending::Stopped) { Ending::Stopped } else { first })
+    }
+
+    /// The tree that everybody should run, given how the release ended.
+    fn wanted(&self, ending: Ending) -> Option<Digest> {
+        match ending {
+            Ending::Done => Some(self.releases[self.scenario.goal.release()].tree),
+            Ending::Stopped | Ending::Superseded => {
+                self.scenario.installed.then(|| self.releases[self.scenario.back_to].tree)
+            }
+        }
+    }
+
+    /// Honest machines that are on and do not run what they should, or do not know the end.
+    fn unsettled(&self) -> Vec<u32> {
+        let Some(ending) = self.ending() else { return (0..self.scenario.nodes).collect() };
+        let wanted = self.wanted(ending);
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        self.machines
+            .iter()
+            .filter(|machine| !machine.buried && !self.is_liar(machine.place))
+            .filter(|machine| {
+                let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
+                let knows = self.endings.get(&(machine.place, rollout)) == Some(&ending);
+                !machine.is_on() || !knows || (active != wanted && !self.failed_by_itself(machine, ending))
+            })
+            .map(|machine| machine.place)
+            .collect()
+    }
+
+    /// Whether a machine has found a release bad on itself that the fleet found good: it is back on the
+    /// version before, and that is where it belongs.
+    fn failed_by_itself(&self, machine: &Machine, ending: Ending) -> bool {
+        let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        ending == Ending::Done
+            && active == self.wanted(Ending::Stopped)
+            && machine.status(self.now).is_some_and(|status| {
+                status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Failed)
+            })
+    }
+
+    /// Machines that are on, honest, and not on the release although it is done.
+    fn left_behind(&self) -> usize {
+        let Some(ending) = self.ending() else { return 0 };
+        self.machines.iter().filter(|machine| self.failed_by_itself(machine, ending)).count()
+    }
+
+    pub(super) fn look(&mut self) {
+        let settled = self.steps_over() && self.unsettled().is_empty();
+        match self.settled_at {
+            None if settled => self.settled_at = Some(self.now),
+            Some(_) if !settled => self.settled_at = None,
+            _ => {}
+        }
+        if let Some(settled_at) = self.settled_at {
+            let watched = self.now.milliseconds_since(settled_at);
+            if watched < QUIET_MILLISECONDS - STILL_MILLISECONDS {
+                self.bytes_when_idle = None;
+            } else if self.bytes_when_idle.is_none() {
+                self.bytes_when_idle = Some((self.now, self.counters.frame_bytes));
+            }
+            if watched >= QUIET_MILLISECONDS {
+                return self.end();
+            }
+        }
+        if self.now >= Moment::seconds(self.scenario.limit_seconds) || self.has_safety_breach() {
+            return self.end();
+        }
+        self.push(self.now.after_milliseconds(1_000), WORLD, Happening::Look);
+    }
+
+    /// Whether no step is still to come. A step whose condition has not come true may never happen.
+    fn steps_over(&self) -> bool {
+        self.scenario.steps.iter().zip(&self.steps_done).all(|(step, done)| {
+            *done
+                || match step.when {
+                    When::At(_) => false,
+                    When::After { step: other, .. } => !self.steps_done[other],
+                    When::Opened { .. } | When::Running { .. } => true,
+                }
+        })
+    }
+
+    fn has_safety_breach(&self) -> bool {
+        self.referees.violations().iter().any(|v| v.property.is_safety())
+    }
+
+    fn end(&mut self) {
+        self.over = true;
+        self.judge_ending();
+        if self.settled_at.is_some() {
+            self.judge_quiet();
+        } else if !self.has_safety_breach() {
+            self.judge_unsettled();
+        }
+    }
+
+    fn judge_ending(&mut self) {
+        let Some(ending) = self.ending() else { return };
+        let matches = match self.scenario.goal {
+            Goal::Completes(_) => ending == Ending::Done,
+            Goal::Stops(_) => ending == Ending::Stopped,
+            Goal::Ends(_) => true,
+        };
+        if !matches {
+            let what = format!("the release ended {ending:?}; the story wants {:?}", self.scenario.goal);
+            self.referees.breach(self.now, Property::L3, None, what);
+        }
+    }
+
+    fn judge_quiet(&mut self) {
+        let moved = self.last_motion();
+        // Liars never rest: what they stir up is theirs. And syncs alone take minutes to tell all to all.
+        let honest = self.scenario.liars.is_empty() && self.scenario.gossip;
+        if self.now.milliseconds_since(moved) < STILL_MILLISECONDS && honest {
+            let what = format!("something still moved at {moved}");
+            self.referees.breach(self.now, Property::L5, None, what);
+        }
+        let Some((since, bytes)) = self.bytes_when_idle else { return };
+        let seconds = (self.now.milliseconds_since(since) / 1000).max(1);
+        let nodes = u64::from(self.scenario.nodes);
+        let idle = (self.counters.frame_bytes - bytes) / seconds / nodes;
+        self.counters.idle_bytes_per_second = idle;
+        let budget = IDLE_BYTES_PER_SECOND_OF_12 * nodes.max(12) / 12;
+        if idle > budget && honest {
+            let what = format!("an idle machine sends {idle} bytes a second; the budget is {budget}");
+            self.referees.breach(self.now, Property::L5, None, what);
+        }
+    }
+
+    fn judge_unsettled(&mut self) {
+        let unsettled = self.unsettled();
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        let why: Vec<String> = unsettled
+            .iter()
+            .take(4)
+            .map(|node| {
+                let machine = &self.machines[*node as usize];
+                let Some(status) = machine.status(self.now) else { return format!("{node} is off") };
+                let Some(view) = status.rollouts.iter().find(|r| r.rollout == rollout) else {
+                    return format!("{node} does not know it ({:?})", status.signing);
+                };
+                format!(
+                    "{node}: rank {:?} {:?}, open {}, term {}, allowed {}, holds for {:?}, {:?}, {:?}",
+                    view.my_rank,
+                    view.my_stage,
+                    view.open,
+                    view.term,
+                    view.allowed,
+                    view.hold,
+                    view.tally,
+                    status.signing
+                )
+            })
+            .collect();
+        let what = format!("{} machines have not settled in time: {}", unsettled.len(), why.join("; "));
+        self.referees.breach(self.now, Property::L1, None, what);
+    }
+
+    pub(super) fn outcome(self, seed: u64) -> Outcome {
+        let goal = &self.releases[self.scenario.goal.release()];
+        let exposed = self.ran.get(&goal.tree).map_or(0, std::collections::BTreeSet::len);
+        let ending = self.ending();
+        Outcome {
+            scenario: self.scenario.name.clone(),
+            about: self.scenario.about.clone(),
+            nodes: self.scenario.nodes,
+            seed,
+            ending: ending.map(|e| format!("{e:?}").to_lowercase()),
+            virtual_ms: self.now.as_milliseconds(),
+            settled_ms: self.settled_at.map(Moment::as_milliseconds),
+            left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
+            exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
+            waves: self.story.waves(goal.rollout),
+            counters: self.counters,
+            fingerprint: format!("{:016x}", self.fingerprint),
+            violations: self.referees.violations().to_vec(),
+            real_ms: 0,
+        }
+    }
+}
