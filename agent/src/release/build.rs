@@ -23,8 +23,9 @@ use groundswell_protocol::wire::codec;
 use super::bundle::Bundle;
 use super::directory::{Places, ReleaseDirectory};
 use super::disk::NewDirectory;
-use super::files::{ChunkedFiles, DirectoryFiles, Watched};
+use super::files::{ChunkedFiles, Watched};
 use super::problem::Problem;
+use crate::slots::files::Directory;
 
 /// What is to be built.
 #[derive(Clone, Debug)]
@@ -111,7 +112,22 @@ pub struct Built {
 struct Earlier {
     path: PathBuf,
     tree: Tree,
-    release: Option<ReleaseDirectory>,
+    files: EarlierFiles,
+}
+
+/// Where an earlier version's bytes are.
+enum EarlierFiles {
+    Plain(Directory),
+    Release(Box<ReleaseDirectory>),
+}
+
+impl Earlier {
+    fn release(&self) -> Option<&ReleaseDirectory> {
+        match &self.files {
+            EarlierFiles::Release(release) => Some(release),
+            EarlierFiles::Plain(_) => None,
+        }
+    }
 }
 
 type Tell<'a> = &'a dyn Fn(BuildProgress);
@@ -142,8 +158,8 @@ pub fn build(request: &BuildRequest<'_>, tell: Tell<'_>) -> Result<Built, Proble
     check_selects_somebody(request)?;
     let making = NewDirectory::begin(request.out)?;
     let places = Places(making.path());
-    let new_files = DirectoryFiles::new(request.tree);
-    let new = scan_watched(request.tree, DirectoryFiles::new(request.tree), BuildStep::Scan, 0, tell)?;
+    let new_files = open_directory(request.tree)?;
+    let new = scan_watched(&new_files, BuildStep::Scan, 0, tell)?;
     if new.bytes() == 0 {
         return Err(Problem::bad_input(
             format!("cannot build a release of {}", request.tree.display()),
@@ -199,23 +215,27 @@ fn check_selects_somebody(request: &BuildRequest<'_>) -> Result<(), Problem> {
     ))
 }
 
+fn open_directory(path: &Path) -> Result<Directory, Problem> {
+    Directory::open(path).map_err(|error| match error.kind() {
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => Problem::not_found(
+            format!("cannot read the files in {}", path.display()),
+            if path.exists() { "it is not a directory" } else { "there is no such directory" },
+            "name the directory that holds the version's files",
+        ),
+        _ => Problem::reading(path, &error),
+    })
+}
+
 fn scan_watched(
-    path: &Path,
-    files: impl ReadTree,
+    directory: &Directory,
     step: BuildStep,
     number: usize,
     tell: Tell<'_>,
 ) -> Result<Tree, Problem> {
+    let path = directory.path();
     let read = Cell::new(0);
     let tell_read = |done| tell(BuildProgress { step, number, done, total: None });
-    let files = Watched { files, read: &read, tell: &tell_read };
-    if !path.is_dir() {
-        return Err(Problem::not_found(
-            format!("cannot read the files in {}", path.display()),
-            if path.exists() { "it is not a directory" } else { "there is no such directory" },
-            "name the directory that holds the version's files",
-        ));
-    }
+    let files = Watched { files: directory, read: &read, tell: &tell_read };
     scan(&files).map_err(|error| match error {
         ScanError::List(error) => Problem::reading(path, &error),
         ScanError::Read { file, error } => Problem::reading(&path.join(file.as_str()), &error),
@@ -231,8 +251,9 @@ fn open_earlier(request: &BuildRequest<'_>, tell: Tell<'_>) -> Result<Vec<Earlie
     let mut earlier = Vec::new();
     for (path, number) in request.from.iter().zip(1..) {
         if !ReleaseDirectory::is_at(path) {
-            let tree = scan_watched(path, DirectoryFiles::new(path), BuildStep::ScanFrom, number, tell)?;
-            earlier.push(Earlier { path: path.clone(), tree, release: None });
+            let files = open_directory(path)?;
+            let tree = scan_watched(&files, BuildStep::ScanFrom, number, tell)?;
+            earlier.push(Earlier { path: path.clone(), tree, files: EarlierFiles::Plain(files) });
             continue;
         }
         let release = ReleaseDirectory::open(path)?;
@@ -252,13 +273,13 @@ fn open_earlier(request: &BuildRequest<'_>, tell: Tell<'_>) -> Result<Vec<Earlie
             ));
         }
         let tree = release.read_tree()?;
-        earlier.push(Earlier { path: path.clone(), tree, release: Some(release) });
+        earlier.push(Earlier { path: path.clone(), tree, files: EarlierFiles::Release(Box::new(release)) });
     }
     Ok(earlier)
 }
 
 fn choose_order(request: &BuildRequest<'_>, earlier: &[Earlier]) -> Result<ReleaseOrder, Problem> {
-    let releases = earlier.iter().filter_map(|earlier| earlier.release.as_ref());
+    let releases = earlier.iter().filter_map(Earlier::release);
     let highest =
         releases.map(|release| release.manifest().order.sequence).chain(request.known_sequence).max();
     let epoch = request.fleet.newest_policy().epoch;
@@ -302,7 +323,7 @@ fn write_chunks(
     places: &Places<'_>,
     new: &Tree,
     path: &Path,
-    files: &DirectoryFiles,
+    files: &Directory,
     tell: Tell<'_>,
 ) -> Result<usize, Problem> {
     let mut written = std::collections::BTreeSet::new();
@@ -335,7 +356,7 @@ fn write_deltas(
     places: &Places<'_>,
     earlier: &[Earlier],
     new: &Tree,
-    new_files: &DirectoryFiles,
+    new_files: &Directory,
     tell: Tell<'_>,
 ) -> Result<(Vec<DeltaOffer>, Vec<BuiltDelta>), Problem> {
     let mut offers: Vec<DeltaOffer> = Vec::new();
@@ -357,12 +378,12 @@ fn write_deltas(
         }
         let tell =
             |done| tell(BuildProgress { step: BuildStep::Diff, number, done, total: Some(new.bytes()) });
-        let (blob, bytes) = match &version.release {
-            Some(release) => {
+        let (blob, bytes) = match &version.files {
+            EarlierFiles::Release(release) => {
                 let files = ChunkedFiles::new(&version.tree, &release.blobs_path());
                 write_delta(places, version, &files, new, new_files, &tell)?
             }
-            None => write_delta(places, version, &DirectoryFiles::new(&version.path), new, new_files, &tell)?,
+            EarlierFiles::Plain(files) => write_delta(places, version, files, new, new_files, &tell)?,
         };
         if bytes >= new.bytes() {
             let path = places.blob(&blob);
@@ -381,7 +402,7 @@ fn write_delta(
     version: &Earlier,
     old_files: &impl ReadTree,
     new: &Tree,
-    new_files: &DirectoryFiles,
+    new_files: &Directory,
     tell: &dyn Fn(u64),
 ) -> Result<(Digest, u64), Problem> {
     let making = places.0.join("delta.part");
@@ -445,10 +466,7 @@ fn write_documents(
     put(&places.manifest(), &codec::encode(&SignedFact { body, signatures: Vec::new() }))?;
     debug_assert!(census.signed.body.len() <= CENSUS_MAX);
     put(&places.census(), &codec::encode(&census.signed))?;
-    let newest = earlier
-        .iter()
-        .filter_map(|earlier| earlier.release.as_ref())
-        .max_by_key(|release| release.manifest().order);
+    let newest = earlier.iter().filter_map(Earlier::release).max_by_key(|release| release.manifest().order);
     // Only to show what changed: a release of before that has lost its census is no reason to fail.
     if let Some(before) = newest.and_then(|release| release.pinned_census().ok()) {
         put(&places.census_before(), &codec::encode(&before.signed))?;

@@ -1,101 +1,16 @@
-//! Files that a release is built from: a directory of the publisher's, or the chunks of an earlier release.
+//! Files that a release is built from, beside plain directories: the chunks of an earlier release.
 //!
 //! Both are read through [`ReadTree`]; `Watched` around either one tells how many bytes have been read.
-//! Symbolic links are listed and never followed.
 
 use std::cell::Cell;
-use std::fs::{self, File, OpenOptions};
+use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom};
-use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use groundswell_delta::{ChunkRef, ENTRIES_MAX, EntryKind, Listed, ListedKind, ReadTree, Tree, TreePath};
-use rustix::fs::OFlags;
-
-/// A directory on disk.
-pub(super) struct DirectoryFiles {
-    root: PathBuf,
-}
-
-impl DirectoryFiles {
-    pub(super) fn new(root: &Path) -> Self {
-        Self { root: root.to_owned() }
-    }
-
-    fn list_into(&self, at: Option<&TreePath>, found: &mut Vec<Listed>) -> io::Result<()> {
-        let directory = match at {
-            Some(path) => self.root.join(path),
-            None => self.root.clone(),
-        };
-        for entry in fs::read_dir(&directory)? {
-            let entry = entry?;
-            let name = entry.file_name();
-            let name = name
-                .to_str()
-                .ok_or_else(|| invalid(format!("{} has a name that is not UTF-8", entry.path().display())))?;
-            let path = match at {
-                Some(parent) => TreePath::new(format!("{parent}/{name}", parent = parent.as_str())),
-                None => TreePath::new(name),
-            };
-            let path = path.map_err(|error| {
-                invalid(format!("the path {} cannot be in a version: {error}", entry.path().display()))
-            })?;
-            if found.len() >= ENTRIES_MAX as usize {
-                return Err(invalid(format!("there are more than {ENTRIES_MAX} files and directories")));
-            }
-            let kind = kind(&entry)?;
-            let is_directory = kind == ListedKind::Directory;
-            found.push(Listed { path: path.clone(), kind });
-            if is_directory {
-                self.list_into(Some(&path), found)?;
-            }
-        }
-        Ok(())
-    }
-}
-
-fn kind(entry: &fs::DirEntry) -> io::Result<ListedKind> {
-    // Of the entry itself: a link is not followed.
-    let meta = entry.metadata()?;
-    let kind = meta.file_type();
-    if kind.is_dir() {
-        Ok(ListedKind::Directory)
-    } else if kind.is_file() {
-        Ok(ListedKind::File { executable: meta.permissions().mode() & 0o100 != 0 })
-    } else if kind.is_symlink() {
-        let target = fs::read_link(entry.path())?;
-        let target = target.to_str().map(ToOwned::to_owned);
-        let target = target.ok_or_else(|| {
-            invalid(format!("{} leads to a name that is not UTF-8", entry.path().display()))
-        })?;
-        Ok(ListedKind::Symlink { target })
-    } else {
-        Err(invalid(format!("{} is a device, pipe or socket", entry.path().display())))
-    }
-}
+use groundswell_delta::{ChunkRef, EntryKind, Listed, ListedKind, ReadTree, Tree, TreePath};
 
 fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
-}
-
-impl ReadTree for DirectoryFiles {
-    type File = File;
-
-    fn list(&self) -> io::Result<Vec<Listed>> {
-        let mut found = Vec::new();
-        self.list_into(None, &mut found)?;
-        Ok(found)
-    }
-
-    fn open(&self, path: &TreePath) -> io::Result<File> {
-        let flags = (OFlags::NOFOLLOW | OFlags::NONBLOCK).bits().cast_signed();
-        let file = OpenOptions::new().read(true).custom_flags(flags).open(self.root.join(path))?;
-        if file.metadata()?.is_file() {
-            Ok(file)
-        } else {
-            Err(invalid("it is not a regular file".to_owned()))
-        }
-    }
 }
 
 /// The files of an earlier release, put together from its chunks.
@@ -210,7 +125,7 @@ impl Seek for ChunkedFile {
 
 /// Files whose reading is watched: `read` rises by every byte.
 pub(super) struct Watched<'a, T> {
-    pub(super) files: T,
+    pub(super) files: &'a T,
     pub(super) read: &'a Cell<u64>,
     pub(super) tell: &'a dyn Fn(u64),
 }
@@ -252,8 +167,10 @@ impl<F: Seek> Seek for WatchedFile<'_, F> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::slots::files::Directory;
     use groundswell_delta::{chunks, scan, verify};
-    use std::os::unix::fs::symlink;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     fn noise(bytes: usize) -> Vec<u8> {
         let mut state = 1_u32;
@@ -275,30 +192,10 @@ mod tests {
     }
 
     #[test]
-    fn a_directory_is_listed_without_following_links() {
-        let dir = sample();
-        let tree = scan(&DirectoryFiles::new(dir.path())).expect("scans");
-        let paths: Vec<&str> = tree.entries().iter().map(|entry| entry.path.as_str()).collect();
-        assert_eq!(paths, ["bin", "bin/server", "empty", "run"]);
-        assert_eq!(tree.bytes(), 700_000);
-        verify(&tree, &DirectoryFiles::new(dir.path())).expect("verifies");
-        let link = TreePath::new("run").expect("path");
-        assert!(DirectoryFiles::new(dir.path()).open(&link).is_err());
-    }
-
-    #[test]
-    fn what_is_neither_file_nor_directory_nor_link_is_refused() {
-        let dir = sample();
-        let _socket = std::os::unix::net::UnixListener::bind(dir.path().join("socket")).expect("bind");
-        let error = DirectoryFiles::new(dir.path()).list().expect_err("a socket");
-        assert!(error.to_string().contains("socket"), "{error}");
-    }
-
-    #[test]
     fn chunks_read_like_the_files_they_were_cut_from() {
         let dir = sample();
         let blobs = tempfile::tempdir().expect("temp dir");
-        let files = DirectoryFiles::new(dir.path());
+        let files = Directory::open(dir.path()).expect("opens");
         let tree = scan(&files).expect("scans");
         for chunk in chunks(File::open(dir.path().join("bin/server")).expect("open")) {
             let chunk = chunk.expect("chunk");
@@ -320,7 +217,7 @@ mod tests {
         let read = Cell::new(0);
         let told = Cell::new(0);
         let tell = |bytes| told.set(bytes);
-        let files = Watched { files: DirectoryFiles::new(dir.path()), read: &read, tell: &tell };
+        let files = Watched { files: &Directory::open(dir.path()).expect("opens"), read: &read, tell: &tell };
         scan(&files).expect("scans");
         assert_eq!((read.get(), told.get()), (700_000, 700_000));
     }

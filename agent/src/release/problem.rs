@@ -68,7 +68,10 @@ impl Problem {
             io::ErrorKind::NotFound | io::ErrorKind::NotADirectory => {
                 Self::not_found(what, "there is no such file", "check the path, or make the file first")
             }
-            io::ErrorKind::InvalidData => {
+            io::ErrorKind::InvalidData
+            | io::ErrorKind::InvalidInput
+            | io::ErrorKind::InvalidFilename
+            | io::ErrorKind::FileTooLarge => {
                 Self::bad_input(what, error.to_string(), "name another file, or remove what is wrong in it")
             }
             _ => Self::local(what, error.to_string(), "check the permissions and the disk"),
