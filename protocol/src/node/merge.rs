@@ -9,7 +9,7 @@ use super::record::Record;
 use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
-use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Statement, VoteState};
+use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, VoteState};
 use crate::rollout::derived::{Derived, Stop};
 use crate::rollout::roster::Roster;
 use crate::time::Time;
@@ -177,8 +177,42 @@ impl Node {
         buried || self.rollouts.values().any(twin)
     }
 
-    /// Reads the registers of rollouts whose registers have risen, and reports what changed.
+    /// Reads the registers of rollouts whose registers have risen, reports what changed, and keeps what
+    /// it rests on.
     pub(super) fn refresh(&mut self, now: Time, out: &mut impl Outbox) {
+        for id in self.read_again(now, out) {
+            self.keep_ballots(id, out);
+        }
+    }
+
+    /// Others' ballots are kept when they have opened or stopped something, so that a restart forgets
+    /// neither; what jurors say beside that comes back by sync. So no juror can make this disk write at
+    /// the juror's pace (hole H40).
+    fn keep_ballots(&mut self, id: RolloutId, out: &mut impl Outbox) {
+        let Some(tracked) = self.rollouts.get(&id) else { return };
+        let open = tracked.derived.open;
+        let behind = |say: &Say| match *say {
+            Say::Open(said) => said >= open,
+            Say::Stop(_) => true,
+            Say::Term(_) => false,
+        };
+        let others = tracked.roster.jury.iter().filter(|juror| **juror != self.me);
+        let keys = others
+            .flat_map(|juror| [BallotKind::Open, BallotKind::Stop].map(|kind| Key::Ballot(id, *juror, kind)));
+        let kept: Vec<SignedFact> = keys
+            .filter_map(|key| self.registers.get(&key))
+            .filter(|fact| matches!(&fact.statement, Statement::Ballot(ballot) if behind(&ballot.say)))
+            .map(|fact| fact.signed.clone())
+            .collect();
+        for signed in kept {
+            self.writes.write(Record::Fact(signed), Then::Nothing, out);
+        }
+    }
+
+    /// Reads the registers of rollouts whose registers have risen, and reports what changed. Returns
+    /// those where more is open or a stop is new.
+    pub(super) fn read_again(&mut self, now: Time, out: &mut impl Outbox) -> Vec<RolloutId> {
+        let mut moved = Vec::new();
         let stale: Vec<RolloutId> = self.rollouts.values().filter(|r| r.stale).map(|r| r.id).collect();
         for id in stale {
             let conflict = self.conflicts(id);
@@ -191,8 +225,10 @@ impl Node {
             report_change(tracked, &before, out);
             if after.stop.is_some() != before.stop.is_some() || after.open != before.open {
                 self.look_at_all(now);
+                moved.push(id);
             }
         }
+        moved
     }
 }
 
@@ -231,13 +267,11 @@ fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox)
     }
 }
 
-/// Facts that must survive a restart whoever signed them: trust, commands, and the ballots behind open,
-/// done and stop, so that a restart never forgets a stop. Terms, votes and proposals come back by sync; a
-/// member can raise its term without end, and must not make its neighbours write as fast (hole H40).
+/// Facts that must survive a restart as soon as they are here, whoever signed them: trust and commands.
+/// Ballots are kept when they add up to something; votes and proposals come back by sync.
 fn is_kept(statement: &Statement) -> bool {
     match statement {
         Statement::Policy(_) | Statement::Census(_) | Statement::Manifest(_) | Statement::Command(_) => true,
-        Statement::Ballot(ballot) => ballot.kind() != BallotKind::Term,
-        Statement::Vote(_) | Statement::Propose(_) | Statement::Beacon(_) => false,
+        Statement::Ballot(_) | Statement::Vote(_) | Statement::Propose(_) | Statement::Beacon(_) => false,
     }
 }

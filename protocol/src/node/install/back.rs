@@ -208,7 +208,7 @@ impl Node {
     /// After a start: every component runs again, and what was under way goes on or back.
     pub(in crate::node) fn resume_components(&mut self, now: Time, out: &mut impl Outbox) {
         let names: Vec<ComponentName> = self.components.keys().cloned().collect();
-        self.refresh(now, out);
+        self.read_again(now, out);
         self.recall_failures(now, out);
         for name in names {
             self.resume(&name, now, out);
