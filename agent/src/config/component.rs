@@ -28,6 +28,20 @@ pub struct ComponentConfig {
     /// How a new process says that it is ready.
     #[serde(default)]
     pub ready: ReadyConfig,
+    /// Whether versions overlap or follow in turn. Left out: they overlap if the agent listens for them, and
+    /// follow in turn if they open their own ports.
+    #[serde(default)]
+    pub switch: Option<SwitchConfig>,
+}
+
+/// How one version's process follows another's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SwitchConfig {
+    /// The new one is ready before the old one ends.
+    Overlap,
+    /// The old one is gone before the new one starts.
+    InTurn,
 }
 
 /// How a new process says that it is ready.
@@ -59,6 +73,13 @@ impl ComponentConfig {
     /// Time between asking the process to end and killing it.
     pub fn grace(&self) -> Duration {
         Duration::from_millis(self.grace_ms)
+    }
+
+    /// How its versions follow each other.
+    pub fn switch(&self) -> SwitchConfig {
+        let sockets_are_handed_on = !self.listen.is_empty();
+        let default = if sockets_are_handed_on { SwitchConfig::Overlap } else { SwitchConfig::InTurn };
+        self.switch.unwrap_or(default)
     }
 
     pub(super) fn check(&self) -> Result<(), String> {

@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use groundswell_protocol::trust::names::ComponentName;
 use serde::Deserialize;
 
-pub use component::{ComponentConfig, ReadyConfig};
+pub use component::{ComponentConfig, ReadyConfig, SwitchConfig};
 
 use crate::link::{Multiaddr, parse_address};
 use crate::release::nearest::nearest;
@@ -218,6 +218,23 @@ mod tests {
     fn a_component_twice_is_refused() {
         let text = "data='d'\nfleet='f'\n[[component]]\nname='web'\n[[component]]\nname='web'\n";
         assert!(parse(text).expect_err("twice").contains("configured twice"));
+    }
+
+    #[test]
+    fn services_that_open_their_own_ports_are_switched_in_turn() {
+        let text = "data='d'\nfleet='f'\n[[component]]\nname='web'\nrun=['./s']\n";
+        assert_eq!(parse(text).expect("valid").components[0].switch(), SwitchConfig::InTurn);
+        let text = format!("{text}listen=['127.0.0.1:80']\n");
+        assert_eq!(parse(&text).expect("valid").components[0].switch(), SwitchConfig::Overlap);
+    }
+
+    #[test]
+    fn a_bare_file_name_will_do() {
+        let _ = Config::read(Path::new("no such agent.toml")).expect_err("not there");
+        let directory = tempfile::tempdir().expect("a place for the test");
+        let path = directory.path().join("agent.toml");
+        std::fs::write(&path, "data='d'\nfleet='f'\n").expect("written");
+        assert_eq!(Config::read(&path).expect("valid").data, directory.path().join("d"));
     }
 
     #[test]

@@ -13,10 +13,10 @@ use groundswell_protocol::trust::probe::Probe;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::feedback::Feedback;
-use crate::config::{ComponentConfig, ReadyConfig};
+use crate::config::{ComponentConfig, ReadyConfig, SwitchConfig};
 use crate::control::api::ServiceView;
 use crate::health::{Monitor, Subject};
-use crate::service::{Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Supervisor};
+use crate::service::{Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Succession, Supervisor};
 use crate::slots::{Component, SlotError};
 
 /// Jobs that wait for a component. The core has at most a few under way.
@@ -151,6 +151,10 @@ async fn supervisor(config: &ComponentConfig, data: &Path) -> Result<Supervisor,
         environment: config.environment.clone(),
         grace: config.grace(),
         ready,
+        succession: match config.switch() {
+            SwitchConfig::Overlap => Succession::Overlap,
+            SwitchConfig::InTurn => Succession::InTurn,
+        },
         state_directory: data.join("services").join(config.name.as_str()),
         shim,
     })

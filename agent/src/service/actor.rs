@@ -9,7 +9,7 @@ use super::orphan::Orphan;
 use super::process::{Ending, Launcher, Process};
 use super::readiness::Waiting;
 use super::retiring::Retiring;
-use super::settings::Readiness;
+use super::settings::{Readiness, Succession};
 use super::status::{ServiceState, ServiceStatus};
 use super::supervisor::Switched;
 use std::fs::File;
@@ -100,7 +100,7 @@ impl Actor {
         loop {
             match self.next_event(&mut commands).await {
                 Event::Command(None) => break,
-                Event::Command(Some(Command::Switch { slot, reply })) => self.switch(&slot, reply),
+                Event::Command(Some(Command::Switch { slot, reply })) => self.switch(&slot, reply).await,
                 Event::Command(Some(Command::Stop { reply })) => self.stop(reply).await,
                 Event::Ready => self.take_over(),
                 Event::NotReady => self.give_up_start(),
@@ -142,12 +142,28 @@ impl Actor {
         }
     }
 
-    fn switch(&mut self, slot: &Path, reply: SwitchReply) {
+    async fn switch(&mut self, slot: &Path, reply: SwitchReply) {
         self.abandon_start();
         self.restart_at = None;
+        if self.launcher.settings.succession == Succession::InTurn {
+            self.retire_serving();
+            self.publish();
+            self.retiring.all_ended().await;
+        }
         if let Err((error, reply)) = self.begin(slot, Some(reply)) {
             self.answer(reply, Err(error));
             self.resume_kept();
+        }
+    }
+
+    /// Asks whatever serves to end.
+    fn retire_serving(&mut self) {
+        let grace = self.launcher.settings.grace;
+        if let Some(process) = self.serving.take() {
+            self.retiring.retire(process, grace);
+        }
+        for orphan in self.orphans.drain(..) {
+            self.retiring.retire_orphan(orphan, grace);
         }
     }
 
@@ -197,13 +213,7 @@ impl Actor {
     /// The starting process is ready: it becomes the serving one, all others retire.
     fn take_over(&mut self) {
         let Some(Starting { process, reply, .. }) = self.starting.take() else { return };
-        let grace = self.launcher.settings.grace;
-        if let Some(before) = self.serving.take() {
-            self.retiring.retire(before, grace);
-        }
-        for orphan in self.orphans.drain(..) {
-            self.retiring.retire_orphan(orphan, grace);
-        }
+        self.retire_serving();
         let switched = Switched { pid: process.pid(), ready_after: process.started().elapsed() };
         self.kept = Some(process.slot().to_owned());
         self.serving = Some(process);
@@ -315,16 +325,10 @@ impl Actor {
     }
 
     async fn stop(&mut self, reply: oneshot::Sender<()>) {
-        let grace = self.launcher.settings.grace;
         self.abandon_start();
         self.kept = None;
         self.restart_at = None;
-        if let Some(process) = self.serving.take() {
-            self.retiring.retire(process, grace);
-        }
-        for orphan in self.orphans.drain(..) {
-            self.retiring.retire_orphan(orphan, grace);
-        }
+        self.retire_serving();
         self.publish();
         self.retiring.all_ended().await;
         // Whoever asked may have gone; the processes are stopped all the same.

@@ -44,7 +44,7 @@ pub(crate) use environment::base_environment;
 pub use error::ServiceError;
 pub(crate) use group::ProcessGroup;
 pub use proc::resident_bytes;
-pub use settings::{LISTEN_MAX, Readiness, ServiceSettings};
+pub use settings::{LISTEN_MAX, Readiness, ServiceSettings, Succession};
 pub use shim::{SHIM_COMMAND, exec_shim};
 pub use status::{ServiceState, ServiceStatus};
 pub use supervisor::{Supervisor, Switched};

@@ -35,6 +35,8 @@ pub struct ServiceSettings {
     pub grace: Duration,
     /// How the supervisor learns that a new process serves.
     pub ready: Readiness,
+    /// Whether a new version's process starts beside the old one's.
+    pub succession: Succession,
     /// Directory for records and output, used by this component alone; made when it does not exist.
     pub state_directory: PathBuf,
     /// The `swell` binary, run as `swell exec-service -- COMMAND`; see [`ServiceSettings::own_binary`].
@@ -54,6 +56,18 @@ pub enum Readiness {
     /// The process is still alive after this time. For services that cannot notify: requests which the
     /// new process has not picked up yet wait in the socket's queue meanwhile.
     Settle(Duration),
+}
+
+/// How one version's process follows another's.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Succession {
+    /// The new one is started and ready before the old one is asked to end: no request is lost between
+    /// them. For services that take the sockets handed to them.
+    #[default]
+    Overlap,
+    /// The old one is gone before the new one starts: for services that open a port, a file or a device
+    /// of which there is only one. If the new one does not come up the old one is started again.
+    InTurn,
 }
 
 impl ServiceSettings {
