@@ -2,7 +2,7 @@
 //!
 //! A pure table: the caller brings the time and the random numbers. Its one door for the swarm's task is
 //! [`AddressBook::due`]. Deliberately absent: who may be dialled (the gate) and who is linked (the
-//! connection table); addresses here are hints, a wrong one costs a dial that the key check ends.
+//! connection table); a wrong address costs a dial that the key check ends.
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -27,11 +27,23 @@ const RETRY_LONELY: Duration = Duration::from_secs(5);
 /// Head start of the node with the smaller key when two could call each other at the same time.
 const GIVE_WAY: Duration = Duration::from_millis(250);
 
+/// Who said where a node is. A lower one never replaces what a higher one said.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Source {
+    /// Another peer, unsigned. Goes no further than this node.
+    Hint,
+    /// The node itself, on a connection with its key.
+    Itself,
+    /// Its signed beacon.
+    Beacon,
+}
+
 struct Entry {
     /// From the configuration: never forgotten.
     fixed: Vec<Multiaddr>,
-    /// From beacons, at most [`ADDRESSES_MAX`].
+    /// What `source` said, at most [`ADDRESSES_MAX`].
     learned: Vec<Multiaddr>,
+    source: Source,
     failures: u32,
     due: Instant,
 }
@@ -56,14 +68,21 @@ impl AddressBook {
         self.entry(node, due).fixed.push(address);
     }
 
-    /// Replaces what a node said about itself. Unusable addresses are left out; an empty list changes
-    /// nothing. A new address is tried without waiting for the end of the backoff.
-    pub(super) fn learn(&mut self, node: NodeId, addresses: impl Iterator<Item = Multiaddr>, now: Instant) {
+    /// Takes what `source` says of a node, in place of what the same or a lower source said; only a beacon
+    /// adds to the configuration. Unusable addresses are left out; an empty list changes nothing. A new
+    /// address is tried without waiting for the end of the backoff, unless it is one more hint.
+    pub(super) fn learn(
+        &mut self,
+        node: NodeId,
+        addresses: impl Iterator<Item = Multiaddr>,
+        source: Source,
+        now: Instant,
+    ) {
         let mut usable: Vec<_> =
             addresses.filter_map(|address| usable(&node, address)).take(ADDRESSES_MAX).collect();
         usable.sort_by_key(transport_of);
         usable.dedup();
-        if node == self.own || usable.is_empty() {
+        if node == self.own || usable.is_empty() || !self.takes(&node, source) {
             return;
         }
         if !self.entries.contains_key(&node) && self.entries.len() >= NODES_MAX {
@@ -71,10 +90,27 @@ impl AddressBook {
         }
         let due = now + self.head_start(&node);
         let entry = self.entry(node, due);
+        let begin_again = entry.learned.is_empty() || source > Source::Hint;
+        entry.source = source;
         if entry.learned != usable {
             entry.learned = usable;
-            entry.failures = 0;
-            entry.due = due;
+            if begin_again {
+                entry.failures = 0;
+                entry.due = due;
+            }
+        }
+    }
+
+    fn takes(&self, node: &NodeId, source: Source) -> bool {
+        match (self.entries.get(node), source) {
+            (_, Source::Beacon) => true,
+            // Hints displace nobody.
+            (None, Source::Hint) => self.entries.len() < NODES_MAX,
+            (None, Source::Itself) => true,
+            (Some(entry), _) if !entry.fixed.is_empty() => false,
+            // A liar can be corrected, but a hint that has not been tried yet gets its chance.
+            (Some(entry), Source::Hint) => entry.source == Source::Hint && entry.failures > 0,
+            (Some(entry), Source::Itself) => entry.source <= Source::Itself,
         }
     }
 
@@ -84,6 +120,7 @@ impl AddressBook {
             let keep = welcome(node);
             if !keep {
                 entry.learned.clear();
+                entry.source = Source::Hint;
             }
             keep || !entry.fixed.is_empty()
         });
@@ -106,6 +143,14 @@ impl AddressBook {
         let mut all = entry.learned.clone();
         all.extend(entry.fixed.iter().filter(|address| !entry.learned.contains(address)).cloned());
         all
+    }
+
+    /// Nodes whose addresses may be passed on: from the configuration, or said by the nodes themselves.
+    pub(super) fn vouched(&self) -> impl Iterator<Item = &NodeId> {
+        self.entries
+            .iter()
+            .filter(|(_, entry)| !entry.fixed.is_empty() || entry.source > Source::Hint)
+            .map(|(node, _)| node)
     }
 
     /// A dial begins: the next one is due only after a backoff, whatever comes of this one.
@@ -158,6 +203,7 @@ impl AddressBook {
         self.entries.entry(node).or_insert_with(|| Entry {
             fixed: Vec::new(),
             learned: Vec::new(),
+            source: Source::Hint,
             failures: 0,
             due,
         })
@@ -244,9 +290,9 @@ mod tests {
             format!("/ip4/10.0.0.1/tcp/1/p2p/{other}"),
             format!("/dns/{}/tcp/1", "a".repeat(400)),
         ];
-        book.learn(node(2), hostile.iter().map(|text| address(text)), now);
+        book.learn(node(2), hostile.iter().map(|text| address(text)), Source::Beacon, now);
         assert!(book.addresses(&node(2)).is_empty());
-        book.learn(node(1), std::iter::once(quic(1)), now);
+        book.learn(node(1), std::iter::once(quic(1)), Source::Beacon, now);
         assert!(book.addresses(&node(1)).is_empty(), "this node does not dial itself");
     }
 
@@ -254,7 +300,7 @@ mod tests {
     fn addresses_per_node_are_bounded_and_quic_comes_first() {
         let mut book = AddressBook::new(node(1));
         let many = [address("/ip4/10.0.0.1/tcp/1")].into_iter().chain((1..100).map(quic));
-        book.learn(node(2), many, Instant::now());
+        book.learn(node(2), many, Source::Beacon, Instant::now());
         let kept = book.addresses(&node(2));
         assert_eq!(kept.len(), ADDRESSES_MAX);
         assert_eq!(kept[0], quic(1));
@@ -269,7 +315,7 @@ mod tests {
         for number in 0..=u32::try_from(NODES_MAX).unwrap() {
             let mut key = [0; 32];
             key[..4].copy_from_slice(&number.to_le_bytes());
-            book.learn(PublicKey(key), std::iter::once(quic(2)), now);
+            book.learn(PublicKey(key), std::iter::once(quic(2)), Source::Beacon, now);
         }
         assert_eq!(book.entries.len(), NODES_MAX);
         assert_eq!(book.addresses(&node(2)), [quic(1)]);
@@ -279,14 +325,14 @@ mod tests {
     fn a_new_address_is_tried_at_once_and_a_repeated_one_changes_nothing() {
         let now = Instant::now();
         let mut book = AddressBook::new(node(1));
-        book.learn(node(2), std::iter::once(quic(1)), now);
+        book.learn(node(2), std::iter::once(quic(1)), Source::Beacon, now);
         for _ in 0..10 {
             book.dialled(&node(2), now, false, 0);
         }
         let soon = now + Duration::from_secs(1);
-        book.learn(node(2), std::iter::once(quic(1)), soon);
+        book.learn(node(2), std::iter::once(quic(1)), Source::Beacon, soon);
         assert!(book.due(soon, 9, 0, |_| true).0.is_empty());
-        book.learn(node(2), std::iter::once(quic(2)), soon);
+        book.learn(node(2), std::iter::once(quic(2)), Source::Beacon, soon);
         assert_eq!(book.due(soon, 9, 0, |_| true).0, [node(2)]);
     }
 
@@ -294,10 +340,59 @@ mod tests {
     fn the_larger_key_gives_way() {
         let now = Instant::now();
         let mut book = AddressBook::new(node(5));
-        book.learn(node(2), std::iter::once(quic(1)), now);
-        book.learn(node(7), std::iter::once(quic(1)), now);
+        book.learn(node(2), std::iter::once(quic(1)), Source::Beacon, now);
+        book.learn(node(7), std::iter::once(quic(1)), Source::Beacon, now);
         let (due, next) = book.due(now, 9, 0, |_| true);
         assert_eq!((due, next), (vec![node(7)], Some(now + GIVE_WAY)));
+    }
+
+    fn said(book: &mut AddressBook, about: u8, port: u16, source: Source) -> Vec<Multiaddr> {
+        book.learn(node(about), std::iter::once(quic(port)), source, Instant::now());
+        book.addresses(&node(about))
+    }
+
+    #[test]
+    fn a_hint_never_replaces_what_is_configured_or_what_the_node_said() {
+        let mut book = AddressBook::new(node(1));
+        book.add_bootstrap(node(2), quic(1), Instant::now());
+        assert_eq!(said(&mut book, 2, 9, Source::Hint), [quic(1)]);
+        for source in [Source::Hint, Source::Itself, Source::Beacon] {
+            assert_eq!(said(&mut book, 3, 5, source), [quic(5)], "each replaces a hint");
+        }
+        assert_eq!(said(&mut book, 3, 9, Source::Hint), [quic(5)]);
+        assert_eq!(said(&mut book, 3, 9, Source::Itself), [quic(5)]);
+        assert_eq!(said(&mut book, 3, 6, Source::Beacon), [quic(6)]);
+        assert_eq!(said(&mut book, 4, 7, Source::Itself), [quic(7)]);
+        assert_eq!(said(&mut book, 4, 9, Source::Hint), [quic(7)]);
+    }
+
+    #[test]
+    fn a_hint_is_corrected_by_another_only_after_it_was_tried_and_keeps_its_backoff() {
+        let now = Instant::now();
+        let mut book = AddressBook::new(node(1));
+        assert_eq!(said(&mut book, 3, 5, Source::Hint), [quic(5)]);
+        assert_eq!(said(&mut book, 3, 6, Source::Hint), [quic(5)]);
+        book.dialled(&node(3), now, false, 0);
+        assert_eq!(said(&mut book, 3, 6, Source::Hint), [quic(6)]);
+        assert!(book.due(now, 9, 0, |_| true).0.is_empty());
+    }
+
+    #[test]
+    fn hints_are_not_passed_on_and_displace_nobody() {
+        let mut book = AddressBook::new(node(1));
+        book.add_bootstrap(node(2), quic(1), Instant::now());
+        said(&mut book, 3, 1, Source::Hint);
+        said(&mut book, 4, 1, Source::Itself);
+        said(&mut book, 5, 1, Source::Beacon);
+        assert_eq!(book.vouched().copied().collect::<Vec<_>>(), [node(2), node(4), node(5)]);
+        for number in 0..u32::try_from(NODES_MAX).unwrap() {
+            let mut key = [0; 32];
+            key[..4].copy_from_slice(&number.to_le_bytes());
+            book.learn(PublicKey(key), std::iter::once(quic(2)), Source::Beacon, Instant::now());
+        }
+        let before: Vec<_> = book.entries.keys().copied().collect();
+        said(&mut book, 200, 1, Source::Hint);
+        assert!(book.entries.keys().eq(&before));
     }
 
     #[test]
@@ -305,8 +400,8 @@ mod tests {
         let now = Instant::now();
         let mut book = AddressBook::new(node(1));
         book.add_bootstrap(node(2), quic(1), now);
-        book.learn(node(2), std::iter::once(quic(2)), now);
-        book.learn(node(3), std::iter::once(quic(3)), now);
+        book.learn(node(2), std::iter::once(quic(2)), Source::Beacon, now);
+        book.learn(node(3), std::iter::once(quic(3)), Source::Beacon, now);
         book.keep_only(|_| false);
         assert_eq!(book.addresses(&node(2)), [quic(1)]);
         assert!(book.addresses(&node(3)).is_empty());
@@ -326,7 +421,7 @@ mod tests {
             let now = Instant::now();
             let mut book = AddressBook::new(node(0));
             for byte in 1..20 {
-                book.learn(node(byte), std::iter::once(quic(1)), now);
+                book.learn(node(byte), std::iter::once(quic(1)), Source::Beacon, now);
             }
             prop_assert_eq!(book.due(now, limit, random, |_| true).0.len(), limit);
         }

@@ -85,6 +85,8 @@ impl Behaviour {
                 identify::Config::new("/groundswell/1".into(), keypair.public())
                     .with_agent_version(concat!("groundswell/", env!("CARGO_PKG_VERSION")).into())
                     .with_interval(IDENTIFY_EVERY)
+                    // Only what the swarm's task confirmed: the same addresses as in the beacon.
+                    .with_hide_listen_addrs(true)
                     .with_cache_size(0),
             ),
             ping: ping::Behaviour::new(ping::Config::new().with_interval(PING_EVERY).with_timeout(PING_FOR)),

@@ -60,6 +60,13 @@ impl Gate {
         }
     }
 
+    /// Whether the nodes in `linked` are all that a link is wanted to.
+    pub(super) fn is_complete<'a>(&self, linked: impl Iterator<Item = &'a NodeId>) -> bool {
+        let expected = self.members.as_deref().unwrap_or(&self.bootstrap);
+        let others = expected.len() - usize::from(expected.contains(&self.own));
+        linked.filter(|node| expected.contains(node)).count() >= others
+    }
+
     fn check(&self, peer: &PeerId, direction: Direction) -> Result<(), ConnectionDenied> {
         match node_of(peer) {
             Some(node) if self.allows(&node, direction) => Ok(()),
@@ -149,6 +156,14 @@ mod tests {
         let gate = Gate::new(OWN, [FRIEND, OWN].into());
         assert!(gate.allows(&FRIEND, Direction::Inbound) && gate.allows(&FRIEND, Direction::Outbound));
         assert!(!gate.allows(&MEMBER, Direction::Inbound) && !gate.allows(&OWN, Direction::Outbound));
+    }
+
+    #[test]
+    fn the_mesh_is_complete_when_every_other_member_is_linked() {
+        let mut gate = Gate::new(OWN, [FRIEND].into());
+        assert!(!gate.is_complete([].iter()) && gate.is_complete([FRIEND].iter()));
+        gate.admit(Arc::new([MEMBER, OWN].into()));
+        assert!(!gate.is_complete([FRIEND].iter()) && gate.is_complete([FRIEND, MEMBER].iter()));
     }
 
     #[test]

@@ -9,10 +9,11 @@
 //!   keys into peer ids and back;
 //! - `address_book` knows where nodes are and when to try them again, `connections` which link exists,
 //!   `listeners` where this node can be found;
-//! - `streams` opens and greets substreams; `frames` and `pieces` are what goes over them;
+//! - `streams` opens and greets substreams; `frames`, `pieces` and `peers` are what goes over them;
+//!   `asking` says when a peer is asked where other nodes are;
 //! - `outgoing`, `unpublished` and `backlog` are the queues: to a peer, to the topic, to the driver;
 //! - `swarm` is the task that ties them together, in `swarm/upkeep` with what
-//!   time brings.
+//!   time brings and in `swarm/introductions` what linked peers tell each other about the others.
 //!
 //! # What holds
 //! - **Only node ids and byte frames cross the seam.** No type of libp2p does, except the addresses in
@@ -26,6 +27,7 @@
 //! Absent on purpose: facts, census, retries of lost frames, and any safety argument.
 
 mod address_book;
+mod asking;
 mod backlog;
 mod behaviour;
 mod connections;
@@ -34,6 +36,7 @@ mod gate;
 mod identity;
 mod listeners;
 mod outgoing;
+mod peers;
 mod pieces;
 mod settings;
 mod start;
@@ -225,8 +228,8 @@ impl Link {
         self.shared.members.send_replace(Some(Arc::new(members)));
     }
 
-    /// Says where a node can be found, from its signed beacon. Replaces what was known; unusable
-    /// addresses are left out, at most [`ADDRESSES_MAX`] are kept.
+    /// Says where a node can be found, from its signed beacon. Replaces what was known, and above all what
+    /// peers said of it; unusable addresses are left out, at most [`ADDRESSES_MAX`] are kept.
     pub fn learn(&self, node: NodeId, addresses: &[String]) {
         let addresses: Vec<_> =
             addresses.iter().take(2 * ADDRESSES_MAX).filter_map(|text| text.parse().ok()).collect();

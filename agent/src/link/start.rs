@@ -20,7 +20,7 @@ use super::settings::{
 };
 use super::swarm::{Channels, Random, SwarmTask};
 use super::traffic::Counters;
-use super::{IncomingPieces, Link, LinkEvent, Shared, frames, listeners, pieces, transport};
+use super::{IncomingPieces, Link, LinkEvent, Shared, frames, listeners, peers, pieces, transport};
 
 /// A link is kept for as long as both ends want it, so silence alone never ends one.
 const IDLE_FOR: Duration = Duration::from_secs(365 * 24 * 3600);
@@ -62,6 +62,7 @@ pub(super) async fn start(
     let (linked_sender, linked) = watch::channel(Arc::default());
     let (addresses_sender, addresses) = watch::channel(Arc::default());
     let (inbound, from_readers) = mpsc::channel(1);
+    let (introductions, from_introductions) = mpsc::channel(1);
     let (pieces_taken, incoming_pieces) = mpsc::channel(INCOMING_PIECES_MAX);
 
     let mut task = SwarmTask::new(
@@ -76,6 +77,8 @@ pub(super) async fn start(
             commands: from_driver,
             admitted,
             inbound: from_readers,
+            introductions: from_introductions,
+            to_introductions: introductions.clone(),
             events,
             linked: linked_sender,
             addresses: addresses_sender,
@@ -91,6 +94,7 @@ pub(super) async fn start(
         inbound,
         Arc::clone(&counters),
     ));
+    task.adopt(peers::accept(streams.clone().accept(peers::PROTOCOL).expect(registered), introductions));
     task.adopt(pieces::accept(streams.clone().accept(pieces::PROTOCOL).expect(registered), pieces_taken));
     tokio::spawn(task.run());
 

@@ -3,6 +3,7 @@
 //! It never waits for anybody but the select loop of [`SwarmTask::run`]. What it decides is decided in the
 //! pure tables beside it; here they are only asked and obeyed.
 
+mod introductions;
 mod upkeep;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -19,7 +20,8 @@ use libp2p::{Multiaddr, PeerId, identify, ping};
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
-use super::address_book::AddressBook;
+use super::address_book::{AddressBook, Source};
+use super::asking::Asking;
 use super::backlog::Backlog;
 use super::behaviour::{Behaviour, BehaviourEvent};
 use super::connections::{Closed, Connection, Connections, Opened};
@@ -27,6 +29,7 @@ use super::frames::{self, Inbound};
 use super::gate::{Direction, NotAdmitted};
 use super::identity::{node_of, peer_of};
 use super::outgoing::{Outgoing, Queued};
+use super::peers::Introduction;
 use super::settings::{ADDRESSES_MAX, GOSSIP_FRAME_BYTES_MAX};
 use super::traffic::Counters;
 use super::unpublished::Unpublished;
@@ -41,6 +44,9 @@ pub(super) struct Channels {
     pub(super) commands: mpsc::Receiver<Command>,
     pub(super) admitted: watch::Receiver<Option<Arc<BTreeSet<NodeId>>>>,
     pub(super) inbound: mpsc::Receiver<Inbound>,
+    pub(super) introductions: mpsc::Receiver<Introduction>,
+    /// For the helpers that ask peers.
+    pub(super) to_introductions: mpsc::Sender<Introduction>,
     pub(super) events: mpsc::Sender<LinkEvent>,
     pub(super) linked: watch::Sender<Arc<BTreeSet<NodeId>>>,
     pub(super) addresses: watch::Sender<Arc<Vec<String>>>,
@@ -52,6 +58,11 @@ pub(super) struct Random(u64);
 impl Random {
     pub(super) fn new() -> Result<Self, getrandom::Error> {
         getrandom::u64().map(Self)
+    }
+
+    /// An index below `bound`, which is not 0.
+    fn below(&mut self, bound: usize) -> usize {
+        usize::try_from(self.next() % bound as u64).expect("BUG: it is below a usize")
     }
 
     fn next(&mut self) -> u64 {
@@ -72,6 +83,7 @@ pub(super) struct SwarmTask {
     channels: Channels,
     book: AddressBook,
     connections: Connections,
+    asking: Asking,
     dialling: BTreeSet<NodeId>,
     /// Nodes that this node dialled for one exchange, not to be meshed with.
     spare: BTreeSet<NodeId>,
@@ -106,6 +118,7 @@ impl SwarmTask {
             channels,
             book,
             connections: Connections::new(own),
+            asking: Asking::new(Instant::now()),
             dialling: BTreeSet::new(),
             spare: BTreeSet::new(),
             surplus: BTreeMap::new(),
@@ -142,6 +155,7 @@ impl SwarmTask {
                     None => return,
                 },
                 Some(inbound) = self.channels.inbound.recv(), if self.backlog.takes_direct() => self.on_inbound(inbound),
+                Some(introduction) = self.channels.introductions.recv() => self.on_introduction(introduction),
                 Ok(()) = self.channels.admitted.changed() => self.on_admitted(),
                 place = events.reserve(), if !self.backlog.is_empty() => match place {
                     Ok(place) => if let Some(event) = self.backlog.pop() { place.send(event) },
@@ -169,7 +183,7 @@ impl SwarmTask {
             }
             Command::Verdict(token, verdict) => self.judge(token, verdict),
             Command::Learn { node, addresses } => {
-                self.book.learn(node, addresses.into_iter(), Instant::now());
+                self.book.learn(node, addresses.into_iter(), Source::Beacon, Instant::now());
                 self.upkeep_soon();
             }
             Command::Want(node) => {
@@ -243,12 +257,14 @@ impl SwarmTask {
                     self.report(LinkEvent::Frame { from, via: Via::Direct, bytes });
                 }
             }
-            Inbound::Misbehaved { node, why } => {
-                self.counters.peers_misbehaved.add_one();
-                self.refused(Some(node), why);
-                self.disconnect(node);
-            }
+            Inbound::Misbehaved { node, why } => self.misbehaved(node, why),
         }
+    }
+
+    fn misbehaved(&mut self, node: NodeId, why: String) {
+        self.counters.peers_misbehaved.add_one();
+        self.refused(Some(node), why);
+        self.disconnect(node);
     }
 
     fn on_admitted(&mut self) {
@@ -267,6 +283,7 @@ impl SwarmTask {
             self.swarm.close_connection(connection);
         }
         self.book.retry_all(Instant::now());
+        self.asking.begin_again(Instant::now());
         self.upkeep_soon();
     }
 
@@ -311,8 +328,8 @@ impl SwarmTask {
             }
             BehaviourEvent::Gossip(gossipsub::Event::Subscribed { .. }) => self.publish_waiting(),
             BehaviourEvent::Identify(identify::Event::Received { peer_id, info, .. }) => {
-                if let Some(node) = node_of(&peer_id).filter(|node| self.book.addresses(node).is_empty()) {
-                    self.book.learn(node, info.listen_addrs.into_iter(), Instant::now());
+                if let Some(node) = node_of(&peer_id) {
+                    self.book.learn(node, info.listen_addrs.into_iter(), Source::Itself, Instant::now());
                 }
             }
             BehaviourEvent::Ping(ping::Event { connection, result: Err(error), .. })
@@ -354,6 +371,7 @@ impl SwarmTask {
                 self.report(LinkEvent::Up { node });
                 self.publish_linked();
                 self.start_writer(node);
+                self.asking.linked(node, now);
             }
             Opened::Surplus(surplus) => {
                 self.surplus.insert(surplus, (node, now + LINGER));
@@ -376,6 +394,7 @@ impl SwarmTask {
             }
             self.outgoing.remove(&node);
             self.spare.remove(&node);
+            self.asking.unlinked(&node);
             self.report(LinkEvent::Down { node });
             self.publish_linked();
         }
@@ -450,12 +469,21 @@ impl SwarmTask {
         self.channels.linked.send_replace(Arc::new(linked));
     }
 
-    fn publish_addresses(&self) {
+    /// Tells the driver, for the beacon, and every peer that this node links to where it can be found.
+    fn publish_addresses(&mut self) {
         let addresses = if self.announced.is_empty() {
             listeners::public(&self.listening)
         } else {
             self.announced.clone()
         };
+        let told: BTreeSet<Multiaddr> = addresses.iter().filter_map(|text| text.parse().ok()).collect();
+        let before: Vec<_> = self.swarm.external_addresses().cloned().collect();
+        for gone in before.iter().filter(|address| !told.contains(address)) {
+            self.swarm.remove_external_address(gone);
+        }
+        for new in told.into_iter().filter(|address| !before.contains(address)) {
+            self.swarm.add_external_address(new);
+        }
         self.channels.addresses.send_replace(Arc::new(addresses));
     }
 }

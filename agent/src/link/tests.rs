@@ -1,5 +1,7 @@
 //! Several links in one process, over loopback, as the driver sees them.
 
+mod introductions;
+
 use std::collections::BTreeSet;
 use std::io;
 use std::time::{Duration, Instant};

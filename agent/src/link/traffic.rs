@@ -27,7 +27,9 @@ pub struct Traffic {
     pub commands_dropped: u64,
     /// Connections refused: a key that is not admitted, or another key than the address promised.
     pub peers_refused: u64,
-    /// Links closed because a peer broke the protocol (an oversized frame).
+    /// Times that a peer was asked where other nodes are.
+    pub peers_asked: u64,
+    /// Links closed because a peer broke the protocol (an oversized frame, a malformed answer).
     pub peers_misbehaved: u64,
     /// Links closed because the peer stopped answering pings.
     pub peers_unresponsive: u64,
@@ -57,6 +59,7 @@ pub(super) struct Counters {
     pub(super) gossip_received: Counter,
     pub(super) gossip_dropped: Counter,
     pub(super) commands_dropped: Counter,
+    pub(super) peers_asked: Counter,
     pub(super) peers_refused: Counter,
     pub(super) peers_misbehaved: Counter,
     pub(super) peers_unresponsive: Counter,
@@ -75,6 +78,7 @@ impl Counters {
             gossip_received: self.gossip_received.get(),
             gossip_dropped: self.gossip_dropped.get(),
             commands_dropped: self.commands_dropped.get(),
+            peers_asked: self.peers_asked.get(),
             peers_refused: self.peers_refused.get(),
             peers_misbehaved: self.peers_misbehaved.get(),
             peers_unresponsive: self.peers_unresponsive.get(),

@@ -35,9 +35,10 @@ impl SwarmTask {
         self.close_spare(now);
         self.relink_unsubscribed(now);
         let next_dial = self.dial_due(now);
+        let next_ask = self.ask_due(now);
         let next_surplus = self.surplus.values().map(|(_, due)| *due).min();
         let parked = self.outgoing.any_parked().then_some(now + Duration::from_secs(1));
-        let next = [next_dial, next_surplus, parked].into_iter().flatten().min();
+        let next = [next_dial, next_ask, next_surplus, parked].into_iter().flatten().min();
         self.upkeep_at =
             next.map_or(now + UPKEEP_EVERY, |next| next.clamp(now + UPKEEP_PAUSE, now + UPKEEP_EVERY));
     }
