@@ -16,6 +16,15 @@ use crate::time::Time;
 use crate::trust::manifest::Manifest;
 
 impl Node {
+    /// Takes an accepted fact that came from elsewhere. What I signed in an earlier life and hear again
+    /// is kept like the day I signed it (S10).
+    pub(super) fn take(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
+        if fact.statement.author() == Some(self.me) && !matches!(fact.key, Key::Beacon(_)) {
+            self.writes.write(Record::Fact(fact.signed.clone()), Then::Nothing, out);
+        }
+        self.merge(now, fact, out);
+    }
+
     /// Puts an accepted fact into its register and does what follows at once.
     pub(super) fn merge(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
         self.registers.merge(Arc::clone(fact));

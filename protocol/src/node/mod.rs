@@ -215,7 +215,7 @@ impl Node {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
                 let key = fact.key.clone();
-                self.merge(now, &fact, out);
+                self.take(now, &fact, out);
                 if self.relays.may_pass(&key, now) { Verdict::Accepted } else { Verdict::Known }
             }
             Err(why) => {
@@ -231,7 +231,7 @@ impl Node {
         let verdict = match self.judge(signed.clone()) {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
-                self.merge(now, &fact, out);
+                self.take(now, &fact, out);
                 self.publish(signed, out);
                 Verdict::Accepted
             }

@@ -229,7 +229,7 @@ impl Node {
             let body = confirm.then(|| signed.clone());
             match self.judge(signed) {
                 Ok(Judged::Rises(fact)) => {
-                    self.merge(now, &fact, out);
+                    self.take(now, &fact, out);
                     if let Some(session) = self.syncs.sessions.get_mut(&from) {
                         session.learned = session.learned.saturating_add(1);
                     }
@@ -256,7 +256,7 @@ impl Node {
 
     fn take_beacon(&mut self, now: Time, from: NodeId, beacon: Option<SignedFact>, out: &mut impl Outbox) {
         match beacon.map(|signed| self.judge(signed)) {
-            Some(Ok(Judged::Rises(fact))) => self.merge(now, &fact, out),
+            Some(Ok(Judged::Rises(fact))) => self.take(now, &fact, out),
             Some(Err(why)) => out.report(Event::Refused { from: Some(from), why }),
             Some(Ok(Judged::Known)) | None => {}
         }

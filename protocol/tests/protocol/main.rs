@@ -1,6 +1,7 @@
 //! Tests of the core from outside its one door.
 #![allow(missing_docs, reason = "tests")]
 
+mod commands;
 mod convergence;
 mod faults;
 mod fleet;
@@ -9,4 +10,5 @@ mod install;
 mod journeys;
 mod laws;
 mod pool;
+mod trust;
 mod vectors;

@@ -480,8 +480,11 @@ impl Fleet {
             match effect.clone() {
                 Effect::Send(to, frame) => {
                     self.referee.sent(fleet, &self.machines[node], &frame);
-                    if let Some(to) = self.machines.iter().position(|m| m.id == to) {
-                        self.carry(node, to, Via::Direct, &frame);
+                    // Machines that share a key both hear what is said to it.
+                    for other in (0..self.machines.len()).filter(|other| *other != node) {
+                        if self.machines[other].id == to {
+                            self.carry(node, other, Via::Direct, &frame);
+                        }
                     }
                 }
                 Effect::Broadcast(frame) => {

@@ -67,7 +67,8 @@ impl Referee {
             if fact.statement.author() != Some(by.id) {
                 continue;
             }
-            if !matches!(fact.key, Key::Beacon(_)) {
+            let said_before = self.signed.get(&fact.key).is_some_and(|(rank, _)| *rank >= fact.rank);
+            if !said_before && !matches!(fact.key, Key::Beacon(_)) {
                 let kept = by.disk.durable.get(&Record::fact_key(&fact.key));
                 let kept = match kept {
                     Some(Record::Fact(kept)) => Fact::read(fleet, kept.clone()).expect("a kept fact"),
