@@ -16,7 +16,9 @@ use super::feedback::Feedback;
 use crate::config::{ComponentConfig, ReadyConfig, SwitchConfig};
 use crate::control::api::ServiceView;
 use crate::health::{Monitor, Subject};
-use crate::service::{Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Succession, Supervisor};
+use crate::service::{
+    Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Succession, Supervisor,
+};
 use crate::slots::{Component, SlotError};
 
 /// Jobs that wait for a component. The core has at most a few under way.

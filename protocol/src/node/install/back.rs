@@ -60,8 +60,9 @@ impl Node {
     ) {
         let Some(name) = self.component_of(id) else { return };
         let target = self.slot_to_go_back_to(id);
-        if target.is_none() && !failed_here {
-            // Healthy, stopped, and nothing older to run: staying is better than stopping the service.
+        let had_passed = matches!(self.stage(id), Some(Stage::Healthy | Stage::Confirmed));
+        if target.is_none() && (had_passed || !failed_here) {
+            // Nothing older to run: staying, and starting again what ends, is better than stopping the service.
             return self.enter(id, Stage::Stuck, None, "nothing older is left to go back to", out);
         }
         out.revert(&name, target.as_ref().map(|slot| slot.tree));

@@ -381,6 +381,18 @@ impl Node {
         let Some(tracked) = self.rollouts.get(&id) else { return };
         let (done, stopped) = (tracked.is_done(), tracked.is_stopped());
         let confirmed = tracked.install.stage == Stage::Confirmed;
+        if !self.is_active(id) {
+            // A later release took its place here: what becomes of this one is for others to live with.
+            let stage = if stopped { Stage::Reverted } else { Stage::Confirmed };
+            if stopped || (done && self.ensure_vote(id, VoteState::Healthy, out)) {
+                self.enter(id, stage, None, "a later release runs here", out);
+            }
+            return;
+        }
+        if self.another_is_under_way(id) {
+            // Whatever the probes say now, they say of a switch between the two.
+            return;
+        }
         if stopped {
             return self.go_back_in_turn(id, now, out);
         }
@@ -395,6 +407,19 @@ impl Node {
         {
             self.fail(id, now, Some(report), "", out);
         }
+    }
+
+    /// Whether the rollout's release is what a trial would go back to.
+    fn is_active(&self, id: RolloutId) -> bool {
+        let component = self.component_of(id).and_then(|name| self.components.get(&name));
+        component.and_then(|c| c.installed.active.as_ref()).is_some_and(|slot| slot.rollout == id)
+    }
+
+    fn another_is_under_way(&self, id: RolloutId) -> bool {
+        let Some(name) = self.component_of(id) else { return false };
+        self.rollouts
+            .values()
+            .any(|other| other.id != id && other.manifest.component == name && other.install.is_under_way())
     }
 
     fn confirm(&mut self, id: RolloutId, out: &mut impl Outbox) {
