@@ -10,5 +10,6 @@ mod install;
 mod journeys;
 mod laws;
 mod pool;
+mod stories;
 mod trust;
 mod vectors;
