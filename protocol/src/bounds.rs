@@ -58,6 +58,8 @@ pub const ADDRESS_BYTES_MAX: usize = 128;
 pub const SEQUENCE_LEAD_MAX: u64 = 65_536;
 /// Entries on one page of a sync summary: 24 bytes each, a page fits a frame.
 pub const SUMMARY_ENTRIES_MAX: usize = 512;
+/// Pages of one summary: two million registers.
+pub const PAGES_MAX: usize = 4_096;
 /// Facts in one direct frame.
 pub const FACTS_PER_FRAME_MAX: usize = 256;
 /// Own facts that wait for the disk.

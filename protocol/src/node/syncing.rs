@@ -8,8 +8,8 @@ use super::accept::Judged;
 use super::event::{Event, Refusal};
 use super::outbox::Outbox;
 use crate::bounds::{
-    FACTS_PER_FRAME_MAX, FRAME_MAX, SETTLED_AFTER, SYNC_EVERY_ACTIVE, SYNC_EVERY_IDLE, SYNC_EVERY_RECOVERING,
-    SYNC_EXTRA_EVERY, SYNC_TIMEOUT, SYNCS_MAX,
+    FACTS_PER_FRAME_MAX, FRAME_MAX, PAGES_MAX, SETTLED_AFTER, SYNC_EVERY_ACTIVE, SYNC_EVERY_IDLE,
+    SYNC_EVERY_RECOVERING, SYNC_EXTRA_EVERY, SYNC_TIMEOUT, SYNCS_MAX,
 };
 use crate::facts::{Beacon, Fact, Key, SignedFact};
 use crate::identity::NodeId;
@@ -24,7 +24,22 @@ struct Session {
     learned: u32,
     /// Pages whose facts were asked for and have not all come.
     open_pages: u32,
-    saw_last_page: bool,
+    /// The pages that came: the lowest and the highest key of each.
+    pages: BTreeMap<u64, u64>,
+}
+
+impl Session {
+    /// Whether all pages came, and all facts that they called for.
+    fn is_over(&self) -> bool {
+        let mut next = Some(0);
+        for (first, last) in &self.pages {
+            if next != Some(*first) {
+                return false;
+            }
+            next = last.checked_add(1);
+        }
+        next.is_none() && self.open_pages == 0
+    }
 }
 
 /// The syncs that this node began, at most `SYNCS_MAX`, and when the next one is due.
@@ -64,7 +79,7 @@ impl Node {
         if peer == self.me || sessions.contains_key(&peer) || sessions.len() >= SYNCS_MAX {
             return;
         }
-        sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, saw_last_page: false });
+        sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, pages: BTreeMap::new() });
         let frame = Frame::Digest {
             digest: self.registers.digest(),
             beacon: self.beacons.latest(),
@@ -204,7 +219,10 @@ impl Node {
         // Only who began a sync compares: a page that nobody asked for costs nothing.
         let Some(session) = self.syncs.sessions.get_mut(&from) else { return };
         let difference = summary::compare(&self.registers, page);
-        session.saw_last_page |= page.last == u64::MAX;
+        if session.pages.len() >= PAGES_MAX {
+            return;
+        }
+        session.pages.insert(page.first, page.last);
         if !difference.wanted.is_empty() {
             session.open_pages = session.open_pages.saturating_add(1);
         }
@@ -263,7 +281,7 @@ impl Node {
     }
 
     fn end_sync_if_over(&mut self, peer: NodeId, out: &mut impl Outbox) {
-        if self.syncs.sessions.get(&peer).is_some_and(|s| s.saw_last_page && s.open_pages == 0) {
+        if self.syncs.sessions.get(&peer).is_some_and(Session::is_over) {
             self.end_sync(peer, out);
         }
     }

@@ -3,8 +3,10 @@
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use groundswell_protocol::bounds::SUMMARY_ENTRIES_MAX;
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::{Fact, Registers};
+use groundswell_protocol::facts::health::HealthNumbers;
+use groundswell_protocol::facts::{Fact, Registers, Statement, Vote, VoteState};
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::{Config, Entropy, Event, Input, Node, Refusal, Verdict, Via};
@@ -202,4 +204,41 @@ fn an_idle_fleet_learns_nothing_and_says_little() {
     }
     assert!(fleet.events.len() - before < 4 * 10 * 4, "about one sync a minute and node");
     assert_eq!(writes, fleet.machines.iter().map(|m| m.disk.asked).collect::<Vec<_>>());
+}
+
+/// A state of several pages: what one side has greater and what the other has cross in one sync.
+#[test]
+fn a_sync_of_many_pages_brings_everything_both_ways() {
+    let papers = Papers::new(700);
+    let (rollout, manifest) = papers.release(1, "1.0");
+    let mut sides = [Listener::new(&papers, "left"), Listener::new(&papers, "right")];
+    let relay = papers.nodes[0].public();
+    for side in &mut sides {
+        // The census is too large for gossip.
+        for fact in [&papers.policy_fact, &papers.census, &manifest] {
+            let verdict = side.take(Input::Submitted(fact.signed.clone())).verdict();
+            assert_eq!(verdict, Some(Verdict::Accepted));
+        }
+    }
+    let mut facts: Vec<Arc<Fact>> =
+        [&papers.policy_fact, &papers.census, &manifest].map(|fact| Arc::new(fact.clone())).into();
+    for node in 0..700 {
+        let states = [VoteState::Staged, VoteState::Trying];
+        for (place, state) in states.into_iter().enumerate() {
+            let (numbers, id) = (HealthNumbers::default(), papers.nodes[node].public());
+            let vote = Vote { rollout, node: id, state, attempt: 1, beat: 0, numbers, note: String::new() };
+            let fact = papers.by(node, Statement::Vote(vote));
+            // Of a third of the nodes each side is ahead, of another third one side knows nothing.
+            if (node + place) % 3 != 0 {
+                sides[(node + place) % 2].hear(relay, &fact);
+                facts.push(Arc::new(fact));
+            }
+        }
+    }
+    let expected = all_entries(&facts);
+    assert!(expected.len() > SUMMARY_ENTRIES_MAX, "more than one page");
+    let [left, right] = &mut sides;
+    assert!(sync(left, right).is_some_and(|learned| learned > 100));
+    assert_eq!(left.holds(), expected);
+    assert_eq!(right.holds(), expected);
 }

@@ -7,6 +7,7 @@ use groundswell_protocol::facts::health::HealthNumbers;
 use groundswell_protocol::facts::{
     Ballot, Fact, Failure, Propose, RolloutId, Say, SkipReason, Statement, StopReason, Vote, VoteState,
 };
+use groundswell_protocol::identity::KeyPair;
 use groundswell_protocol::rollout::roster::Roster;
 use groundswell_protocol::trust::command::Instruction;
 
@@ -30,7 +31,7 @@ pub(crate) fn pool() -> Pool {
     let Statement::Census(census) = papers.census.statement.clone() else { unreachable!() };
     let (rollout, fact) = papers.sign(manifest.clone());
     let roster = Roster::draw(rollout, &manifest, &census);
-    let members: Vec<_> = papers.nodes.iter().map(|node| node.public()).collect();
+    let members: Vec<_> = papers.nodes.iter().map(KeyPair::public).collect();
     let (policy, _) = papers.next_policy((&papers.policy_fact, &papers.policy), &[&papers.root], |_| {});
     let (newer, _) = papers.next_census(2, 1, &members[..5], &papers.enrol);
     let mut facts = vec![papers.policy_fact.clone(), policy, papers.census.clone(), newer, fact];

@@ -2,7 +2,7 @@
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, KeySignature, Statement};
-use groundswell_protocol::identity::Signature;
+use groundswell_protocol::identity::{KeyPair, Signature};
 use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::status::Signing;
 use groundswell_protocol::node::{Event, Record, Refusal, Verdict};
@@ -130,7 +130,7 @@ fn commands_under_a_policy_older_than_the_release_are_refused() {
 fn a_revoked_enrol_key_cannot_outbid_its_successor() {
     let mut fleet = ready(3);
     let papers = fleet.papers.clone();
-    let members: Vec<_> = papers.nodes.iter().map(|node| node.public()).collect();
+    let members: Vec<_> = papers.nodes.iter().map(KeyPair::public).collect();
     let first = (&papers.policy_fact, &papers.policy);
     let (two, _) = papers.next_policy(first, &[&papers.root], |p| p.roles.enrol = role("enrol 2"));
     fleet.submit(0, two.signed);
@@ -152,7 +152,7 @@ fn a_latecomer_takes_done_releases_only() {
     let mut fleet = ready(4);
     let papers = fleet.papers.clone();
     let late = key("late");
-    let mut members: Vec<_> = papers.nodes.iter().map(|node| node.public()).collect();
+    let mut members: Vec<_> = papers.nodes.iter().map(KeyPair::public).collect();
     members.push(late.public());
     let (census, _) = papers.next_census(2, 1, &members, &papers.enrol);
     let mut machine = Machine::new(late, [web()].into());
@@ -270,7 +270,7 @@ fn a_node_that_is_kept_from_news_suspects_a_freeze() {
 fn a_retired_node_signs_no_more_and_its_beacons_are_forgotten() {
     let mut fleet = ready(4);
     let papers = fleet.papers.clone();
-    let members: Vec<_> = papers.nodes[..3].iter().map(|node| node.public()).collect();
+    let members: Vec<_> = papers.nodes[..3].iter().map(KeyPair::public).collect();
     let (census, _) = papers.next_census(2, 1, &members, &papers.enrol);
     let Statement::Census(body) = census.statement.clone() else { unreachable!() };
     fleet.submit(0, census.signed);

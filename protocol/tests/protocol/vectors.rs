@@ -174,7 +174,6 @@ mod mirror {
     }
 
     #[derive(Encode)]
-    #[expect(dead_code, reason = "variants keep their numbers")]
     pub(super) enum Frame {
         Gossip(Signed),
         Digest { digest: [u8; 32], beacon: Option<Signed>, yours: Option<Signed>, equal: bool },

@@ -17,10 +17,10 @@ pub(crate) enum Effect {
     Forget(Vec<u8>),
     Fetch(Work),
     Stage(Work),
-    Cancel(RolloutId),
+    Cancel,
     Activate(ComponentName, Digest),
     Revert(ComponentName, Option<Digest>),
-    Confirm(Digest),
+    Confirm,
     Probe(ComponentName, Digest),
     Report(Event),
 }
@@ -79,8 +79,8 @@ impl Outbox for Effects {
     fn stage(&mut self, work: &Work) {
         self.0.push(Effect::Stage(work.clone()));
     }
-    fn cancel(&mut self, rollout: RolloutId) {
-        self.0.push(Effect::Cancel(rollout));
+    fn cancel(&mut self, _rollout: RolloutId) {
+        self.0.push(Effect::Cancel);
     }
     fn activate(&mut self, component: &ComponentName, tree: Digest) {
         self.0.push(Effect::Activate(component.clone(), tree));
@@ -90,7 +90,7 @@ impl Outbox for Effects {
     }
     fn confirm(&mut self, _component: &ComponentName, tree: Digest, keep: &[Digest]) {
         assert!(keep.contains(&tree), "the anchor is kept");
-        self.0.push(Effect::Confirm(tree));
+        self.0.push(Effect::Confirm);
     }
     fn probe(&mut self, component: &ComponentName, tree: Digest, _probes: &[Probe]) {
         self.0.push(Effect::Probe(component.clone(), tree));

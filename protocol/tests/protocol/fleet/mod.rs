@@ -375,7 +375,7 @@ impl Fleet {
     fn happen(&mut self, to: usize, start: u64, happening: Happening) {
         if let Happening::Restart = happening {
             return if self.machines[to].node.is_none() {
-                self.start(to)
+                self.start(to);
             };
         }
         if let Happening::Frame { from, via, bytes } = happening {
@@ -526,7 +526,7 @@ impl Fleet {
                     }
                     self.events.push((self.now, node, event));
                 }
-                Effect::Verdict(_) | Effect::Cancel(_) | Effect::Confirm(_) => {}
+                Effect::Verdict(_) | Effect::Cancel | Effect::Confirm => {}
             }
         }
     }
