@@ -267,3 +267,57 @@ fn probes_that_say_nothing_pass_nothing() {
     assert!(fleet.run_until(MINUTE, |f| f.stage(canary, rollout) == Some(Stage::Failed)));
     assert_eq!(voted(&fleet, canary, VoteState::Healthy), 0);
 }
+
+/// A release that passed its trial is not judged by the probes of the next one's trial.
+#[test]
+fn a_bad_successor_leaves_the_release_before_it_alone() {
+    for count in [1, 4] {
+        let mut fleet = Fleet::bare(count);
+        fleet.start_all();
+        fleet.run_until(MINUTE, Fleet::all_sign);
+        let mut manifest = fleet.papers.manifest(1, "1.0");
+        manifest.plan.bake_s = 60;
+        let (first, fact) = fleet.sign(manifest);
+        fleet.submit(0, fact);
+        let canary = fleet.line(first)[0];
+        assert!(fleet.run_until(MINUTE, |f| f.stage(canary, first) == Some(Stage::Healthy)), "n={count}");
+        for node in 0..count {
+            fleet.set_sick(node, "2.0", true);
+        }
+        let mut sequence = 2;
+        // Until the canary of the first release is also one of the second's.
+        let second = loop {
+            let (second, fact) = fleet.release(sequence, "2.0");
+            if fleet.line(second)[0] == canary {
+                fleet.submit(0, fact);
+                break second;
+            }
+            sequence += 1;
+        };
+        assert!(fleet.run_until(MINUTE, |f| f.stage(canary, second) == Some(Stage::Failed)), "n={count}");
+        assert_eq!(runs(&fleet, canary), Some(tree("1.0")), "n={count}");
+        assert!(fleet.run_until(MINUTE.times(10), |f| f.all_at(first, Stage::Confirmed)), "n={count}");
+        let left = |e: &Event| matches!(e, Event::Stage { rollout, to: Stage::Reverting | Stage::Stuck | Stage::Failed, .. } if *rollout == first);
+        assert_eq!(fleet.first(left), None, "n={count}");
+    }
+}
+
+/// It passed its trial, nothing older is there: a service that ails is better than none.
+#[test]
+fn a_release_that_fails_late_with_nothing_older_stays() {
+    let mut fleet = Fleet::bare(3);
+    fleet.start_all();
+    fleet.run_until(MINUTE, Fleet::all_sign);
+    let mut manifest = fleet.papers.manifest(1, "1.0");
+    manifest.plan.bake_s = 60;
+    let (rollout, fact) = fleet.sign(manifest);
+    fleet.submit(0, fact);
+    let canary = fleet.line(rollout)[0];
+    assert!(fleet.run_until(MINUTE, |f| f.stage(canary, rollout) == Some(Stage::Healthy)));
+    fleet.set_sick(canary, "1.0", true);
+    assert!(fleet.run_until(MINUTE, |f| f.stage(canary, rollout) == Some(Stage::Stuck)));
+    fleet.advance(MINUTE.times(5));
+    assert_eq!(runs(&fleet, canary), Some(tree("1.0")));
+    let others = fleet.line(rollout).into_iter().skip(1).collect::<Vec<_>>();
+    assert!(others.iter().all(|node| runs(&fleet, *node).is_none()), "one failure stops a fleet of three");
+}
