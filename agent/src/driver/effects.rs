@@ -33,6 +33,16 @@ pub(super) struct Effects {
     pub(super) verdict: Option<Verdict>,
 }
 
+impl Effects {
+    /// The last write that was asked for.
+    pub(super) fn last_write(&self) -> Option<WriteId> {
+        self.list.iter().rev().find_map(|effect| match effect {
+            Effect::Persist { id, .. } => Some(*id),
+            _ => None,
+        })
+    }
+}
+
 impl Outbox for Effects {
     fn send(&mut self, to: NodeId, frame: Vec<u8>) {
         self.list.push(Effect::Send { to, frame });

@@ -24,14 +24,15 @@ mod feedback;
 mod perform;
 mod start;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
 use std::time::Duration;
 
+use groundswell_protocol::facts::SignedFact;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::{Input, Node, Via, Work};
+use groundswell_protocol::node::{Input, Node, Refusal, Verdict, Via, Work, WriteId};
 use groundswell_protocol::trust::policy::FleetId;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep_until};
 
 use self::backend::Request;
@@ -83,6 +84,8 @@ struct Agent {
     feedback: mpsc::Sender<Feedback>,
     /// The addresses that the core was last told.
     addresses: Vec<String>,
+    /// Submissions that wait for the disk; no more than the control API has connections.
+    unanswered: VecDeque<(WriteId, oneshot::Sender<Verdict>)>,
 }
 
 /// Everything that the loop listens to.
@@ -134,9 +137,13 @@ impl Agent {
 
     fn wrote(&mut self, outcome: Option<Outcome>) {
         match outcome {
-            Some(Outcome::Persisted(id)) => self.feed(Input::Persisted(id)),
+            Some(Outcome::Persisted(id)) => {
+                self.answer_submissions(|write| write <= id, &Verdict::Accepted);
+                self.feed(Input::Persisted(id));
+            }
             Some(Outcome::Failed { first, error }) => {
                 tracing::error!("The journal cannot be written: {error}.");
+                self.answer_submissions(|write| write >= first, &Verdict::Refused(Refusal::NotKept));
                 self.feed(Input::PersistFailed(first));
             }
             None => {}
@@ -212,13 +219,7 @@ impl Agent {
                 let _ = answer.send(self.status());
             }
             Request::Submit(fact, answer) => {
-                let mut effects = Effects::default();
-                self.node.handle(self.clock.now(), Input::Submitted(fact), &mut effects);
-                if let Some(verdict) = effects.verdict.take() {
-                    let _ = answer.send(verdict);
-                }
-                let ended = self.perform(effects);
-                self.fetched(ended);
+                self.submit(fact, answer);
             }
             Request::Trust(answer) => {
                 let _ = answer.send(self.node.trust_facts());
@@ -230,6 +231,30 @@ impl Agent {
                 let ended = self.bytes.arrived(blob);
                 self.fetched(ended);
             }
+        }
+    }
+
+    /// A fact that was handed in here is acknowledged when it is durable, not before (S9).
+    fn submit(&mut self, fact: SignedFact, answer: oneshot::Sender<Verdict>) {
+        let mut effects = Effects::default();
+        self.node.handle(self.clock.now(), Input::Submitted(fact), &mut effects);
+        let verdict = effects.verdict.take().unwrap_or(Verdict::Known);
+        match effects.last_write().filter(|_| verdict == Verdict::Accepted) {
+            Some(write) => self.unanswered.push_back((write, answer)),
+            // Whoever asked may have gone away; then nobody needs the answer.
+            None => drop(answer.send(verdict)),
+        }
+        let ended = self.perform(effects);
+        self.fetched(ended);
+    }
+
+    /// Answers the submissions whose writes are decided: those up to `write`.
+    fn answer_submissions(&mut self, decided: impl Fn(WriteId) -> bool, verdict: &Verdict) {
+        let (answered, waiting) =
+            std::mem::take(&mut self.unanswered).into_iter().partition(|(write, _)| decided(*write));
+        self.unanswered = waiting;
+        for (_, answer) in answered {
+            drop(answer.send(verdict.clone()));
         }
     }
 

@@ -1,5 +1,6 @@
 //! From a configuration to a running agent, and its orderly end.
 
+use std::collections::VecDeque;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -172,6 +173,7 @@ async fn assemble(config: &Config) -> Result<Assembled, AgentError> {
         metrics: Metrics::new(),
         feedback,
         addresses: Vec::new(),
+        unanswered: VecDeque::new(),
     };
     let stop = CancellationToken::new();
     let served = tokio::spawn(server.serve(backend(&agent, requests), stop.clone()));

@@ -63,7 +63,8 @@ fn filter(level: &str) -> Result<EnvFilter, LogSetupError> {
     if level.trim().is_empty() {
         return Err(bad("it is empty".to_owned()));
     }
-    EnvFilter::try_new(level).map_err(|error| bad(error.to_string()))
+    // The overlay warns of each fact that is gossiped a second time, which the core does on purpose.
+    EnvFilter::try_new(format!("libp2p_gossipsub=error,{level}")).map_err(|error| bad(error.to_string()))
 }
 
 /// Writes an event to the log.

@@ -52,6 +52,8 @@ pub enum Refusal {
     StalePolicy,
     /// There is no room for another one.
     Full,
+    /// This machine's disk would not keep it.
+    NotKept,
 }
 
 impl Refusal {
@@ -65,6 +67,7 @@ impl Refusal {
             | Self::NoSeat
             | Self::OutOfRange => Blame::Peer,
             Self::BrokenChain | Self::StalePolicy => Blame::Signer,
+            Self::NotKept => Blame::Disk,
             Self::NotAMember | Self::MissingParent | Self::Collected | Self::Full => Blame::Nobody,
         }
     }
@@ -90,6 +93,7 @@ impl Refusal {
                 "it names a policy older than its rollout's: sign it anew under the newest policy"
             }
             Self::Full => "there is no room for another one of its sort",
+            Self::NotKept => "this agent could not keep it: free some room on its disk, and hand it in again",
         }
     }
 }
