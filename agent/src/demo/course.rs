@@ -130,7 +130,8 @@ impl Course {
                 None
             }
             Event::StopBallot { rollout, .. } if *rollout == self.rollout => {
-                first(&mut self.stop_votes, place, at).then(|| News::StopVote(place, self.stop_votes.len()))
+                let new = first(&mut self.stop_votes, place, at);
+                new.then_some(News::StopVote(place, self.stop_votes.len()))
             }
             Event::Stopped { rollout, why } if *rollout == self.rollout => {
                 let new = self.stopped.is_empty();
@@ -194,6 +195,11 @@ impl Course {
     /// How many ranks are open.
     pub(super) fn open(&self) -> u32 {
         self.opened.last_key_value().map_or(0, |(open, _)| *open)
+    }
+
+    /// How far it has come: rises with every opening and every node that passes its trial.
+    pub(super) fn progress(&self) -> usize {
+        self.opened.len() + self.healthy.len()
     }
 
     /// How many nodes passed their trial.

@@ -217,11 +217,16 @@ impl Machine {
     /// When it cannot be started; whether it then lives is another matter.
     pub fn start(&mut self, binary: &Path) -> Result<(), Problem> {
         if self.process.is_none() {
-            self.held = None;
+            self.let_go_of_ports();
             let process = AgentProcess::start(binary, &self.config(), &self.data(), &self.log())?;
             self.process = Some(process);
         }
         Ok(())
+    }
+
+    /// Lets somebody else listen on its ports.
+    pub fn let_go_of_ports(&mut self) {
+        self.held = None;
     }
 
     /// The running agent.

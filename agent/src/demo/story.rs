@@ -135,11 +135,8 @@ impl Story<'_> {
         let members = u32::try_from(self.stage.fleet.machines().len()).unwrap_or(u32::MAX);
         let mut seen = 0;
         loop {
-            self.follow(played, |course| {
-                course.open() > 0 && course.open() + course.healthy() as u32 != seen
-            })
-            .await?;
-            seen = played.course.open() + u32::try_from(played.course.healthy()).unwrap_or(0);
+            self.follow(played, |course| course.open() > 0 && course.progress() > seen).await?;
+            seen = played.course.progress();
             let status = self.stage.fleet.client(played.publisher).status().await.map_err(problem)?;
             let rollout = status.node.rollouts.into_iter().find(|r| r.rollout == played.course.rollout());
             let Some(rollout) = rollout else { continue };
