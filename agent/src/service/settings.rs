@@ -139,6 +139,7 @@ mod tests {
             listen: Vec::new(),
             environment: BTreeMap::new(),
             grace: Duration::from_secs(5),
+            succession: Succession::Overlap,
             ready: Readiness::Settle(Duration::from_millis(100)),
             state_directory: PathBuf::from("state"),
             shim: PathBuf::from("swell"),
