@@ -2,7 +2,7 @@
 
 use groundswell_agent::health::{Monitor, Subject};
 use groundswell_agent::service::{
-    Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Supervisor,
+    Readiness, ServiceError, ServiceSettings, ServiceState, ServiceStatus, Succession, Supervisor,
 };
 use groundswell_protocol::facts::health::Health;
 use groundswell_protocol::trust::probe::{Probe, ProbeAction};
@@ -50,6 +50,7 @@ impl Place {
             environment: BTreeMap::new(),
             grace: Duration::from_secs(10),
             ready: Readiness::Notify { within: DEADLINE },
+            succession: Succession::Overlap,
             state_directory: self.directory.path().join("state"),
             shim: PathBuf::from(SWELL),
         }

@@ -35,7 +35,7 @@ impl Source {
         let mut before = "";
         for (number, line) in self.code() {
             let line = line.trim();
-            let declared = line.strip_suffix(';').and_then(|line| Some(line.split_once("mod ")?));
+            let declared = line.strip_suffix(';').and_then(|line| line.split_once("mod "));
             if let Some((visibility, name)) = declared
                 && (visibility.is_empty() || visibility.starts_with("pub"))
             {

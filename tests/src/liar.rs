@@ -107,7 +107,7 @@ impl Drop for Liar {
 /// Answers one stream until it ends.
 async fn serve(mut stream: PieceStream, blobs: &Blobs, served: &AtomicU64) {
     while let Some(ask) = read(&mut stream).await {
-        let Some(answer) = answer(ask, blobs, served) else { continue };
+        let Some(answer) = answer(&ask, blobs, served) else { continue };
         let bytes = answer.encode();
         let length = u32::try_from(bytes.len()).expect("a bounded message");
         let written = async {
@@ -128,8 +128,8 @@ async fn read(stream: &mut PieceStream) -> Option<Ask> {
     Ask::decode(&bytes).ok()
 }
 
-fn answer(ask: Ask, blobs: &Blobs, served: &AtomicU64) -> Option<Answer> {
-    match ask {
+fn answer(ask: &Ask, blobs: &Blobs, served: &AtomicU64) -> Option<Answer> {
+    match *ask {
         Ask::Ask { blob } => Some(match blobs.get(&blob) {
             Some(bytes) => {
                 let size = bytes.len() as u64;

@@ -17,6 +17,9 @@ use crate::release::problem::Problem;
 /// Longest path of a Unix socket: sun_path of unix(7), with its final zero.
 const SOCKET_PATH_MAX: usize = 107;
 
+/// A machine's name is no longer than this one.
+const NAME_LIKE: &str = "stranger";
+
 /// An agent's configuration file, as far as a fleet on loopback needs it.
 #[derive(Clone, Debug, Serialize)]
 pub struct AgentFile {
@@ -102,16 +105,7 @@ impl Machine {
     /// When the path is too long for a socket, or the disk or the network refuses.
     pub fn new(parent: &Path, name: &str) -> Result<Self, Problem> {
         let directory = parent.join(name);
-        let length = directory.join("agent.sock").as_os_str().len();
-        if length > SOCKET_PATH_MAX {
-            return Err(Problem::usage(
-                format!("cannot use the directory {}", parent.display()),
-                format!(
-                    "the agents' sockets would have paths of {length} bytes, and {SOCKET_PATH_MAX} are possible"
-                ),
-                "name a directory with a shorter path",
-            ));
-        }
+        check_socket_path(parent)?;
         let data = directory.join("data");
         fs::create_dir_all(&data).map_err(|error| Problem::writing(&data, &error))?;
         let (key, _) = keys::read_or_make(&data.join("identity.key"))?;
@@ -245,6 +239,22 @@ impl Machine {
             process.kill();
         }
     }
+}
+
+/// Checks that the sockets of machines below `parent` have paths that a socket can have.
+///
+/// # Errors
+/// When they are too long.
+pub fn check_socket_path(parent: &Path) -> Result<(), Problem> {
+    let length = parent.join(NAME_LIKE).join("agent.sock").as_os_str().len();
+    if length <= SOCKET_PATH_MAX {
+        return Ok(());
+    }
+    Err(Problem::usage(
+        format!("cannot use the directory {}", parent.display()),
+        format!("the agents' sockets would have paths of {length} bytes, and {SOCKET_PATH_MAX} are possible"),
+        "name a directory with a shorter path",
+    ))
 }
 
 /// Ends all agents in order, and whatever outlives them.

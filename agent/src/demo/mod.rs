@@ -111,14 +111,17 @@ pub async fn run(options: DemoOptions) -> Result<bool, Problem> {
 }
 
 fn check(options: &DemoOptions) -> Result<(), Problem> {
-    if (1..=NODES_MAX).contains(&options.nodes) {
-        return Ok(());
+    if !(1..=NODES_MAX).contains(&options.nodes) {
+        return Err(Problem::usage(
+            format!("cannot run a demo of {} nodes", options.nodes),
+            format!("it needs 1 to {NODES_MAX}"),
+            "leave --nodes away for 12",
+        ));
     }
-    Err(Problem::usage(
-        format!("cannot run a demo of {} nodes", options.nodes),
-        format!("it needs 1 to {NODES_MAX}"),
-        "leave --nodes away for 12",
-    ))
+    match &options.own {
+        Some(own) => tree::check([Some(&own.old), Some(&own.new), own.bad.as_ref()].into_iter().flatten()),
+        None => Ok(()),
+    }
 }
 
 /// Where the demo's files are.
@@ -137,6 +140,8 @@ impl Root {
             return directory.map(Self::Temporary).map_err(|error| Problem::writing(&place, &error));
         };
         let path = std::path::absolute(keep).map_err(|error| Problem::writing(keep, &error))?;
+        // Before anything is made there.
+        machine::check_socket_path(&path)?;
         fs::create_dir(&path).map_err(|error| Problem::writing(&path, &error))?;
         Ok(Self::Kept(path))
     }

@@ -60,15 +60,6 @@ pub(super) fn draw(root: &Path, fail_after_ms: u64) -> Result<Trees, Problem> {
 /// # Errors
 /// When one cannot be read, or the disk refuses.
 pub(super) fn adopt(root: &Path, old: &Path, new: &Path, bad: Option<&Path>) -> Result<Trees, Problem> {
-    for tree in [Some(old), Some(new), bad].into_iter().flatten() {
-        if !tree.is_dir() {
-            return Err(Problem::not_found(
-                format!("cannot use {}", tree.display()),
-                "it is no directory",
-                "name the directory with that version's files",
-            ));
-        }
-    }
     let places = places(root);
     copy_tree(new, &places.fixed)?;
     let note = places.fixed.join("groundswell-demo.txt");
@@ -83,6 +74,21 @@ pub(super) fn adopt(root: &Path, old: &Path, new: &Path, bad: Option<&Path>) -> 
         }
     };
     Ok(Trees { first: old.to_owned(), good: new.to_owned(), bad, fixed: places.fixed })
+}
+
+/// Checks that there are such trees.
+///
+/// # Errors
+/// When one is no directory.
+pub(super) fn check<'a>(trees: impl IntoIterator<Item = &'a PathBuf>) -> Result<(), Problem> {
+    match trees.into_iter().find(|tree| !tree.is_dir()) {
+        None => Ok(()),
+        Some(tree) => Err(Problem::not_found(
+            format!("cannot use {}", tree.display()),
+            "it is no directory",
+            "name the directory with that version's files",
+        )),
+    }
 }
 
 fn places(root: &Path) -> Trees {
@@ -297,6 +303,6 @@ mod tests {
         assert_eq!(fs::read(trees.bad.join("bin/tool")).expect("read"), b"ne");
         assert_eq!(fs::read(trees.good.join("bin/tool")).expect("read"), b"newer");
         assert!(trees.fixed.join("link").is_symlink());
-        assert!(adopt(&place.path().join("made"), &old, &place.path().join("none"), None).is_err());
+        assert!(check([&old, &place.path().join("none")]).is_err());
     }
 }

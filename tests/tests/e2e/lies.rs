@@ -1,5 +1,6 @@
 //! A member that serves damaged bytes.
 
+use groundswell_agent::demo::machine::Machine;
 use groundswell_protocol::identity::NodeId;
 use groundswell_tests::field::{Field, component};
 use groundswell_tests::liar::Liar;
@@ -16,7 +17,7 @@ async fn damaged_pieces_are_noticed_and_fetched_elsewhere() {
     for place in 0..3 {
         field.fleet.start(place).expect("an agent");
     }
-    let members: Vec<NodeId> = field.fleet.machines().iter().map(|machine| machine.node()).collect();
+    let members: Vec<NodeId> = field.fleet.machines().iter().map(Machine::node).collect();
     field
         .until("the honest agents may sign", async || {
             for place in 0..3 {
