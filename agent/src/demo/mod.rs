@@ -177,11 +177,11 @@ async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Re
     narrator.line("all agents run, know each other and may sign");
     stage.read().await;
     report.agent_idle_rss_bytes_max = stage.peak_bytes();
-    narrator.live("building the releases");
+    narrator.line("the publisher builds four releases and signs them");
     let releases = building.await.map_err(|panic| {
         Problem::local("the releases were not built", format!("BUG: {panic}"), "report this, with the output")
     })??;
-    narrator.line("four releases are built and signed: 1.0, 2.0, 3.0, 4.0");
+    narrator.line("they are 1.0, 2.0, 3.0 and 4.0");
     let outcome =
         tell(&mut Story { stage: &mut stage, narrator, report: &mut report }, &releases, options).await;
     conclude(&mut report, &mut stage, narrator, options, outcome).await;

@@ -92,12 +92,14 @@ fn judge_good(release: &ReleaseReport, nodes: usize, promises: &mut Vec<Promise>
         measured: format!("{}, ran on {}", words(release.outcome), release.nodes_exposed),
         kept: release.outcome == Outcome::Completed,
     });
-    promises.push(Promise {
-        what: format!("no request fails during {version}"),
-        promised: "0 failed".to_owned(),
-        measured: requests(release.requests_failed, release),
-        kept: release.requests_failed == 0,
-    });
+    if release.requests_served + release.requests_failed > 0 {
+        promises.push(Promise {
+            what: format!("no request fails during {version}"),
+            promised: "0 failed".to_owned(),
+            measured: requests(release.requests_failed, release),
+            kept: release.requests_failed == 0,
+        });
+    }
     let payload = release.delta_bytes.unwrap_or(release.full_bytes).div_ceil(PIECE_BYTES) * PIECE_BYTES;
     promises.push(Promise {
         what: format!("the publisher's agent sends few copies of {version}"),
@@ -126,12 +128,14 @@ fn judge_bad(release: &ReleaseReport, terms: Terms, promises: &mut Vec<Promise>)
         ROLLBACK_SECONDS_MAX,
         release.rollback_seconds,
     ));
-    promises.push(Promise {
-        what: format!("no request fails where {version} never ran"),
-        promised: "0 failed".to_owned(),
-        measured: requests(release.requests_failed_elsewhere, release),
-        kept: release.requests_failed_elsewhere == 0,
-    });
+    if release.requests_served + release.requests_failed > 0 {
+        promises.push(Promise {
+            what: format!("no request fails where {version} never ran"),
+            promised: "0 failed".to_owned(),
+            measured: requests(release.requests_failed_elsewhere, release),
+            kept: release.requests_failed_elsewhere == 0,
+        });
+    }
 }
 
 fn words(outcome: Outcome) -> &'static str {

@@ -62,7 +62,7 @@ impl Story<'_> {
 
     /// A bad release, from hand-over to the last node's return.
     pub(super) async fn bad(&mut self, release: &ReleaseDirectory) -> Result<(), Problem> {
-        self.narrator.heading("A bad release: 3.0 starts well, then fails");
+        self.narrator.heading("A bad release: 3.0");
         let machines = self.stage.fleet.machines().len();
         let mut played = self.hand_over(release).await?;
         let undone = |course: &Course| course.is_undone(machines) || course.confirmed() == machines;
