@@ -128,10 +128,13 @@ fn waits_for(status: &Status, rollout: &RolloutStatus) -> String {
             allowed_words(rollout)
         ),
         Hold::WaitingForHealth => format!(
-            "It waits for health: of the {} open {} count as good (healthy for the bake of {} and heard from), and {} are needed to go on.",
+            "It waits for health: of the {} open {} count as good ({}), and {} are needed to go on.",
             open(rollout),
             tally.good,
-            seconds(rollout.plan.bake_s),
+            match rollout.plan.bake_s {
+                0 => "healthy and heard from".to_owned(),
+                bake => format!("healthy for the bake of {} and heard from", seconds(bake)),
+            },
             good_needed(status, rollout)
         ),
         Hold::TooFewJurors => format!(

@@ -25,7 +25,7 @@ use super::api::{
     ANSWER_MAX, AgentStatus, DIGESTS_MAX, DigestList, ERROR_MAX, ErrorAnswer, LINE_MAX, MissingAnswer,
     StreamLine, Submission, Submitted,
 };
-use super::bundle;
+use crate::release::bundle::{BUNDLE_MAX, decode_facts};
 
 /// How long the agent may take to take a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
@@ -155,8 +155,8 @@ impl Client {
     /// # Errors
     /// See [`ClientErrorKind`].
     pub async fn trust(&self) -> Result<Vec<SignedFact>, ClientError> {
-        let bytes = self.bytes(request(Method::GET, "/v1/trust", Body::empty()), bundle::BUNDLE_MAX).await?;
-        bundle::decode(&bytes).map_err(|error| ClientError::unclear(error.to_string()))
+        let bytes = self.bytes(request(Method::GET, "/v1/trust", Body::empty()), BUNDLE_MAX).await?;
+        decode_facts(&bytes).map_err(|why| ClientError::unclear(format!("the fleet bundle: {why}")))
     }
 
     /// Those of `digests` that the agent's store does not have.

@@ -8,7 +8,6 @@
 
 pub mod api;
 pub mod backend;
-pub mod bundle;
 pub mod client;
 pub mod command;
 pub mod events;

@@ -23,7 +23,7 @@ use super::api::{
     MissingAnswer, Submission, Submitted,
 };
 use super::backend::{Backend, ImportError};
-use super::bundle;
+use crate::release::bundle::encode_facts;
 
 /// How long the rest of a refused document is read and dropped.
 const DOCUMENT_DRAIN: Duration = Duration::from_secs(2);
@@ -134,7 +134,7 @@ async fn submit<B: Backend>(
 }
 
 async fn trust<B: Backend>(State(shared): State<Shared<B>>) -> Response {
-    let bundle = bundle::encode(&shared.backend.trust().await);
+    let bundle = encode_facts(&shared.backend.trust().await);
     ([(CONTENT_TYPE, "application/octet-stream")], bundle).into_response()
 }
 

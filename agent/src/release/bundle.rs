@@ -28,6 +28,23 @@ pub const BUNDLE_MAGIC: &[u8] = b"GSWBUNDLE1\n";
 pub const BUNDLE_MAX: usize = 8 << 20;
 const MODE: u32 = 0o644;
 
+/// A bundle of these facts, as they are.
+pub fn encode_facts(facts: &[SignedFact]) -> Vec<u8> {
+    [BUNDLE_MAGIC, &codec::encode(&facts.to_vec())].concat()
+}
+
+/// The facts of a bundle: read within bounds, and not verified.
+///
+/// # Errors
+/// The words say what is wrong with the bytes.
+pub fn decode_facts(bytes: &[u8]) -> Result<Vec<SignedFact>, String> {
+    if bytes.len() > BUNDLE_MAX {
+        return Err(format!("it is larger than {BUNDLE_MAX} bytes"));
+    }
+    let facts = bytes.strip_prefix(BUNDLE_MAGIC).ok_or("it does not begin like a fleet bundle")?;
+    codec::decode(facts).map_err(|_| "it is truncated or damaged".to_owned())
+}
+
 /// The fleet's verified documents.
 #[derive(Clone, Debug)]
 pub struct Bundle {
@@ -202,7 +219,7 @@ impl Bundle {
 
     /// The bundle as bytes.
     pub fn encode(&self) -> Vec<u8> {
-        [BUNDLE_MAGIC, &codec::encode(&self.facts())].concat()
+        encode_facts(&self.facts())
     }
 
     /// Reads and verifies bytes of any origin.
@@ -210,13 +227,7 @@ impl Bundle {
     /// # Errors
     /// The words say what is wrong with them.
     pub fn decode(bytes: &[u8]) -> Result<Self, String> {
-        if bytes.len() > BUNDLE_MAX {
-            return Err(format!("it is larger than {BUNDLE_MAX} bytes"));
-        }
-        let facts = bytes.strip_prefix(BUNDLE_MAGIC).ok_or("it does not begin like a fleet bundle")?;
-        let facts: Vec<SignedFact> =
-            codec::decode(facts).map_err(|_| "it is truncated or damaged".to_owned())?;
-        Self::from_facts(facts)
+        Self::from_facts(decode_facts(bytes)?)
     }
 
     /// Reads and verifies a bundle's file.
