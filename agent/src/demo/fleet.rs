@@ -17,6 +17,8 @@ use crate::release::census::enrol;
 use crate::release::fleet::{FleetDirectory, NewRole};
 use crate::release::problem::Problem;
 
+/// Peers that every other node starts from.
+const BOOTSTRAP_NODES: usize = 3;
 /// Links that a node needs to count as meshed; smaller fleets are meshed fully.
 const LINKS_ENOUGH: usize = 8;
 /// Pause between two rounds of asking.
@@ -64,11 +66,9 @@ impl Fleet {
         Ok(fleet)
     }
 
-    /// Where nodes start from: more than could be lost or lie, because a node that starts asks as many what it
-    /// has signed before.
+    /// Where nodes start from; they tell each other of the rest.
     pub fn bootstrap(&self) -> Vec<String> {
-        let count = (self.machines.len() - 1) / 3 + 2;
-        self.machines.iter().take(count).map(Machine::peer_address).collect()
+        self.machines.iter().take(BOOTSTRAP_NODES).map(Machine::peer_address).collect()
     }
 
     /// Its keys and documents.
