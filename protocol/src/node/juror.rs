@@ -131,7 +131,13 @@ impl Node {
             Hold::WaitingForHealth if !tracked.view.runs() => Hold::TooFewJurors,
             hold => hold,
         };
-        if hold != tracked.watch.hold {
+        // A leader needs a moment to propose, and a quorum to open: only what lasts is worth a word.
+        let passing = matches!(hold, Hold::None | Hold::WaitingForLeader)
+            && tracked.watch.hold == Hold::WaitingForHealth
+            && tracked.watch.impatient_since.is_some_and(|since| {
+                Span(clock.0.saturating_sub(since.0)) < tracked.manifest.plan.beacon_period()
+            });
+        if hold != tracked.watch.hold && !passing {
             tracked.watch.hold = hold;
             out.report(Event::Holding { rollout: tracked.id, hold });
         }
