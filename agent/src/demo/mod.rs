@@ -92,16 +92,21 @@ pub async fn run(options: DemoOptions) -> Result<bool, Problem> {
     check(&options)?;
     let root = Root::make(options.keep.as_deref())?;
     let mut narrator = Narrator::new();
+    let mut stage = None;
     let report = tokio::select! {
-        report = play(&root, &options, &mut narrator) => report?,
-        () = interrupted() => {
-            return Err(Problem::local(
-                "the demo was interrupted",
-                "it was told to end",
-                "run it again; nothing of it is left running",
-            ));
-        }
+        report = play(&root, &options, &mut narrator, &mut stage) => report,
+        () = interrupted() => Err(Problem::local(
+            "the demo was interrupted",
+            "it was told to end",
+            "run it again; nothing of it is left running",
+        )),
     };
+    if let Some(stage) = stage {
+        narrator.live("the agents end");
+        stage.end().await;
+        narrator.hush();
+    }
+    let report = report?;
     print(&report, options.json)?;
     if let Root::Kept(path) = &root {
         narrator
@@ -154,8 +159,13 @@ impl Root {
     }
 }
 
-/// Plays the story on a fleet that is gone when this returns or is dropped.
-async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Result<Report, Problem> {
+/// Plays the story on a stage that it leaves in `stage`.
+async fn play(
+    root: &Root,
+    options: &DemoOptions,
+    narrator: &mut Narrator,
+    stage: &mut Option<Stage>,
+) -> Result<Report, Problem> {
     let binary = std::env::current_exe()
         .map_err(|error| Problem::local("cannot find this program", error.to_string(), "mount /proc"))?;
     narrator.line(&format!(
@@ -163,7 +173,7 @@ async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Re
         options.nodes,
         root.path().display()
     ));
-    let mut stage = Stage::set(root.path(), &binary, options)?;
+    let stage = stage.insert(Stage::set(root.path(), &binary, options)?);
     let building =
         tokio::spawn(prepare(root.path().to_owned(), stage.fleet.directory().clone(), options.clone()));
     let mut report = Report { nodes: options.nodes, ..Report::default() };
@@ -182,9 +192,8 @@ async fn play(root: &Root, options: &DemoOptions, narrator: &mut Narrator) -> Re
         Problem::local("the releases were not built", format!("BUG: {panic}"), "report this, with the output")
     })??;
     narrator.line("they are 1.0, 2.0, 3.0 and 4.0");
-    let outcome =
-        tell(&mut Story { stage: &mut stage, narrator, report: &mut report }, &releases, options).await;
-    conclude(&mut report, &mut stage, narrator, options, outcome).await;
+    let outcome = tell(&mut Story { stage, narrator, report: &mut report }, &releases, options).await;
+    conclude(&mut report, stage, narrator, options, outcome).await;
     Ok(report)
 }
 

@@ -44,12 +44,12 @@ pub(super) struct Releases {
 /// Everything that the story plays with.
 #[derive(Debug)]
 pub(super) struct Stage {
+    /// The clients of the services; the first to end, because services end when nobody waits for an answer.
+    pub(super) load: Load,
+    /// What the agents report.
+    pub(super) chronicle: Chronicle,
     /// The agents.
     pub(super) fleet: Fleet,
-    /// What they report.
-    pub(super) chronicle: Chronicle,
-    /// The clients of their services.
-    pub(super) load: Load,
     sent: Vec<Sent>,
     peak_bytes: u64,
 }
@@ -114,6 +114,14 @@ impl Stage {
         let peaks = self.fleet.machines().iter().filter_map(|machine| peak_resident_bytes(machine.pid()?));
         self.peak_bytes = peaks.max().unwrap_or(0).max(self.peak_bytes);
         Reading { requests, sent: self.sent.iter().map(|sent| sent.before + sent.now).collect() }
+    }
+
+    /// Ends everything, in its order. Dropping does the same and blocks meanwhile.
+    pub(super) async fn end(self) {
+        let Self { load, chronicle, fleet, .. } = self;
+        drop((load, chronicle));
+        // It has ended in any case; a panic on the way has nobody to hear of it.
+        let _ = tokio::task::spawn_blocking(move || drop(fleet)).await;
     }
 
     /// The most memory that an agent had resident at any reading, or before it.
