@@ -5,27 +5,10 @@ use wincode::{SchemaRead, SchemaWrite};
 
 use super::health::HealthNumbers;
 use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, ATTEMPTS_MAX, BEACON_ACTIVE_MAX};
-use crate::digest::Digest;
 use crate::identity::NodeId;
 use crate::trust::names::is_note;
 
-/// A rollout's name: the digest of its manifest's body.
-#[derive(
-    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
-)]
-pub struct RolloutId(pub Digest);
-
-impl std::fmt::Debug for RolloutId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{:?}", self.0)
-    }
-}
-
-impl std::fmt::Display for RolloutId {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{}", self.0)
-    }
-}
+pub use crate::trust::manifest::RolloutId;
 
 /// Why a node takes no part in a rollout.
 #[derive(

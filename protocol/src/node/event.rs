@@ -6,6 +6,7 @@ use crate::digest::Digest;
 use crate::facts::health::{HealthNumbers, HealthReport};
 use crate::facts::{RolloutId, StopReason, VoteState};
 use crate::identity::NodeId;
+pub use crate::rollout::gate::Hold;
 use crate::trust::command::Instruction;
 use crate::trust::manifest::ReleaseOrder;
 use crate::trust::names::ComponentName;
@@ -96,42 +97,6 @@ impl Refusal {
             Self::NotKept => "this agent could not keep it: free some room on its disk, and hand it in again",
         }
     }
-}
-
-/// Why a rollout is not going on now: the closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Hold {
-    /// Nothing holds it.
-    None,
-    /// Open nodes are still at it.
-    WaitingForHealth,
-    /// Too few jurors are fresh: clocks stand.
-    TooFewJurors,
-    /// Failures have reached the hold band.
-    Failures,
-    /// An operator paused it.
-    Paused,
-    /// A later release of the component is here.
-    Superseded,
-    /// This juror has opened another release of the same order.
-    Bound,
-    /// Two signed releases have the same order.
-    Conflict,
-    /// The newest policy no longer accepts its signers.
-    SignersRevoked,
-    /// A newer census has been here too long.
-    CensusOutdated,
-    /// It expired.
-    Expired,
-    /// Its sequence is too far ahead.
-    SequenceTooFar,
-    /// Something that it requires is not done.
-    RequirementNotDone,
-    /// The leader has not proposed what this juror would allow.
-    WaitingForLeader,
-    /// It ended.
-    Ended,
 }
 
 /// Where a node stands with one rollout.

@@ -1,9 +1,46 @@
 //! The gate: how far a juror would open a rollout, and what keeps it from more.
 
+use serde::{Deserialize, Serialize};
+
 use super::derived::Derived;
 use super::roster::Roster;
 use super::view::Tally;
-use crate::node::event::Hold;
+
+/// Why a rollout is not going on now: the closed list.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Hold {
+    /// Nothing holds it.
+    None,
+    /// Open nodes are still at it.
+    WaitingForHealth,
+    /// Too few jurors are fresh: clocks stand.
+    TooFewJurors,
+    /// Failures have reached the hold band.
+    Failures,
+    /// An operator paused it.
+    Paused,
+    /// A later release of the component is here.
+    Superseded,
+    /// This juror has opened another release of the same order.
+    Bound,
+    /// Two signed releases have the same order.
+    Conflict,
+    /// The newest policy no longer accepts its signers.
+    SignersRevoked,
+    /// A newer census has been here too long.
+    CensusOutdated,
+    /// It expired.
+    Expired,
+    /// Its sequence is too far ahead.
+    SequenceTooFar,
+    /// Something that it requires is not done.
+    RequirementNotDone,
+    /// The leader has not proposed what this juror would allow.
+    WaitingForLeader,
+    /// It ended.
+    Ended,
+}
 
 /// Everything beside the tally that can shut the gate; each is one juror's own knowledge.
 #[derive(Clone, Copy, Debug, Default)]

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::facts::RolloutId;
+use super::manifest::RolloutId;
 
 /// What an operator orders.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite, Serialize, Deserialize)]

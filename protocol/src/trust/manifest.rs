@@ -10,6 +10,24 @@ use crate::bounds::MANIFEST_LIST_MAX;
 use crate::digest::Digest;
 use crate::time::UnixSeconds;
 
+/// A rollout's name: the digest of its manifest's body.
+#[derive(
+    Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
+)]
+pub struct RolloutId(pub Digest);
+
+impl std::fmt::Debug for RolloutId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:?}", self.0)
+    }
+}
+
+impl std::fmt::Display for RolloutId {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}", self.0)
+    }
+}
+
 /// What sort of thing a component is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
