@@ -14,6 +14,7 @@ use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::node::Event;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::status::RolloutStatus;
+use groundswell_protocol::rollout::roster::Roster;
 use groundswell_protocol::trust::manifest::Kind;
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::plan::Plan;
@@ -28,7 +29,7 @@ use crate::turn::Turn;
 /// The component that all machines have.
 pub const COMPONENT: &str = "files";
 /// How long anything may take: far beyond what it does take, even where other tests run.
-const PATIENCE: Duration = Duration::from_secs(60);
+const PATIENCE: Duration = Duration::from_secs(90);
 /// Pause between two looks.
 const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of a tree's payload.
@@ -91,8 +92,13 @@ impl Field {
 
     /// What the release `version` would be: its tree on disk, with the usual plan.
     pub fn draft(&self, version: &str, sequence: u64) -> Draft {
+        self.draft_of(version, sequence, PAYLOAD_BYTES)
+    }
+
+    /// The same with a payload of so many bytes.
+    pub fn draft_of(&self, version: &str, sequence: u64, bytes: usize) -> Draft {
         let tree = self.path().join("trees").join(version);
-        trees::write(&tree, version, PAYLOAD_BYTES);
+        trees::write(&tree, version, bytes);
         Draft {
             component: ComponentName::new(COMPONENT).expect("a valid name"),
             kind: Kind::Application,
@@ -163,6 +169,17 @@ impl Field {
         let payload = std::fs::read(slot.join(PAYLOAD_FILE)).expect("a slot has its payload");
         assert!(payload == trees::payload(&version, payload.len()), "the slot of {version} is damaged");
         Some(version)
+    }
+
+    /// The places of all machines in the order in which a release goes to them.
+    ///
+    /// # Panics
+    /// When the release is not of this fleet.
+    pub fn line(&self, release: &ReleaseDirectory) -> Vec<usize> {
+        let bundle = self.fleet.directory().read_bundle().expect("a bundle");
+        let census = bundle.census().expect("a census");
+        let roster = Roster::draw(release.rollout(), release.manifest(), census);
+        roster.members.iter().map(|node| self.fleet.place_of(node).expect("a machine")).collect()
     }
 
     /// Waits until the agents at `places` have confirmed `version`, and its files are in their active slots.
