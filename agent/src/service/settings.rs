@@ -62,11 +62,12 @@ pub enum Readiness {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Succession {
     /// The new one is started and ready before the old one is asked to end: no request is lost between
-    /// them. For services that take the sockets handed to them.
+    /// them. For services that take the sockets handed to them and do not block in accept.
     #[default]
     Overlap,
     /// The old one is gone before the new one starts: for services that open a port, a file or a device
-    /// of which there is only one. If the new one does not come up the old one is started again.
+    /// of which there is only one, and for plain accept loops. Connections to sockets that are handed on
+    /// wait meanwhile. If the new one does not come up the old one is started again.
     InTurn,
 }
 

@@ -4,7 +4,7 @@ use super::error::ServiceError;
 use super::orphan::Orphan;
 use super::owner::{describe_owner, owner_group};
 use super::record::Records;
-use super::settings::ServiceSettings;
+use super::settings::{ServiceSettings, Succession};
 use command_fds::FdMapping;
 use std::io;
 use std::net::{SocketAddr, TcpListener};
@@ -24,12 +24,16 @@ const RETRY_PAUSE: Duration = Duration::from_millis(20);
 /// record is being written, needs a moment.
 const STRANGER_PATIENCE: Duration = Duration::from_millis(300);
 
-/// The sockets, in the order of the settings. They do not block: during a switch two processes share each,
-/// and a blocking accept would hang the one that comes second.
+/// The sockets, in the order of the settings.
+///
+/// Versions that overlap share each socket, and with it its mode: they get it non-blocking, because a
+/// blocking accept would hang the one that comes second. Versions that follow in turn get it blocking, as
+/// from systemd, which is what a plain accept loop expects.
 #[derive(Debug)]
 pub(super) struct Sockets {
     listeners: Vec<TcpListener>,
     names: String,
+    nonblocking: bool,
 }
 
 impl Sockets {
@@ -51,7 +55,8 @@ impl Sockets {
         }
         let names: Vec<String> =
             (0..listeners.len()).map(|index| format!("{}-{index}", settings.name)).collect();
-        Ok((Self { listeners, names: names.join(":") }, orphans))
+        let nonblocking = settings.succession == Succession::Overlap;
+        Ok((Self { listeners, names: names.join(":"), nonblocking }, orphans))
     }
 
     /// The addresses, with the real port where the settings say 0.
@@ -69,9 +74,10 @@ impl Sockets {
         &self.names
     }
 
-    /// Copies of the sockets' descriptors for one child.
+    /// Copies of the sockets' descriptors for one child. The version before may have changed their mode.
     pub(super) fn mappings(&self) -> io::Result<Vec<FdMapping>> {
         let map = |(child_fd, listener): (i32, &TcpListener)| {
+            listener.set_nonblocking(self.nonblocking)?;
             Ok(FdMapping { parent_fd: listener.try_clone()?.into(), child_fd })
         };
         (FIRST_SOCKET..).zip(&self.listeners).map(map).collect()
@@ -127,4 +133,22 @@ fn bind(address: SocketAddr) -> io::Result<TcpListener> {
     socket.set_reuseaddr(true)?;
     socket.bind(address)?;
     socket.listen(BACKLOG)?.into_std()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rustix::fs::{OFlags, fcntl_getfl};
+
+    #[tokio::test]
+    async fn versions_in_turn_get_blocking_sockets_and_overlapping_ones_do_not() {
+        for nonblocking in [false, true] {
+            let listener = bind(SocketAddr::from(([127, 0, 0, 1], 0))).expect("a free port");
+            listener.set_nonblocking(!nonblocking).expect("as the version before left it");
+            let sockets = Sockets { listeners: vec![listener], names: "web-0".to_owned(), nonblocking };
+            let handed = sockets.mappings().expect("mappings");
+            let mode = fcntl_getfl(&handed[0].parent_fd).expect("its mode");
+            assert_eq!(mode.contains(OFlags::NONBLOCK), nonblocking);
+        }
+    }
 }
