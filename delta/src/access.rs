@@ -4,6 +4,7 @@
 //! follow symbolic links of the tree on the way to a file.
 
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::FileExt;
 
 use crate::tree::TreePath;
 
@@ -79,4 +80,81 @@ pub trait WriteTree {
     /// # Errors
     /// When the file cannot be completed.
     fn finish(&mut self, file: Self::File) -> io::Result<()>;
+}
+
+/// Bytes of a known number that can be read from any place: an old file, a delta, scratch space.
+///
+/// Files are read, not mapped: one that shrinks under its reader gives an error and not a signal, and what is held
+/// in memory is only what is being worked on.
+pub trait ReadAt {
+    /// How many bytes there are.
+    fn size(&self) -> u64;
+
+    /// Fills the buffer with the bytes from `offset` on.
+    ///
+    /// # Errors
+    /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when they end before the buffer does; else when they cannot be
+    /// read.
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+}
+
+impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn size(&self) -> u64 {
+        (**self).size()
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        (**self).read_exact_at(buffer, offset)
+    }
+}
+
+impl ReadAt for [u8] {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let start = usize::try_from(offset).ok();
+        let part = start.and_then(|start| self.get(start..)?.get(..buffer.len()));
+        buffer.copy_from_slice(part.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+}
+
+impl ReadAt for Vec<u8> {
+    fn size(&self) -> u64 {
+        self.len() as u64
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.as_slice().read_exact_at(buffer, offset)
+    }
+}
+
+/// A regular file, with the size that it had when it was opened.
+#[derive(Debug)]
+pub struct OpenFile {
+    file: std::fs::File,
+    bytes: u64,
+}
+
+impl OpenFile {
+    /// Takes an open file.
+    ///
+    /// # Errors
+    /// When its size cannot be had.
+    pub fn new(file: std::fs::File) -> io::Result<Self> {
+        let bytes = file.metadata()?.len();
+        Ok(Self { file, bytes })
+    }
+}
+
+impl ReadAt for OpenFile {
+    fn size(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)
+    }
 }

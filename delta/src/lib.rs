@@ -70,7 +70,7 @@ mod scan;
 mod tree;
 mod witness;
 
-pub use access::{Listed, ListedKind, ReadTree, WriteTree};
+pub use access::{Listed, ListedKind, OpenFile, ReadAt, ReadTree, WriteTree};
 pub use blake3::Hash;
 pub use blob::{DELTA_MAGIC, DELTA_VERSION, DeltaSummary, DiffError, apply_tree, diff_trees};
 pub use chunk::{CHUNK_BYTES_AVERAGE, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk, chunks};
