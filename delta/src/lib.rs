@@ -59,12 +59,14 @@ mod access;
 mod blob;
 mod budget;
 mod chunk;
+mod codec;
 mod engine;
 mod error;
 mod gather;
 mod limits;
 #[cfg(test)]
 mod memory;
+mod numbers;
 mod pack;
 mod scan;
 mod tree;
