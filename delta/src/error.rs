@@ -46,6 +46,17 @@ pub enum Reason {
         /// What is here.
         here: Hash,
     },
+    /// The patch was made from another old file. Nothing was written.
+    #[error(
+        "the patch begins at another file ({found_bytes} bytes there, {here_bytes} here): \
+         give it the file that it was made from"
+    )]
+    OtherOldFile {
+        /// The size of the file that it was made from.
+        found_bytes: u64,
+        /// The size of the file here.
+        here_bytes: u64,
+    },
     /// The delta leads to another new tree. Nothing was written.
     #[error("the delta leads to {}, and {} was expected", found.to_hex(), expected.to_hex())]
     OtherNew {
@@ -132,6 +143,11 @@ impl Reason {
         } else {
             Self::OldUnreadable(error)
         }
+    }
+
+    /// As the error of a reader; [`from_io`](Self::from_io) has it back.
+    pub(crate) fn into_io(self) -> io::Error {
+        io::Error::other(self)
     }
 
     /// Names the file in work.

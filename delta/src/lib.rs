@@ -64,10 +64,12 @@ mod engine;
 mod error;
 mod gather;
 mod limits;
+mod matching;
 #[cfg(test)]
 mod memory;
 mod numbers;
 mod pack;
+mod patch;
 mod scan;
 mod tree;
 mod witness;
@@ -76,12 +78,12 @@ pub use access::{Listed, ListedKind, OpenFile, ReadAt, ReadTree, WriteTree};
 pub use blake3::Hash;
 pub use blob::{DELTA_MAGIC, DELTA_VERSION, DeltaSummary, DiffError, apply_tree, diff_trees};
 pub use chunk::{CHUNK_BYTES_AVERAGE, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk, chunks};
-pub use engine::{Applied, PATCH_MAGIC, PATCH_VERSION, apply, diff};
 pub use error::{ApplyError, Fault, Reason};
 pub use gather::build_from_chunks;
 pub use limits::{
     APPLY_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATCH_FILE_BYTES_MAX, PATH_BYTES_MAX,
     TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX,
 };
+pub use patch::{Applied, Effort, Options, PATCH_MAGIC, PATCH_VERSION, apply, diff};
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

@@ -38,6 +38,23 @@ const _: () = assert!(
         <= APPLY_MEMORY_BYTES
 );
 
+/// Most bytes of one window of a patch, old or new: larger files are made window by window.
+pub(crate) const WINDOW_BYTES_MAX: u32 = 256 << 20;
+/// Most regions of one window. The applier keeps them all, twice.
+pub(crate) const REGIONS_MAX: u32 = 1 << 20;
+/// Most windows of one patch.
+pub(crate) const WINDOWS_MAX: u64 = 1 << 16;
+/// Most old bytes that a window's literals lean on.
+pub(crate) const PRIMER_BYTES_MAX: usize = 2 << 20;
+/// The window of a file that is sent whole, as a power of two.
+pub(crate) const WHOLE_WINDOW_LOG: u32 = 25;
+/// Streams of at most so many bytes together may be packed as one.
+pub(crate) const JOINED_BYTES_MAX: u64 = 256 << 10;
+/// The window of packed numbers, as a power of two.
+pub(crate) const NUMBERS_WINDOW_LOG: u32 = 21;
+/// The window of packed literals, as a power of two.
+pub(crate) const LITERALS_WINDOW_LOG: u32 = 23;
+
 /// What a caller is ready to accept from a delta. Sizes beyond are refused before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Limits {

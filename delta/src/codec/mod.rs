@@ -186,12 +186,19 @@ pub(crate) struct Unpacker<'a> {
 }
 
 enum How<'a> {
+    Unpacked(io::Cursor<Vec<u8>>),
     Stored(Section<'a>),
     Zstd(ZstdUnpacker<'a>),
     Lzma(Box<LzmaUnpacker<'a>>),
 }
 
 impl Unpacker<'_> {
+    /// Bytes that are unpacked already.
+    pub(crate) fn of(bytes: Vec<u8>) -> Self {
+        let left = bytes.len() as u64;
+        Self { how: How::Unpacked(io::Cursor::new(bytes)), left }
+    }
+
     /// How many bytes are left to unpack.
     pub(crate) fn left(&self) -> u64 {
         self.left
@@ -208,7 +215,7 @@ impl Unpacker<'_> {
             return Err(Reason::Malformed("a stream holds more than is used"));
         }
         let over = match &mut self.how {
-            How::Stored(_) => 0,
+            How::Unpacked(_) | How::Stored(_) => 0,
             How::Zstd(unpacker) => unpacker.read(&mut [0]).map_err(Reason::from_delta)?,
             How::Lzma(unpacker) => unpacker.read(&mut [0]).map_err(Reason::from_delta)?,
         };
@@ -224,6 +231,7 @@ impl Read for Unpacker<'_> {
         let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
         let part = buffer.get_mut(..most).unwrap_or_default();
         let read = match &mut self.how {
+            How::Unpacked(bytes) => bytes.read(part)?,
             How::Stored(section) => section.read(part)?,
             How::Zstd(unpacker) => unpacker.read(part)?,
             How::Lzma(unpacker) => unpacker.read(part)?,

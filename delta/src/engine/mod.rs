@@ -31,127 +31,13 @@ mod matching;
 mod moves;
 mod suffix;
 
-use std::io::{self, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::Read;
 
-use blake3::Hash;
-
-use crate::budget::Budget;
-use crate::error::{ApplyError, Reason};
-use crate::limits::{BUFFER_BYTES, Limits, PATCH_FILE_BYTES_MAX};
-use crate::witness::{Witness, at_end, witness};
+use crate::error::Reason;
 
 pub(crate) use follow::{Sizes, follow};
 pub(crate) use make::make;
-
-/// How a patch of a file alone begins.
-pub const PATCH_MAGIC: [u8; 6] = *b"GSPTCH";
-/// The format that this crate writes and reads.
-pub const PATCH_VERSION: u16 = 1;
-
-/// The new file as it was written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Applied {
-    /// Its size.
-    pub bytes: u64,
-    /// BLAKE3 of it, equal to what the patch promised.
-    pub digest: Hash,
-}
-
-/// Writes the patch that leads from one file to another. Returns the patch's size in bytes. The same files give the
-/// same patch. Takes some 13 times the old file's size in memory.
-///
-/// # Errors
-/// When a file is larger than [`PATCH_FILE_BYTES_MAX`], or the patch cannot be written.
-pub fn diff(old: &[u8], new: &[u8], mut out: impl Write) -> io::Result<u64> {
-    let largest = old.len().max(new.len()) as u64;
-    if largest > PATCH_FILE_BYTES_MAX {
-        return Err(io::Error::new(
-            io::ErrorKind::FileTooLarge,
-            format!("a file of {largest} bytes is beyond {PATCH_FILE_BYTES_MAX}, the most that is patched"),
-        ));
-    }
-    let mut header = Vec::new();
-    header.extend_from_slice(&PATCH_MAGIC);
-    header.extend_from_slice(&PATCH_VERSION.to_le_bytes());
-    for file in [old, new] {
-        header.extend_from_slice(&(file.len() as u64).to_le_bytes());
-        header.extend_from_slice(blake3::hash(file).as_bytes());
-    }
-    let body = make(old, new)?;
-    out.write_all(&header)?;
-    out.write_all(&body)?;
-    Ok((header.len() + body.len()) as u64)
-}
-
-/// Follows a patch. Holds at most [`APPLY_MEMORY_BYTES`](crate::APPLY_MEMORY_BYTES). What was written to `new` is right
-/// only if this succeeds: the caller makes it visible only then.
-///
-/// # Errors
-/// Says whose fault it is. Hostile bytes lead to an error, never to a wrong success.
-pub fn apply(
-    mut old: impl Read + Seek,
-    delta: impl Read,
-    new: impl Write,
-    limits: &Limits,
-) -> Result<Applied, ApplyError> {
-    let mut delta = BufReader::with_capacity(BUFFER_BYTES, Budget::new(delta, limits.delta_bytes));
-    let header = Header::read(&mut delta)?;
-    if header.new.bytes > limits.new_bytes {
-        return Err(Reason::Limit {
-            what: "bytes of new file",
-            found: header.new.bytes,
-            limit: limits.new_bytes,
-        }
-        .into());
-    }
-    let found = witness_old(&mut old)?;
-    if found != header.old {
-        return Err(Reason::OtherOld { found: header.old.digest, here: found.digest }.into());
-    }
-    let sizes = Sizes { old: header.old.bytes, new: header.new.bytes };
-    let mut new = Witness::new(new);
-    follow(&mut old, &mut delta, &mut new, sizes)?;
-    if !at_end(&mut delta).map_err(Reason::from_delta)? {
-        return Err(Reason::Malformed("bytes follow the end of the patch").into());
-    }
-    if new.digest() != header.new.digest {
-        return Err(Reason::Content { made: new.digest(), promised: header.new.digest }.into());
-    }
-    new.flush().map_err(Reason::Write)?;
-    Ok(header.new)
-}
-
-fn witness_old(old: &mut (impl Read + Seek)) -> Result<Applied, Reason> {
-    old.seek(SeekFrom::Start(0)).map_err(Reason::from_old)?;
-    let (bytes, digest) = witness(old).map_err(Reason::from_old)?;
-    Ok(Applied { bytes, digest })
-}
-
-struct Header {
-    old: Applied,
-    new: Applied,
-}
-
-impl Header {
-    fn read(delta: &mut impl Read) -> Result<Self, Reason> {
-        if array(delta)? != PATCH_MAGIC {
-            return Err(Reason::NotADelta);
-        }
-        let version = u16::from_le_bytes(array(delta)?);
-        if version != PATCH_VERSION {
-            return Err(Reason::Version(version));
-        }
-        let old = Self::read_file(delta)?;
-        let new = Self::read_file(delta)?;
-        Ok(Self { old, new })
-    }
-
-    fn read_file(delta: &mut impl Read) -> Result<Applied, Reason> {
-        let bytes = u64::from_le_bytes(array(delta)?);
-        let digest = Hash::from_bytes(array(delta)?);
-        Ok(Applied { bytes, digest })
-    }
-}
+pub(crate) use matching::matches;
 
 /// Reads so many bytes of a delta.
 pub(crate) fn array<const N: usize>(delta: &mut impl Read) -> Result<[u8; N], Reason> {
@@ -159,6 +45,3 @@ pub(crate) fn array<const N: usize>(delta: &mut impl Read) -> Result<[u8; N], Re
     delta.read_exact(&mut bytes).map_err(Reason::from_delta)?;
     Ok(bytes)
 }
-
-#[cfg(test)]
-mod tests;

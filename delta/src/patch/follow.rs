@@ -1,0 +1,148 @@
+//! Following a body: windows one after another, regions and literals in the new file's order. Every number in it is
+//! checked before it is used.
+
+use std::io::{self, Read, Write};
+
+use super::control::Control;
+use super::differences::Corrections;
+use super::model::{Model, NoModel};
+use super::old::OldWindow;
+use super::primer;
+use super::walk::Walk;
+use super::window::Located;
+use crate::access::ReadAt;
+use crate::codec::Unpacker;
+use crate::error::Reason;
+use crate::limits::BUFFER_BYTES;
+use crate::matching::Region;
+
+/// Makes the new file's plain form, piece by piece.
+pub(super) struct Follower<'a> {
+    old: &'a dyn ReadAt,
+    delta: &'a dyn ReadAt,
+    windows: std::vec::IntoIter<Located>,
+    window: Option<OpenWindow<'a>>,
+    /// Made and not yet read.
+    block: Vec<u8>,
+    given: usize,
+}
+
+impl<'a> Follower<'a> {
+    pub(super) fn new(old: &'a dyn ReadAt, delta: &'a dyn ReadAt, windows: Vec<Located>) -> Self {
+        let windows = windows.into_iter();
+        Self { old, delta, windows, window: None, block: Vec::new(), given: 0 }
+    }
+
+    /// Writes all of it.
+    pub(super) fn write_all(mut self, out: &mut impl Write) -> Result<(), Reason> {
+        while self.make_block()? {
+            out.write_all(&self.block).map_err(Reason::Write)?;
+        }
+        Ok(())
+    }
+
+    /// Makes the next block; false at the end.
+    fn make_block(&mut self) -> Result<bool, Reason> {
+        self.block.clear();
+        self.given = 0;
+        while self.block.len() < BUFFER_BYTES {
+            if let Some(window) = &mut self.window {
+                if window.make_piece(&mut self.block)? {
+                    continue;
+                }
+                if let Some(window) = self.window.take() {
+                    window.end()?;
+                }
+            }
+            match self.windows.next() {
+                Some(next) => self.window = Some(OpenWindow::new(self.old, self.delta, &next)?),
+                None => break,
+            }
+        }
+        Ok(!self.block.is_empty())
+    }
+}
+
+impl Read for Follower<'_> {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if self.given == self.block.len() && !self.make_block().map_err(Reason::into_io)? {
+            return Ok(0);
+        }
+        let read = self.block.get(self.given..).unwrap_or_default().read(buffer)?;
+        self.given += read;
+        Ok(read)
+    }
+}
+
+/// A window being made.
+struct OpenWindow<'a> {
+    old: OldWindow<'a>,
+    regions: Vec<Region>,
+    /// Regions that are done.
+    done_regions: usize,
+    /// Bytes done of the region in work.
+    done_bytes: u32,
+    /// New bytes made.
+    made: u32,
+    new_bytes: u32,
+    model: Box<dyn Model + 'a>,
+    corrections: Corrections<'a>,
+    literals: Unpacker<'a>,
+    walk: Walk,
+}
+
+impl<'a> OpenWindow<'a> {
+    fn new(old: &'a dyn ReadAt, delta: &'a dyn ReadAt, located: &Located) -> Result<Self, Reason> {
+        let span = located.span;
+        let end = span.old_at.saturating_add(u64::from(span.old_bytes));
+        let mut old = OldWindow::new(old, span.old_at..end)?;
+        let ([lengths, gaps, shifts], rest) = located.open(delta)?;
+        let control = Control { lengths, gaps, shifts };
+        let regions = control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?;
+        drop(control);
+        let primer = primer::gather(&regions, span.old_bytes, span.new_bytes, &mut old)?;
+        let [rights, runs, values, literals] = rest.unpack(&primer)?;
+        Ok(Self {
+            old,
+            regions,
+            done_regions: 0,
+            done_bytes: 0,
+            made: 0,
+            new_bytes: span.new_bytes,
+            model: Box::new(NoModel),
+            corrections: Corrections::new(rights, runs, values)?,
+            literals,
+            walk: Walk::default(),
+        })
+    }
+
+    /// Appends the next piece; false when the window is whole.
+    fn make_piece(&mut self, out: &mut Vec<u8>) -> Result<bool, Reason> {
+        let region = self.regions.get(self.done_regions);
+        let literals_end = region.map_or(self.new_bytes, |region| region.new);
+        if self.made < literals_end {
+            let bytes = (literals_end - self.made).min(BUFFER_BYTES as u32);
+            let from = out.len();
+            out.resize(from + bytes as usize, 0);
+            self.literals.fill(out.get_mut(from..).unwrap_or_default())?;
+            self.made += bytes;
+            return Ok(true);
+        }
+        let Some(region) = region else { return Ok(false) };
+        let (old, model) = (&mut self.old, &mut *self.model);
+        let made = self.walk.piece(region, self.done_bytes, old, model, &mut self.corrections, out)?;
+        self.made += made;
+        self.done_bytes += made;
+        if self.done_bytes == region.bytes {
+            self.done_regions += 1;
+            self.done_bytes = 0;
+        }
+        Ok(true)
+    }
+
+    /// Ends it: everything that was sent must have been used.
+    fn end(self) -> Result<(), Reason> {
+        self.corrections.end()?;
+        self.literals.end()
+    }
+}

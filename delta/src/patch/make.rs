@@ -1,0 +1,115 @@
+//! Making a body: regions, what they were wrong by, and what is in none.
+
+use std::io;
+
+use super::body::{WHOLE, WINDOWS};
+use super::control::Control;
+use super::differences::Recorder;
+use super::model::{Model, NoModel};
+use super::old::OldWindow;
+use super::walk::Walk;
+use super::window::{self, Span};
+use super::{Options, primer};
+use crate::codec::{self, Strength};
+use crate::error::Reason;
+use crate::limits::WHOLE_WINDOW_LOG;
+use crate::matching::Region;
+use crate::numbers;
+
+/// The smallest body that leads from one file to another.
+pub(crate) fn make(old: &[u8], new: &[u8], options: &Options) -> io::Result<Vec<u8>> {
+    let body = make_windows(old, new, options)?;
+    Ok(match make_whole(new, body.len(), options)? {
+        Some(whole) if whole.len() < body.len() => whole,
+        _ => body,
+    })
+}
+
+/// The packed file, unless it cannot be smaller than the body that is there.
+fn make_whole(new: &[u8], body_bytes: usize, options: &Options) -> io::Result<Option<Vec<u8>>> {
+    /// The strongest packing saves at most this part of what a fast one leaves.
+    const ESTIMATE_DIVISOR: usize = 2;
+    let estimate = codec::pack(new, &[], WHOLE_WINDOW_LOG, Strength::Fast)?;
+    if body_bytes < estimate.size() / ESTIMATE_DIVISOR {
+        return Ok(None);
+    }
+    let mut body = vec![WHOLE];
+    codec::pack(new, &[], WHOLE_WINDOW_LOG, options.strength())?.write(&mut body);
+    Ok(Some(body))
+}
+
+fn make_windows(old: &[u8], new: &[u8], options: &Options) -> io::Result<Vec<u8>> {
+    let mut body = vec![WINDOWS];
+    numbers::put(&mut body, u64::from(!new.is_empty()));
+    if !new.is_empty() {
+        let regions = find(old, new);
+        make_window(old, new, &regions, options, &mut body)?;
+    }
+    Ok(body)
+}
+
+fn find(old: &[u8], new: &[u8]) -> Vec<Region> {
+    let short = |number: usize| u32::try_from(number).expect("BUG: a window of 4 GiB or more");
+    let found = crate::engine::matches(old, new);
+    found
+        .iter()
+        .map(|found| Region { old: short(found.old), new: short(found.new), bytes: short(found.bytes) })
+        .collect()
+}
+
+fn make_window(
+    old: &[u8],
+    new: &[u8],
+    regions: &[Region],
+    options: &Options,
+    body: &mut Vec<u8>,
+) -> io::Result<()> {
+    let short = |bytes: usize| u32::try_from(bytes).expect("BUG: a window beyond WINDOW_BYTES_MAX");
+    let span = Span {
+        old_at: 0,
+        old_bytes: short(old.len()),
+        new_bytes: short(new.len()),
+        regions: short(regions.len()),
+    };
+    let mut window = OldWindow::new(&old, 0..old.len() as u64).map_err(Reason::into_io)?;
+    let primer =
+        primer::gather(regions, span.old_bytes, span.new_bytes, &mut window).map_err(Reason::into_io)?;
+    let recorded = record(&mut window, new, regions, &mut NoModel).map_err(Reason::into_io)?;
+    let Control { lengths, gaps, shifts } = Control::encode(regions);
+    let streams =
+        [lengths, gaps, shifts, recorded.rights, recorded.runs, recorded.values, literals(new, regions)];
+    window::write(span, &streams, &primer, options.strength(), options.threads, body)
+}
+
+/// Rebuilds every region as the applier will, and records what is wrong.
+fn record(
+    old: &mut OldWindow<'_>,
+    new: &[u8],
+    regions: &[Region],
+    model: &mut dyn Model,
+) -> Result<super::differences::Differences, Reason> {
+    let mut recorder = Recorder::new(new);
+    let mut walk = Walk::default();
+    let mut made = Vec::new();
+    for region in regions {
+        recorder.seek(region.new as usize);
+        let mut done = 0;
+        while done < region.bytes {
+            made.clear();
+            done += walk.piece(region, done, old, model, &mut recorder, &mut made)?;
+        }
+    }
+    Ok(recorder.finish())
+}
+
+/// The new bytes that are in no region.
+fn literals(new: &[u8], regions: &[Region]) -> Vec<u8> {
+    let mut literals = Vec::new();
+    let mut done = 0;
+    for region in regions {
+        literals.extend_from_slice(&new[done..region.new as usize]);
+        done = (region.new + region.bytes) as usize;
+    }
+    literals.extend_from_slice(&new[done..]);
+    literals
+}

@@ -1,0 +1,171 @@
+//! One file against another.
+//!
+//! A patch says which stretches of the old file resemble stretches of the new one (regions), what in them is not as
+//! predicted (differences), and what is in none (literals). Two doors for a file alone, [`diff`] and [`apply`]; for a file
+//! in a tree, where sizes and digests are known from elsewhere, there is only the body (`make`, [`Body`]).
+//!
+//! A patch of a file alone, format 2; numbers as in `numbers.rs`:
+//!
+//! | bytes | what |
+//! |---|---|
+//! | 4 | `GSPT` |
+//! | 1 | format: 2 |
+//! | 16 | the beginning of the old file's BLAKE3 |
+//! | number | size of the old file |
+//! | 32 | BLAKE3 of the new file |
+//! | number | size of the new file |
+//! | rest | the body: `body.rs` |
+
+mod body;
+mod control;
+mod differences;
+mod follow;
+mod header;
+mod make;
+mod model;
+mod old;
+mod primer;
+mod walk;
+mod window;
+
+use std::io::{self, Write};
+
+use blake3::Hash;
+
+use crate::access::ReadAt;
+use crate::codec::{Section, Strength};
+use crate::error::{ApplyError, Reason};
+use crate::limits::{BUFFER_BYTES, Limits};
+use crate::witness::Witness;
+
+pub(crate) use body::Body;
+pub(crate) use make::make;
+
+use header::Header;
+
+/// How a patch of a file alone begins.
+pub const PATCH_MAGIC: [u8; 4] = *b"GSPT";
+/// The format that this crate writes and reads.
+pub const PATCH_VERSION: u8 = 2;
+
+/// How hard to look for a small delta.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// Seconds for what takes [`Effort::Best`] a minute.
+    Fast,
+    /// The smallest.
+    #[default]
+    Best,
+}
+
+/// How a delta is made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Options {
+    /// How hard to look.
+    pub effort: Effort,
+    /// How many threads may work at a time. The delta does not depend on it.
+    pub threads: usize,
+}
+
+impl Default for Options {
+    /// The smallest delta, on one thread.
+    fn default() -> Self {
+        Self { effort: Effort::Best, threads: 1 }
+    }
+}
+
+impl Options {
+    fn strength(&self) -> Strength {
+        match self.effort {
+            Effort::Fast => Strength::Fast,
+            Effort::Best => Strength::Best,
+        }
+    }
+}
+
+/// The new file as it was written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Applied {
+    /// Its size.
+    pub bytes: u64,
+    /// BLAKE3 of it, equal to what the patch promised.
+    pub digest: Hash,
+}
+
+/// Writes the patch that leads from one file to another. Returns the patch's size in bytes. The same files and options give
+/// the same patch.
+///
+/// # Errors
+/// When a file cannot be read, or the patch cannot be written.
+pub fn diff(old: &[u8], new: &[u8], options: &Options, mut out: impl Write) -> io::Result<u64> {
+    let header = Header {
+        old_bytes: old.len() as u64,
+        old_name: header::name_of(&blake3::hash(old)),
+        new_bytes: new.len() as u64,
+        new_digest: blake3::hash(new),
+    };
+    let header = header.encode();
+    let body = make(old, new, options)?;
+    out.write_all(&header)?;
+    out.write_all(&body)?;
+    Ok((header.len() + body.len()) as u64)
+}
+
+/// Follows a patch. Holds at most [`APPLY_MEMORY_BYTES`](crate::APPLY_MEMORY_BYTES). What was written to `new` is right
+/// only if this succeeds: the caller makes it visible only then.
+///
+/// # Errors
+/// Says whose fault it is. Hostile bytes lead to an error, never to a wrong success.
+pub fn apply(
+    old: &dyn ReadAt,
+    delta: &dyn ReadAt,
+    new: impl Write,
+    limits: &Limits,
+) -> Result<Applied, ApplyError> {
+    check_limit("bytes of delta", delta.size(), limits.delta_bytes)?;
+    let mut section = Section::new(delta, 0..delta.size())?;
+    let header = Header::read(&mut section)?;
+    check_limit("bytes of new file", header.new_bytes, limits.new_bytes)?;
+    check_old(old, &header)?;
+    let body = Body::read(&mut section, header.new_bytes)?;
+    if !section.is_at_end() {
+        return Err(Reason::Malformed("bytes follow the end of the patch").into());
+    }
+    let mut new = Witness::new(new);
+    body.follow(old, delta, &mut new)?;
+    if new.digest() != header.new_digest {
+        return Err(Reason::Content { made: new.digest(), promised: header.new_digest }.into());
+    }
+    new.flush().map_err(Reason::Write)?;
+    Ok(Applied { bytes: header.new_bytes, digest: header.new_digest })
+}
+
+fn check_limit(what: &'static str, found: u64, limit: u64) -> Result<(), Reason> {
+    if found > limit { Err(Reason::Limit { what, found, limit }) } else { Ok(()) }
+}
+
+fn check_old(old: &dyn ReadAt, header: &Header) -> Result<(), Reason> {
+    let here = digest(old).map_err(Reason::from_old)?;
+    if old.size() != header.old_bytes || header::name_of(&here) != header.old_name {
+        return Err(Reason::OtherOldFile { found_bytes: header.old_bytes, here_bytes: old.size() });
+    }
+    Ok(())
+}
+
+/// The digest of all that can be read.
+fn digest(source: &dyn ReadAt) -> io::Result<Hash> {
+    let mut hasher = blake3::Hasher::new();
+    let mut buffer = vec![0; BUFFER_BYTES];
+    let mut at = 0;
+    while at < source.size() {
+        let bytes = usize::try_from(source.size() - at).map_or(BUFFER_BYTES, |left| left.min(BUFFER_BYTES));
+        let part = buffer.get_mut(..bytes).unwrap_or_default();
+        source.read_exact_at(part, at)?;
+        hasher.update(part);
+        at += bytes as u64;
+    }
+    Ok(hasher.finalize())
+}
+
+#[cfg(test)]
+mod tests;

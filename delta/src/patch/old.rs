@@ -1,0 +1,72 @@
+//! The old file, read through a few blocks that are kept.
+
+use std::ops::Range;
+
+use crate::access::ReadAt;
+use crate::error::Reason;
+
+const BLOCK_BYTES: usize = 64 << 10;
+/// Blocks kept: regions mostly advance through the old file, with short excursions.
+const BLOCKS: usize = 32;
+
+/// A stretch of the old file, whose places count from its beginning.
+pub(crate) struct OldWindow<'a> {
+    source: &'a dyn ReadAt,
+    range: Range<u64>,
+    blocks: Vec<Block>,
+}
+
+#[derive(Default)]
+struct Block {
+    /// Its number, plus one; zero while it holds nothing.
+    name: u64,
+    bytes: Vec<u8>,
+}
+
+impl<'a> OldWindow<'a> {
+    /// The stretch must lie within the file.
+    pub(crate) fn new(source: &'a dyn ReadAt, range: Range<u64>) -> Result<Self, Reason> {
+        if range.start > range.end || range.end > source.size() {
+            return Err(Reason::Malformed("a window lies outside the old file"));
+        }
+        Ok(Self { source, range, blocks: (0..BLOCKS).map(|_| Block::default()).collect() })
+    }
+
+    /// Appends bytes of the old file.
+    pub(crate) fn read(&mut self, at: u64, bytes: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
+        let mut at = self
+            .range
+            .start
+            .checked_add(at)
+            .filter(|at| at.checked_add(bytes as u64).is_some_and(|end| end <= self.range.end))
+            .ok_or(Reason::Malformed("a region reads past the old file"))?;
+        let mut left = bytes;
+        while left > 0 {
+            let within = usize::try_from(at % BLOCK_BYTES as u64).unwrap_or_default();
+            let block = self.block(at / BLOCK_BYTES as u64)?;
+            let part = block.get(within..).unwrap_or_default();
+            let part = part.get(..left).unwrap_or(part);
+            if part.is_empty() {
+                return Err(Reason::OldChanged);
+            }
+            out.extend_from_slice(part);
+            at += part.len() as u64;
+            left -= part.len();
+        }
+        Ok(())
+    }
+
+    fn block(&mut self, number: u64) -> Result<&[u8], Reason> {
+        let place = usize::try_from(number % BLOCKS as u64).unwrap_or_default();
+        let block = self.blocks.get_mut(place).expect("BUG: a place beyond the blocks");
+        if block.name != number + 1 {
+            let start = number * BLOCK_BYTES as u64;
+            let bytes = (self.source.size().saturating_sub(start)).min(BLOCK_BYTES as u64);
+            block.name = 0;
+            block.bytes.resize(usize::try_from(bytes).unwrap_or_default(), 0);
+            self.source.read_exact_at(&mut block.bytes, start).map_err(Reason::from_old)?;
+            block.name = number + 1;
+        }
+        Ok(&block.bytes)
+    }
+}
