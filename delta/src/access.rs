@@ -4,6 +4,7 @@
 //! follow symbolic links of the tree on the way to a file.
 
 use std::io::{self, Read, Seek, Write};
+use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
 use crate::tree::TreePath;
@@ -157,4 +158,36 @@ impl ReadAt for OpenFile {
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
         self.file.read_exact_at(buffer, offset)
     }
+}
+
+/// Room for bytes that do not stay: what was taken out of old containers, files between two versions.
+pub trait Scratch {
+    /// An empty file, gone when it is dropped.
+    ///
+    /// # Errors
+    /// When there is no room.
+    fn file(&self) -> io::Result<Box<dyn ScratchFile>>;
+}
+
+/// A file to write from its beginning to its end, then to read from any place.
+pub trait ScratchFile: Write + ReadAt {}
+
+impl<F: Write + ReadAt> ScratchFile for F {}
+
+/// Scratch files in memory: for small files and tests.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ScratchMemory;
+
+impl Scratch for ScratchMemory {
+    fn file(&self) -> io::Result<Box<dyn ScratchFile>> {
+        Ok(Box::new(Vec::new()))
+    }
+}
+
+/// Reads a stretch into memory.
+pub(crate) fn load(source: &dyn ReadAt, range: Range<u64>) -> io::Result<Vec<u8>> {
+    let bytes = range.end.checked_sub(range.start).and_then(|bytes| usize::try_from(bytes).ok());
+    let mut loaded = vec![0; bytes.ok_or(io::ErrorKind::UnexpectedEof)?];
+    source.read_exact_at(&mut loaded, range.start)?;
+    Ok(loaded)
 }

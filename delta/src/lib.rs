@@ -70,20 +70,24 @@ mod memory;
 mod numbers;
 mod pack;
 mod patch;
+mod progress;
 mod scan;
 mod tree;
 mod witness;
 
-pub use access::{Listed, ListedKind, OpenFile, ReadAt, ReadTree, WriteTree};
+pub use access::{
+    Listed, ListedKind, OpenFile, ReadAt, ReadTree, Scratch, ScratchFile, ScratchMemory, WriteTree,
+};
 pub use blake3::Hash;
 pub use blob::{DELTA_MAGIC, DELTA_VERSION, DeltaSummary, DiffError, apply_tree, diff_trees};
 pub use chunk::{CHUNK_BYTES_AVERAGE, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk, chunks};
 pub use error::{ApplyError, Fault, Reason};
 pub use gather::build_from_chunks;
 pub use limits::{
-    APPLY_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATCH_FILE_BYTES_MAX, PATH_BYTES_MAX,
-    TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX,
+    APPLY_MEMORY_BYTES, CONTAINER_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATCH_FILE_BYTES_MAX,
+    PATH_BYTES_MAX, TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, WINDOW_BYTES_MAX,
 };
 pub use patch::{Applied, Effort, Options, PATCH_MAGIC, PATCH_VERSION, apply, diff};
+pub use progress::Progress;
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

@@ -39,7 +39,7 @@ const _: () = assert!(
 );
 
 /// Most bytes of one window of a patch, old or new: larger files are made window by window.
-pub(crate) const WINDOW_BYTES_MAX: u32 = 256 << 20;
+pub const WINDOW_BYTES_MAX: u32 = 256 << 20;
 /// Most regions of one window. The applier keeps them all, twice.
 pub(crate) const REGIONS_MAX: u32 = 1 << 20;
 /// Most windows of one patch.
@@ -54,6 +54,10 @@ pub(crate) const JOINED_BYTES_MAX: u64 = 256 << 10;
 pub(crate) const NUMBERS_WINDOW_LOG: u32 = 21;
 /// The window of packed literals, as a power of two.
 pub(crate) const LITERALS_WINDOW_LOG: u32 = 23;
+
+/// Memory that containers may take by default, beside [`APPLY_MEMORY_BYTES`], while a delta is followed: what an xz
+/// compressor needs for a dictionary of 32 MiB, as in Linux kernels.
+pub const CONTAINER_MEMORY_BYTES: u64 = 416 << 20;
 
 /// What a caller is ready to accept from a delta. Sizes beyond are refused before anything is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,7 +10,7 @@ use std::io::Write;
 
 use super::follow::Follower;
 use super::window::Located;
-use crate::access::ReadAt;
+use crate::access::{ReadAt, Scratch};
 use crate::codec::{Section, Stream};
 use crate::error::Reason;
 use crate::limits::{BUFFER_BYTES, WHOLE_WINDOW_LOG, WINDOWS_MAX};
@@ -63,8 +63,10 @@ impl Body {
         self,
         old: &dyn ReadAt,
         delta: &dyn ReadAt,
+        scratch: &dyn Scratch,
         new: &mut impl Write,
     ) -> Result<(), Reason> {
+        let _ = scratch;
         match self {
             Self::Whole(stream) => unpack(&stream, delta, new),
             Self::Windows(windows) => Follower::new(old, delta, windows).write_all(new),

@@ -96,8 +96,8 @@ impl<'a> OpenWindow<'a> {
         let span = located.span;
         let end = span.old_at.saturating_add(u64::from(span.old_bytes));
         let mut old = OldWindow::new(old, span.old_at..end)?;
-        let ([lengths, gaps, shifts], rest) = located.open(delta)?;
-        let control = Control { lengths, gaps, shifts };
+        let ([lengths, gaps, turns, shifts], rest) = located.open(delta)?;
+        let control = Control { lengths, gaps, turns, shifts };
         let regions = control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?;
         drop(control);
         let primer = primer::gather(&regions, span.old_bytes, span.new_bytes, &mut old)?;

@@ -10,40 +10,58 @@ use super::old::OldWindow;
 use super::walk::Walk;
 use super::window::{self, Span};
 use super::{Options, primer};
+use crate::access::{ReadAt, load};
 use crate::codec::{self, Strength};
 use crate::error::Reason;
 use crate::limits::WHOLE_WINDOW_LOG;
 use crate::matching::Region;
 use crate::numbers;
+use crate::progress::{Meter, Progress};
 
 /// The smallest body that leads from one file to another.
-pub(crate) fn make(old: &[u8], new: &[u8], options: &Options) -> io::Result<Vec<u8>> {
-    let body = make_windows(old, new, options)?;
-    Ok(match make_whole(new, body.len(), options)? {
+pub(crate) fn make(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    tell: &mut dyn FnMut(Progress),
+) -> io::Result<Vec<u8>> {
+    let mut meter = Meter::new(new.size(), tell);
+    let body = make_windows(old, new, options, &mut meter)?;
+    let whole = make_whole(new, body.len(), options)?;
+    meter.finish();
+    Ok(match whole {
         Some(whole) if whole.len() < body.len() => whole,
         _ => body,
     })
 }
 
 /// The packed file, unless it cannot be smaller than the body that is there.
-fn make_whole(new: &[u8], body_bytes: usize, options: &Options) -> io::Result<Option<Vec<u8>>> {
+fn make_whole(new: &dyn ReadAt, body_bytes: usize, options: &Options) -> io::Result<Option<Vec<u8>>> {
     /// The strongest packing saves at most this part of what a fast one leaves.
     const ESTIMATE_DIVISOR: usize = 2;
-    let estimate = codec::pack(new, &[], WHOLE_WINDOW_LOG, Strength::Fast)?;
+    let new = load(new, 0..new.size())?;
+    let estimate = codec::pack(&new, &[], WHOLE_WINDOW_LOG, Strength::Fast)?;
     if body_bytes < estimate.size() / ESTIMATE_DIVISOR {
         return Ok(None);
     }
     let mut body = vec![WHOLE];
-    codec::pack(new, &[], WHOLE_WINDOW_LOG, options.strength())?.write(&mut body);
+    codec::pack(&new, &[], WHOLE_WINDOW_LOG, options.strength())?.write(&mut body);
     Ok(Some(body))
 }
 
-fn make_windows(old: &[u8], new: &[u8], options: &Options) -> io::Result<Vec<u8>> {
+fn make_windows(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    meter: &mut Meter<'_>,
+) -> io::Result<Vec<u8>> {
     let mut body = vec![WINDOWS];
-    numbers::put(&mut body, u64::from(!new.is_empty()));
-    if !new.is_empty() {
-        let regions = find(old, new);
-        make_window(old, new, &regions, options, &mut body)?;
+    numbers::put(&mut body, u64::from(new.size() > 0));
+    if new.size() > 0 {
+        let (old, new) = (load(old, 0..old.size())?, load(new, 0..new.size())?);
+        let regions = find(&old, &new);
+        make_window(&old, &new, &regions, options, &mut body)?;
+        meter.advance(new.len() as u64);
     }
     Ok(body)
 }
@@ -75,9 +93,17 @@ fn make_window(
     let primer =
         primer::gather(regions, span.old_bytes, span.new_bytes, &mut window).map_err(Reason::into_io)?;
     let recorded = record(&mut window, new, regions, &mut NoModel).map_err(Reason::into_io)?;
-    let Control { lengths, gaps, shifts } = Control::encode(regions);
-    let streams =
-        [lengths, gaps, shifts, recorded.rights, recorded.runs, recorded.values, literals(new, regions)];
+    let Control { lengths, gaps, turns, shifts } = Control::encode(regions);
+    let streams = [
+        lengths,
+        gaps,
+        turns,
+        shifts,
+        recorded.rights,
+        recorded.runs,
+        recorded.values,
+        literals(new, regions),
+    ];
     window::write(span, &streams, &primer, options.strength(), options.threads, body)
 }
 

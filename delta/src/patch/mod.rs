@@ -32,10 +32,11 @@ use std::io::{self, Write};
 
 use blake3::Hash;
 
-use crate::access::ReadAt;
+use crate::access::{ReadAt, Scratch};
 use crate::codec::{Section, Strength};
 use crate::error::{ApplyError, Reason};
-use crate::limits::{BUFFER_BYTES, Limits};
+use crate::limits::{BUFFER_BYTES, CONTAINER_MEMORY_BYTES, Limits};
+use crate::progress::Progress;
 use crate::witness::Witness;
 
 pub(crate) use body::Body;
@@ -65,12 +66,15 @@ pub struct Options {
     pub effort: Effort,
     /// How many threads may work at a time. The delta does not depend on it.
     pub threads: usize,
+    /// How much memory following the delta may take beside [`APPLY_MEMORY_BYTES`](crate::APPLY_MEMORY_BYTES). Containers
+    /// whose compressor needs more are left closed.
+    pub container_memory_bytes: u64,
 }
 
 impl Default for Options {
-    /// The smallest delta, on one thread.
+    /// The smallest delta, on one thread, with [`CONTAINER_MEMORY_BYTES`] for containers.
     fn default() -> Self {
-        Self { effort: Effort::Best, threads: 1 }
+        Self { effort: Effort::Best, threads: 1, container_memory_bytes: CONTAINER_MEMORY_BYTES }
     }
 }
 
@@ -93,21 +97,29 @@ pub struct Applied {
 }
 
 /// Writes the patch that leads from one file to another. Returns the patch's size in bytes. The same files and options give
-/// the same patch.
+/// the same patch. Takes at most some ten times the larger file's size in memory, and no more than for files of
+/// [`WINDOW_BYTES_MAX`](crate::WINDOW_BYTES_MAX).
 ///
 /// # Errors
 /// When a file cannot be read, or the patch cannot be written.
-pub fn diff(old: &[u8], new: &[u8], options: &Options, mut out: impl Write) -> io::Result<u64> {
+pub fn diff(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    tell: &mut dyn FnMut(Progress),
+    mut out: impl Write,
+) -> io::Result<u64> {
     let header = Header {
-        old_bytes: old.len() as u64,
-        old_name: header::name_of(&blake3::hash(old)),
-        new_bytes: new.len() as u64,
-        new_digest: blake3::hash(new),
+        old_bytes: old.size(),
+        old_name: header::name_of(&digest(old)?),
+        new_bytes: new.size(),
+        new_digest: digest(new)?,
     };
     let header = header.encode();
-    let body = make(old, new, options)?;
+    let body = make(old, new, options, tell)?;
     out.write_all(&header)?;
     out.write_all(&body)?;
+    out.flush()?;
     Ok((header.len() + body.len()) as u64)
 }
 
@@ -120,6 +132,7 @@ pub fn apply(
     old: &dyn ReadAt,
     delta: &dyn ReadAt,
     new: impl Write,
+    scratch: &dyn Scratch,
     limits: &Limits,
 ) -> Result<Applied, ApplyError> {
     check_limit("bytes of delta", delta.size(), limits.delta_bytes)?;
@@ -132,7 +145,7 @@ pub fn apply(
         return Err(Reason::Malformed("bytes follow the end of the patch").into());
     }
     let mut new = Witness::new(new);
-    body.follow(old, delta, &mut new)?;
+    body.follow(old, delta, scratch, &mut new)?;
     if new.digest() != header.new_digest {
         return Err(Reason::Content { made: new.digest(), promised: header.new_digest }.into());
     }

@@ -1,7 +1,7 @@
 use proptest::prelude::*;
 use proptest::sample::Index;
 
-use crate::Fault;
+use crate::{Fault, ScratchMemory};
 
 use super::*;
 
@@ -10,14 +10,14 @@ const HEADER_BYTES: usize = 4 + 1 + 16 + 2 + 32 + 2;
 
 fn patch(old: &[u8], new: &[u8]) -> Vec<u8> {
     let mut patch = Vec::new();
-    let bytes = diff(old, new, &Options::default(), &mut patch).unwrap();
+    let bytes = diff(&old, &new, &Options::default(), &mut |_| {}, &mut patch).unwrap();
     assert_eq!(bytes, patch.len() as u64);
     patch
 }
 
 fn applied(old: &[u8], patch: &[u8]) -> Result<Vec<u8>, ApplyError> {
     let mut new = Vec::new();
-    let applied = apply(&old, &patch, &mut new, &Limits::default())?;
+    let applied = apply(&old, &patch, &mut new, &ScratchMemory, &Limits::default())?;
     assert_eq!(applied.digest, blake3::hash(&new));
     assert_eq!(applied.bytes, new.len() as u64);
     Ok(new)
@@ -130,7 +130,7 @@ fn every_truncation_is_refused() {
 fn another_old_file_is_refused_before_writing() {
     let patch = patch(b"old", b"new");
     let mut new = Vec::new();
-    let error = apply(&&b"odl"[..], &patch, &mut new, &Limits::default()).unwrap_err();
+    let error = apply(&&b"odl"[..], &patch, &mut new, &ScratchMemory, &Limits::default()).unwrap_err();
     assert!(matches!(error.reason, Reason::OtherOldFile { .. }), "{error}");
     assert!(new.is_empty());
 }
@@ -139,7 +139,7 @@ fn another_old_file_is_refused_before_writing() {
 fn limits_are_kept() {
     let patch = patch(b"old", &[7; 1000]);
     let mut new = Vec::new();
-    let mut try_with = |limits: Limits| apply(&&b"old"[..], &patch, &mut new, &limits);
+    let mut try_with = |limits: Limits| apply(&&b"old"[..], &patch, &mut new, &ScratchMemory, &limits);
     let few = Limits { new_bytes: 999, ..Limits::default() };
     assert!(matches!(try_with(few).unwrap_err().reason, Reason::Limit { found: 1000, .. }));
     let few = Limits { delta_bytes: patch.len() as u64 - 1, ..Limits::default() };

@@ -6,8 +6,8 @@
 //! | number | size of the new stretch |
 //! | number | number of regions |
 //! | 1 | 0 the streams stand apart; 1 they are joined in one |
-//! | apart | seven streams: lengths, gaps, shifts, rights, runs, values, literals |
-//! | joined | six numbers, the sizes of all but the last; one stream of all seven in a row |
+//! | apart | eight streams: lengths, gaps, turns, shifts, rights, runs, values, literals |
+//! | joined | seven numbers, the sizes of all but the last; one stream of all eight in a row |
 
 use crate::access::ReadAt;
 use crate::codec::{self, Packed, Section, Stream, Strength, Unpacker};
@@ -18,10 +18,10 @@ use crate::limits::{
 use crate::numbers;
 
 /// How many streams a window has.
-pub(crate) const STREAMS: usize = 7;
+pub(crate) const STREAMS: usize = 8;
 /// Their names, for people.
 pub(crate) const STREAM_NAMES: [&str; STREAMS] =
-    ["lengths", "gaps", "shifts", "rights", "runs", "values", "literals"];
+    ["lengths", "gaps", "turns", "shifts", "rights", "runs", "values", "literals"];
 
 const LITERALS: usize = STREAMS - 1;
 const APART: u8 = 0;
@@ -153,6 +153,7 @@ impl Located {
         Ok([
             Stream::locate(section, numbers)?,
             Stream::locate(section, numbers)?,
+            Stream::locate(section, u64::from(span.regions))?,
             Stream::locate(section, numbers)?,
             Stream::locate(section, runs)?,
             Stream::locate(section, runs)?,
@@ -187,13 +188,13 @@ impl Located {
         }
     }
 
-    /// Unpacks the three streams of the regions, and opens the four others.
-    pub(crate) fn open<'a>(&self, delta: &'a dyn ReadAt) -> Result<([Vec<u8>; 3], Rest<'a>), Reason> {
+    /// Unpacks the four streams of the regions, and opens the four others.
+    pub(crate) fn open<'a>(&self, delta: &'a dyn ReadAt) -> Result<([Vec<u8>; 4], Rest<'a>), Reason> {
         match &self.form {
             Form::Apart(streams) => {
-                let [lengths, gaps, shifts, rest @ ..] = &**streams;
+                let [lengths, gaps, turns, shifts, rest @ ..] = &**streams;
                 let unpack = |stream: &Stream| stream.unpack_all(delta, &[], NUMBERS_WINDOW_LOG);
-                let control = [unpack(lengths)?, unpack(gaps)?, unpack(shifts)?];
+                let control = [unpack(lengths)?, unpack(gaps)?, unpack(turns)?, unpack(shifts)?];
                 Ok((control, Rest::Apart { delta, streams: Box::new(rest.clone()) }))
             }
             Form::Joined { sizes, stream } => {
@@ -206,7 +207,7 @@ impl Located {
                     part.to_vec()
                 });
                 let mut part = || parts.next().unwrap_or_default();
-                let control = [part(), part(), part()];
+                let control = [part(), part(), part(), part()];
                 let (rights, runs, values) = (part(), part(), part());
                 let literals = rest.to_vec();
                 Ok((control, Rest::Joined([rights, runs, values, literals])))
