@@ -18,7 +18,7 @@ mod zstandard;
 
 use std::io::{self, Read};
 
-use crate::access::ReadAt;
+use crate::access::{ReadAt, load};
 use crate::error::Reason;
 use crate::numbers;
 
@@ -109,6 +109,22 @@ pub(crate) fn pack(raw: &[u8], primer: &[u8], window_log: u32, strength: Strengt
         }
     }
     Ok(best)
+}
+
+/// Packs all that can be read as `zstd -19` does, or smaller: what a delta must not exceed.
+pub(crate) fn pack_whole(source: &dyn ReadAt, window_log: u32) -> io::Result<Packed> {
+    let bytes = zstandard::pack_source(source, zstandard::LEVEL_BEST, window_log)?;
+    let raw_bytes = source.size();
+    if bytes.len() as u64 >= raw_bytes {
+        let bytes = load(source, 0..raw_bytes)?;
+        return Ok(Packed { method: Method::Stored, raw_bytes, bytes });
+    }
+    Ok(Packed { method: Method::Zstd, raw_bytes, bytes })
+}
+
+/// About how large packed bytes are: the strongest packing leaves more than a third of it.
+pub(crate) fn estimate(source: &dyn ReadAt) -> io::Result<usize> {
+    Ok(zstandard::pack_source(source, zstandard::LEVEL_ESTIMATE, u32::MAX)?.len())
 }
 
 /// Where a packed stream is in a delta, and what it says of itself.

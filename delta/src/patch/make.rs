@@ -11,7 +11,7 @@ use super::walk::Walk;
 use super::window::{self, Span};
 use super::{Options, primer};
 use crate::access::{ReadAt, load};
-use crate::codec::{self, Strength};
+use crate::codec;
 use crate::error::Reason;
 use crate::limits::WHOLE_WINDOW_LOG;
 use crate::matching::Region;
@@ -27,7 +27,7 @@ pub(crate) fn make(
 ) -> io::Result<Vec<u8>> {
     let mut meter = Meter::new(new.size(), tell);
     let body = make_windows(old, new, options, &mut meter)?;
-    let whole = make_whole(new, body.len(), options)?;
+    let whole = make_whole(new, body.len())?;
     meter.finish();
     Ok(match whole {
         Some(whole) if whole.len() < body.len() => whole,
@@ -36,16 +36,14 @@ pub(crate) fn make(
 }
 
 /// The packed file, unless it cannot be smaller than the body that is there.
-fn make_whole(new: &dyn ReadAt, body_bytes: usize, options: &Options) -> io::Result<Option<Vec<u8>>> {
-    /// The strongest packing saves at most this part of what a fast one leaves.
-    const ESTIMATE_DIVISOR: usize = 2;
-    let new = load(new, 0..new.size())?;
-    let estimate = codec::pack(&new, &[], WHOLE_WINDOW_LOG, Strength::Fast)?;
-    if body_bytes < estimate.size() / ESTIMATE_DIVISOR {
+fn make_whole(new: &dyn ReadAt, body_bytes: usize) -> io::Result<Option<Vec<u8>>> {
+    /// The strongest packing leaves at least this part of what a fast one leaves.
+    const ESTIMATE_DIVISOR: usize = 3;
+    if body_bytes < codec::estimate(new)? / ESTIMATE_DIVISOR {
         return Ok(None);
     }
     let mut body = vec![WHOLE];
-    codec::pack(&new, &[], WHOLE_WINDOW_LOG, options.strength())?.write(&mut body);
+    codec::pack_whole(new, WHOLE_WINDOW_LOG)?.write(&mut body);
     Ok(Some(body))
 }
 
