@@ -46,9 +46,9 @@ pub enum Reason {
         /// What is here.
         here: Hash,
     },
-    /// The patch was made from another old file. Nothing was written.
+    /// The patch was made from another old file. What was written, if anything, is useless.
     #[error(
-        "the patch begins at another file ({found_bytes} bytes there, {here_bytes} here): \
+        "the patch was made from another old file (of {found_bytes} bytes; the one here has {here_bytes}): \
          give it the file that it was made from"
     )]
     OtherOldFile {

@@ -139,30 +139,49 @@ pub fn apply(
     let mut section = Section::new(delta, 0..delta.size())?;
     let header = Header::read(&mut section)?;
     check_limit("bytes of new file", header.new_bytes, limits.new_bytes)?;
-    check_old(old, &header)?;
+    if old.size() != header.old_bytes {
+        return Err(other_old(old, &header).into());
+    }
+    let made = follow(old, delta, section, &header, scratch, new);
+    match made {
+        Ok(()) => Ok(Applied { bytes: header.new_bytes, digest: header.new_digest }),
+        Err(reason @ Reason::Write(_)) => Err(reason.into()),
+        // Reading the old file once more tells whether it is to blame; nobody waits for that while all goes well.
+        Err(reason) => {
+            let here = digest(old).map_err(Reason::from_old)?;
+            let is_other = header::name_of(&here) != header.old_name;
+            Err(if is_other { other_old(old, &header) } else { reason }.into())
+        }
+    }
+}
+
+/// Writes the new file, and compares it with what was promised.
+fn follow(
+    old: &dyn ReadAt,
+    delta: &dyn ReadAt,
+    mut section: Section<'_>,
+    header: &Header,
+    scratch: &dyn Scratch,
+    new: impl Write,
+) -> Result<(), Reason> {
     let body = Body::read(&mut section, header.new_bytes)?;
     if !section.is_at_end() {
-        return Err(Reason::Malformed("bytes follow the end of the patch").into());
+        return Err(Reason::Malformed("bytes follow the end of the patch"));
     }
     let mut new = Witness::new(new);
     body.follow(old, delta, scratch, &mut new)?;
     if new.digest() != header.new_digest {
-        return Err(Reason::Content { made: new.digest(), promised: header.new_digest }.into());
+        return Err(Reason::Content { made: new.digest(), promised: header.new_digest });
     }
-    new.flush().map_err(Reason::Write)?;
-    Ok(Applied { bytes: header.new_bytes, digest: header.new_digest })
+    new.flush().map_err(Reason::Write)
+}
+
+fn other_old(old: &dyn ReadAt, header: &Header) -> Reason {
+    Reason::OtherOldFile { found_bytes: header.old_bytes, here_bytes: old.size() }
 }
 
 fn check_limit(what: &'static str, found: u64, limit: u64) -> Result<(), Reason> {
     if found > limit { Err(Reason::Limit { what, found, limit }) } else { Ok(()) }
-}
-
-fn check_old(old: &dyn ReadAt, header: &Header) -> Result<(), Reason> {
-    let here = digest(old).map_err(Reason::from_old)?;
-    if old.size() != header.old_bytes || header::name_of(&here) != header.old_name {
-        return Err(Reason::OtherOldFile { found_bytes: header.old_bytes, here_bytes: old.size() });
-    }
-    Ok(())
 }
 
 /// The digest of all that can be read.

@@ -127,12 +127,15 @@ fn every_truncation_is_refused() {
 }
 
 #[test]
-fn another_old_file_is_refused_before_writing() {
-    let patch = patch(b"old", b"new");
-    let mut new = Vec::new();
-    let error = apply(&&b"odl"[..], &patch, &mut new, &ScratchMemory, &Limits::default()).unwrap_err();
-    assert!(matches!(error.reason, Reason::OtherOldFile { .. }), "{error}");
-    assert!(new.is_empty());
+fn another_old_file_is_named_as_such() {
+    let old: Vec<u8> = (0_u32..500).flat_map(|n| n.wrapping_mul(0x9e37_79b9).to_be_bytes()).collect();
+    let patch = patch(&old, &old[1..]);
+    let (shorter, mut other) = (&old[1..], old.clone());
+    other.reverse();
+    for old in [shorter, &other] {
+        let error = applied(old, &patch).unwrap_err();
+        assert!(matches!(error.reason, Reason::OtherOldFile { .. }), "{error}");
+    }
 }
 
 #[test]
