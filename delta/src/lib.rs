@@ -53,7 +53,7 @@
 //!
 //! # The rooms
 //! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
-//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits · `pack` zstd · `limits` every bound.
+//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits, `reading` what is read in order · `pack` zstd · `limits` every bound.
 
 mod access;
 mod blob;
@@ -66,6 +66,7 @@ mod limits;
 #[cfg(test)]
 mod memory;
 mod pack;
+mod reading;
 mod scan;
 mod tree;
 mod witness;
@@ -81,5 +82,6 @@ pub use limits::{
     APPLY_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATCH_FILE_BYTES_MAX, PATH_BYTES_MAX,
     TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX,
 };
+pub use reading::Reading;
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};
