@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use groundswell_delta::{
-    Limits, Listed, ListedKind, PathError, ReadTree, Tree, TreePath, WriteTree, apply_tree, diff_trees, scan,
-    verify,
+    Limits, Listed, ListedKind, OpenFile, PathError, ReadTree, Tree, TreePath, WriteTree, apply_tree,
+    diff_trees, scan, verify,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -118,7 +118,7 @@ impl Directory {
 }
 
 impl ReadTree for Directory {
-    type File = File;
+    type File = OpenFile;
 
     fn list(&self) -> io::Result<Vec<Listed>> {
         let mut listed = Vec::new();
@@ -132,8 +132,8 @@ impl ReadTree for Directory {
         Ok(listed)
     }
 
-    fn open(&self, path: &TreePath) -> io::Result<File> {
-        File::open(self.root.join(path))
+    fn open(&self, path: &TreePath) -> io::Result<OpenFile> {
+        OpenFile::new(File::open(self.root.join(path))?)
     }
 }
 

@@ -3,7 +3,7 @@
 //! Whoever implements these decides what a path means on disk (a slot's directory, an archive, memory) and must not
 //! follow symbolic links of the tree on the way to a file.
 
-use std::io::{self, Read, Seek, Write};
+use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
 
@@ -37,8 +37,8 @@ pub enum ListedKind {
 
 /// Files that can be read.
 pub trait ReadTree {
-    /// An open file, from its first byte.
-    type File: Read + Seek;
+    /// An open file.
+    type File: ReadAt;
 
     /// Lists everything, in any order: each directory (but not the root), each link, each file.
     ///

@@ -53,7 +53,7 @@
 //!
 //! # The rooms
 //! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
-//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits · `pack` zstd · `limits` every bound.
+//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits, `reading` what is read in order · `pack` zstd · `limits` every bound.
 
 mod access;
 mod blob;
@@ -71,6 +71,7 @@ mod numbers;
 mod pack;
 mod patch;
 mod progress;
+mod reading;
 mod scan;
 mod tree;
 mod witness;
@@ -89,5 +90,6 @@ pub use limits::{
 };
 pub use patch::{Applied, Effort, Options, PATCH_MAGIC, PATCH_VERSION, apply, diff};
 pub use progress::Progress;
+pub use reading::Reading;
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

@@ -1,7 +1,7 @@
 //! A tree of files in memory, for the tests of this crate.
 
 use std::collections::BTreeMap;
-use std::io::{self, Cursor, Write};
+use std::io::{self, Write};
 
 use crate::access::{Listed, ListedKind, ReadTree, WriteTree};
 use crate::tree::TreePath;
@@ -41,7 +41,7 @@ impl Memory {
 }
 
 impl ReadTree for Memory {
-    type File = Cursor<Vec<u8>>;
+    type File = Vec<u8>;
 
     fn list(&self) -> io::Result<Vec<Listed>> {
         let listed = self
@@ -54,7 +54,7 @@ impl ReadTree for Memory {
 
     fn open(&self, path: &TreePath) -> io::Result<Self::File> {
         match self.things.get(path) {
-            Some((ListedKind::File { .. }, content)) => Ok(Cursor::new(content.clone())),
+            Some((ListedKind::File { .. }, content)) => Ok(content.clone()),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }

@@ -6,6 +6,7 @@ use blake3::Hasher;
 
 use crate::access::{Listed, ListedKind, ReadTree};
 use crate::chunk::chunks;
+use crate::reading::Reading;
 use crate::tree::{ChunkRef, Entry, EntryKind, Tree, TreeError, TreePath};
 use crate::witness::witness;
 
@@ -50,7 +51,7 @@ fn scan_file(files: &impl ReadTree, path: &TreePath, executable: bool) -> io::Re
     let mut hasher = Hasher::new();
     let mut total = 0;
     let mut refs = Vec::new();
-    for chunk in chunks(files.open(path)?) {
+    for chunk in chunks(Reading::new(files.open(path)?)) {
         let chunk = chunk?;
         hasher.update(&chunk.bytes);
         let bytes =
@@ -129,7 +130,7 @@ fn verify_entry(entry: &Entry, found: &Listed, files: &impl ReadTree) -> Result<
     };
     let on_disk = files
         .open(&entry.path)
-        .and_then(witness)
+        .and_then(|file| witness(Reading::new(file)))
         .map_err(|error| VerifyError::Read { file: entry.path.clone(), error })?;
     if on_disk != (*bytes, *digest) {
         return Err(VerifyError::Content(entry.path.clone()));

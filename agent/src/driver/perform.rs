@@ -3,6 +3,7 @@
 use std::io;
 use std::ops::ControlFlow;
 
+use groundswell_delta::OpenFile;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::node::event::Blame;
 use groundswell_protocol::node::{Event, Recipe, Record, Trouble, Verdict, Work};
@@ -98,8 +99,9 @@ pub(super) fn build(slots: &Slots, store: &BlobStore, work: &Work) -> Result<(),
     let built = match &work.recipe {
         Recipe::Present => return Err(Trouble::Local("the slot that held the tree is gone".to_owned())),
         Recipe::Delta { from, blob, bytes } => {
-            let mut delta = store.open_blob(blob).map_err(unstored)?.ok_or_else(|| gone("the delta"))?;
-            let source = Source::Delta { old: *from, delta: &mut delta, delta_bytes: *bytes };
+            let delta = store.open_blob(blob).map_err(unstored)?.ok_or_else(|| gone("the delta"))?;
+            let delta = OpenFile::new(delta).map_err(|error| Trouble::Local(error.to_string()))?;
+            let source = Source::Delta { old: *from, delta: &delta, delta_bytes: *bytes };
             component.stage(&work.tree, work.bytes, source, &go_on)
         }
         Recipe::Chunks => {

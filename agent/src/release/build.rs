@@ -9,7 +9,7 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use groundswell_delta::{DiffError, EntryKind, ReadTree, ScanError, Tree, chunks, diff_trees, scan};
+use groundswell_delta::{DiffError, EntryKind, ReadTree, Reading, ScanError, Tree, chunks, diff_trees, scan};
 use groundswell_protocol::bounds::{CENSUS_MAX, MANIFEST_LIST_MAX, MANIFEST_MAX};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::fact::body_id;
@@ -332,7 +332,7 @@ fn write_chunks(
         let EntryKind::File { chunks: expected, .. } = &entry.kind else { continue };
         let reading = |error: io::Error| Problem::reading(&path.join(entry.path.as_str()), &error);
         let mut expected = expected.iter();
-        for chunk in chunks(files.open(&entry.path).map_err(reading)?) {
+        for chunk in chunks(Reading::new(files.open(&entry.path).map_err(reading)?)) {
             let chunk = chunk.map_err(reading)?;
             if expected.next().map(|expected| expected.digest) != Some(chunk.digest) {
                 return Err(changed(path));

@@ -2,12 +2,13 @@
 //!
 //! Both are read through [`ReadTree`]; `Watched` around either one tells how many bytes have been read.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
+use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use groundswell_delta::{ChunkRef, EntryKind, Listed, ListedKind, ReadTree, Tree, TreePath};
+use groundswell_delta::{ChunkRef, EntryKind, Listed, ListedKind, ReadAt, ReadTree, Tree, TreePath};
 
 fn invalid(why: String) -> io::Error {
     io::Error::new(io::ErrorKind::InvalidData, why)
@@ -28,10 +29,11 @@ impl<'a> ChunkedFiles<'a> {
 /// One file of an earlier release. Its bytes are not verified here: whoever reads it compares digests.
 pub(super) struct ChunkedFile {
     chunks: Vec<ChunkRef>,
+    /// Where each chunk ends in the file.
+    ends: Vec<u64>,
     blobs: PathBuf,
-    at: u64,
-    bytes: u64,
-    open: Option<(usize, File)>,
+    /// The chunk that was read last.
+    open: RefCell<Option<(usize, File)>>,
 }
 
 impl ReadTree for ChunkedFiles<'_> {
@@ -51,75 +53,65 @@ impl ReadTree for ChunkedFiles<'_> {
 
     fn open(&self, path: &TreePath) -> io::Result<ChunkedFile> {
         match self.tree.get(path).map(|entry| &entry.kind) {
-            Some(EntryKind::File { bytes, chunks, .. }) => Ok(ChunkedFile {
-                chunks: chunks.clone(),
-                blobs: self.blobs.clone(),
-                at: 0,
-                bytes: *bytes,
-                open: None,
-            }),
+            Some(EntryKind::File { chunks, .. }) => Ok(ChunkedFile::new(chunks, &self.blobs)),
             _ => Err(io::ErrorKind::NotFound.into()),
         }
     }
 }
 
 impl ChunkedFile {
-    /// Which chunk holds the place `at`, and how far into it.
-    fn place(&self) -> Option<(usize, u64)> {
-        let mut begin = 0;
-        for (number, chunk) in self.chunks.iter().enumerate() {
-            let end = begin + u64::from(chunk.bytes);
-            if self.at < end {
-                return Some((number, self.at - begin));
-            }
-            begin = end;
+    fn new(chunks: &[ChunkRef], blobs: &Path) -> Self {
+        let ends = chunks.iter().scan(0, |end, chunk| {
+            *end += u64::from(chunk.bytes);
+            Some(*end)
+        });
+        Self {
+            ends: ends.collect(),
+            chunks: chunks.to_vec(),
+            blobs: blobs.to_owned(),
+            open: RefCell::new(None),
         }
-        None
     }
 
-    fn next_chunk(&mut self) -> io::Result<Option<(File, u64)>> {
-        let Some((number, offset)) = self.place() else { return Ok(None) };
-        let chunk = self.chunks[number];
-        let file = match self.open.take() {
-            Some((open, file)) if open == number => file,
-            _ => {
-                let file = File::open(self.blobs.join(chunk.digest.to_hex().as_str()))?;
-                if file.metadata()?.len() != u64::from(chunk.bytes) {
-                    return Err(invalid(format!("the blob {} is damaged", chunk.digest.to_hex())));
-                }
-                let mut file = file;
-                file.seek(SeekFrom::Start(offset))?;
-                file
-            }
-        };
-        let left = u64::from(chunk.bytes) - offset;
-        self.open = Some((number, file.try_clone()?));
-        Ok(Some((file, left)))
-    }
-}
-
-impl Read for ChunkedFile {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let Some((file, left)) = self.next_chunk()? else { return Ok(0) };
-        let read = file.take(left).read(buffer)?;
-        if read == 0 && !buffer.is_empty() {
+    /// Reads what the chunk at `offset` has of it; gives how much that is.
+    fn read_some_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
+        let number = self.ends.partition_point(|end| *end <= offset);
+        let (Some(chunk), Some(end)) = (self.chunks.get(number), self.ends.get(number)) else {
             return Err(io::ErrorKind::UnexpectedEof.into());
+        };
+        let within = offset + u64::from(chunk.bytes) - end;
+        let left = usize::try_from(end - offset).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let mut open = self.open.borrow_mut();
+        let file = match open.take() {
+            Some((last, file)) if last == number => file,
+            _ => self.open_chunk(chunk)?,
+        };
+        file.read_exact_at(&mut buffer[..left], within)?;
+        *open = Some((number, file));
+        Ok(left)
+    }
+
+    fn open_chunk(&self, chunk: &ChunkRef) -> io::Result<File> {
+        let file = File::open(self.blobs.join(chunk.digest.to_hex().as_str()))?;
+        if file.metadata()?.len() != u64::from(chunk.bytes) {
+            return Err(invalid(format!("the blob {} is damaged", chunk.digest.to_hex())));
         }
-        self.at += read as u64;
-        Ok(read)
+        Ok(file)
     }
 }
 
-impl Seek for ChunkedFile {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        let target = match to {
-            SeekFrom::Start(at) => Some(at),
-            SeekFrom::End(by) => self.bytes.checked_add_signed(by),
-            SeekFrom::Current(by) => self.at.checked_add_signed(by),
-        };
-        self.at = target.ok_or(io::ErrorKind::InvalidInput)?;
-        self.open = None;
-        Ok(self.at)
+impl ReadAt for ChunkedFile {
+    fn size(&self) -> u64 {
+        self.ends.last().copied().unwrap_or(0)
+    }
+
+    fn read_exact_at(&self, mut buffer: &mut [u8], mut offset: u64) -> io::Result<()> {
+        while !buffer.is_empty() {
+            let read = self.read_some_at(buffer, offset)?;
+            buffer = &mut buffer[read..];
+            offset += read as u64;
+        }
+        Ok(())
     }
 }
 
@@ -149,18 +141,16 @@ impl<'a, T: ReadTree> ReadTree for Watched<'a, T> {
     }
 }
 
-impl<F: Read> Read for WatchedFile<'_, F> {
-    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let read = self.file.read(buffer)?;
-        self.read.set(self.read.get().saturating_add(read as u64));
-        (self.tell)(self.read.get());
-        Ok(read)
+impl<F: ReadAt> ReadAt for WatchedFile<'_, F> {
+    fn size(&self) -> u64 {
+        self.file.size()
     }
-}
 
-impl<F: Seek> Seek for WatchedFile<'_, F> {
-    fn seek(&mut self, to: SeekFrom) -> io::Result<u64> {
-        self.file.seek(to)
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        self.file.read_exact_at(buffer, offset)?;
+        self.read.set(self.read.get().saturating_add(buffer.len() as u64));
+        (self.tell)(self.read.get());
+        Ok(())
     }
 }
 
@@ -204,11 +194,11 @@ mod tests {
         let chunked = ChunkedFiles::new(&tree, blobs.path());
         verify(&tree, &chunked).expect("the same");
 
-        let mut file = chunked.open(&TreePath::new("bin/server").expect("path")).expect("open");
-        let mut tail = Vec::new();
-        file.seek(SeekFrom::End(-100)).expect("seek");
-        file.read_to_end(&mut tail).expect("read");
-        assert_eq!(tail, noise(700_000)[699_900..]);
+        let file = chunked.open(&TreePath::new("bin/server").expect("path")).expect("open");
+        let mut tail = vec![0; 699_900];
+        file.read_exact_at(&mut tail, 100).expect("read");
+        assert_eq!(tail, noise(700_000)[100..]);
+        assert!(file.read_exact_at(&mut tail, 101).is_err());
     }
 
     #[test]

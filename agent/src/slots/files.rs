@@ -11,7 +11,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::path::{Path, PathBuf};
 
-use groundswell_delta::{ENTRIES_MAX, Listed, ListedKind, ReadTree, TreePath};
+use groundswell_delta::{ENTRIES_MAX, Listed, ListedKind, OpenFile, ReadTree, TreePath};
 use rustix::fs::{AtFlags, CWD, Dir, FileType, Mode, OFlags, openat, readlinkat, statat};
 
 const OPEN_DIRECTORY: OFlags =
@@ -85,7 +85,7 @@ impl Directory {
 }
 
 impl ReadTree for Directory {
-    type File = File;
+    type File = OpenFile;
 
     fn list(&self) -> io::Result<Vec<Listed>> {
         let mut found = Vec::new();
@@ -98,13 +98,13 @@ impl ReadTree for Directory {
         Ok(found)
     }
 
-    fn open(&self, path: &TreePath) -> io::Result<File> {
+    fn open(&self, path: &TreePath) -> io::Result<OpenFile> {
         let directory = self.directory(path.parent())?;
         let file = File::from(openat(directory, path.name(), OPEN_FILE, Mode::empty())?);
         if !file.metadata()?.is_file() {
             return Err(io::Error::other("it is not a regular file"));
         }
-        Ok(file)
+        OpenFile::new(file)
     }
 }
 

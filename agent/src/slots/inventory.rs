@@ -1,11 +1,11 @@
 //! Which chunks a complete slot holds, and where.
 
 use std::collections::BTreeSet;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use groundswell_delta::{EntryKind, ReadTree, Tree, TreePath};
+use groundswell_delta::{EntryKind, ReadAt, ReadTree, Tree, TreePath};
 use groundswell_protocol::digest::Digest;
 
 use super::files::Directory;
@@ -89,9 +89,8 @@ impl Inventory {
 }
 
 fn read_at(slot: &Path, file: &TreePath, place: &Place) -> io::Result<Vec<u8>> {
-    let mut file = Directory::open(slot)?.open(file)?;
-    file.seek(SeekFrom::Start(place.offset))?;
+    let file = Directory::open(slot)?.open(file)?;
     let mut bytes = vec![0; place.bytes as usize];
-    file.read_exact(&mut bytes)?;
+    file.read_exact_at(&mut bytes, place.offset)?;
     Ok(bytes)
 }

@@ -1,11 +1,11 @@
 //! Staging: building a version in a slot of its own, verified and durable before it is seen.
 
-use std::io::{self, Read};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use groundswell_delta::{
-    ChunkRef, Hash, Limits, TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, Tree, TreeError, apply_tree,
+    ChunkRef, Hash, Limits, ReadAt, TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, Tree, TreeError, apply_tree,
     build_from_chunks,
 };
 use groundswell_protocol::digest::Digest;
@@ -25,13 +25,14 @@ const FREE_AFTER_BYTES: u64 = 64 << 20;
 const OVERHEAD_PART: u64 = 32;
 
 /// What a version is built from.
+#[derive(Clone, Copy)]
 pub enum Source<'a> {
     /// A delta from a version in a slot here.
     Delta {
         /// The tree that it begins at.
         old: Digest,
         /// The delta. Its digest need not have been verified.
-        delta: &'a mut dyn Read,
+        delta: &'a dyn ReadAt,
         /// Most bytes that are read of it.
         delta_bytes: u64,
     },
@@ -134,7 +135,7 @@ impl Component {
         &self,
         tree: &Digest,
         old: &Digest,
-        delta: &mut dyn Read,
+        delta: &dyn ReadAt,
         limits: &Limits,
         files: &mut NewFiles<'_>,
     ) -> Result<Tree, StageError> {

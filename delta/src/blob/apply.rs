@@ -1,15 +1,16 @@
 //! Building a new tree with a delta and the old tree.
 
-use std::io::{BufRead, BufReader, Read, Seek, SeekFrom, Write};
+use std::io::{BufRead, BufReader, Write};
 
 use blake3::Hash;
 
-use crate::access::{ReadTree, WriteTree};
+use crate::access::{ReadAt, ReadTree, WriteTree};
 use crate::budget::Budget;
 use crate::engine::{self, Sizes, array};
 use crate::error::{ApplyError, Reason};
 use crate::limits::{BUFFER_BYTES, Limits};
 use crate::pack::Unpacker;
+use crate::reading::Reading;
 use crate::tree::{ChunkRef, Entry, EntryKind, Tree};
 use crate::witness::{CopyError, Witness, at_end, copy_exact, witness};
 
@@ -25,12 +26,12 @@ use super::{PATCH, PIECES, SAME, WHOLE, header, pieces};
 pub fn apply_tree(
     old: &Tree,
     old_files: &impl ReadTree,
-    delta: impl Read,
+    delta: &(impl ReadAt + ?Sized),
     expected: &Hash,
     new_files: &mut impl WriteTree,
     limits: &Limits,
 ) -> Result<Tree, ApplyError> {
-    let budget = Budget::new(delta, limits.delta_bytes);
+    let budget = Budget::new(Reading::new(delta), limits.delta_bytes);
     let mut delta = BufReader::with_capacity(BUFFER_BYTES, budget);
     let new = header::read(old, expected, limits, &mut delta)?;
     for entry in new.entries() {
@@ -152,14 +153,12 @@ impl<'a, O: ReadTree, D: BufRead> Record<'a, O, D> {
     }
 
     /// Opens it; its size on disk must be that of the tree.
-    fn open(&self, old: &OldFile<'_>) -> Result<O::File, Reason> {
-        let mut file = self.old_files.open(&old.entry.path).map_err(Reason::OldUnreadable)?;
-        let size = file.seek(SeekFrom::End(0)).map_err(Reason::from_old)?;
-        file.seek(SeekFrom::Start(0)).map_err(Reason::from_old)?;
-        if size != old.bytes {
+    fn open(&self, old: &OldFile<'_>) -> Result<Reading<O::File>, Reason> {
+        let file = self.old_files.open(&old.entry.path).map_err(Reason::OldUnreadable)?;
+        if file.size() != old.bytes {
             return Err(Reason::OldChanged);
         }
-        Ok(file)
+        Ok(Reading::new(file))
     }
 
     /// After a patch gave the wrong bytes: an error if the old file is to blame.

@@ -1,6 +1,6 @@
 //! Making a delta between trees.
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 
 use blake3::Hash;
 
@@ -8,6 +8,7 @@ use crate::access::ReadTree;
 use crate::engine;
 use crate::limits::PATCH_FILE_BYTES_MAX;
 use crate::pack::{estimate, pack, packer};
+use crate::reading::Reading;
 use crate::tree::{ChunkRef, Entry, EntryKind, Tree, TreePath};
 use crate::witness::{CopyError, Witness, at_end, copy_exact};
 
@@ -182,14 +183,14 @@ fn copy(files: &impl ReadTree, entry: &Entry, to: &mut impl Write) -> Result<(),
     };
     let read = |error| DiffError::Read { file: entry.path.clone(), error };
     let changed = || DiffError::Changed { file: entry.path.clone() };
-    let mut file = files.open(&entry.path).map_err(read)?;
+    let mut file = Reading::new(files.open(&entry.path).map_err(read)?);
     let mut to = Witness::new(to);
     copy_exact(&mut file, &mut to, *bytes).map_err(|error| match error {
         CopyError::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => changed(),
         CopyError::Read(error) => read(error),
         CopyError::Write(error) => DiffError::Write(error),
     })?;
-    if to.digest() != *digest || !at_end(&mut file.by_ref()).map_err(read)? {
+    if to.digest() != *digest || !at_end(&mut file).map_err(read)? {
         return Err(changed());
     }
     Ok(())

@@ -1,9 +1,9 @@
 //! Files too large to patch: runs of chunks, from old files or from the delta.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read, Seek, SeekFrom, Write};
+use std::io::{self, BufRead, Read, Write};
 
-use crate::access::ReadTree;
+use crate::access::{ReadAt, ReadTree};
 use crate::chunk::CHUNK_BYTES_MAX;
 use crate::engine::array;
 use crate::error::Reason;
@@ -217,7 +217,7 @@ struct OldFile<'a, F> {
     starts: Vec<u64>,
 }
 
-impl<'a, F: Read + Seek> OldFile<'a, F> {
+impl<'a, F: ReadAt> OldFile<'a, F> {
     fn is(&self, source: Source) -> bool {
         self.at == source.entry
     }
@@ -252,11 +252,11 @@ impl<'a, F: Read + Seek> OldFile<'a, F> {
         if promised != Some(chunks) {
             return Err(Reason::Malformed("a run names other chunks of an old file"));
         }
-        let start = self.starts.get(first).copied().unwrap_or_default();
-        self.file.seek(SeekFrom::Start(start)).map_err(Reason::from_old)?;
+        let mut at = self.starts.get(first).copied().unwrap_or_default();
         for chunk in chunks {
             let part = part_for(buffer, chunk)?;
-            self.file.read_exact(part).map_err(Reason::from_old)?;
+            self.file.read_exact_at(part, at).map_err(Reason::from_old)?;
+            at += part.len() as u64;
             if blake3::hash(part) != chunk.digest {
                 return Err(Reason::OldChanged);
             }

@@ -8,7 +8,7 @@ use std::ops::ControlFlow;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::Path;
 
-use groundswell_delta::{ReadTree, Tree, chunks, diff_trees, scan, verify};
+use groundswell_delta::{ReadTree, Reading, Tree, chunks, diff_trees, scan, verify};
 use groundswell_protocol::digest::Digest;
 use tempfile::TempDir;
 
@@ -60,7 +60,7 @@ impl Version {
         let index = tree.encode();
         let mut held = BTreeMap::new();
         for entry in tree.entries().iter().filter(|entry| entry.bytes() > 0) {
-            for chunk in chunks(files.open(&entry.path).unwrap()) {
+            for chunk in chunks(Reading::new(files.open(&entry.path).unwrap())) {
                 let chunk = chunk.unwrap();
                 held.insert(Digest(*chunk.digest.as_bytes()), chunk.bytes);
             }
@@ -117,7 +117,7 @@ impl Version {
         delta: &[u8],
     ) -> Result<Staged, StageError> {
         let delta_bytes = delta.len() as u64;
-        let source = Source::Delta { old: *old, delta: &mut &delta[..], delta_bytes };
+        let source = Source::Delta { old: *old, delta: &delta, delta_bytes };
         let last = Cell::new(0);
         let progress = |bytes| {
             assert!(bytes > last.replace(bytes), "progress goes forward");
