@@ -9,6 +9,9 @@ use crate::pack::Unpacker;
 use super::array;
 use super::moves::Move;
 
+/// Size of the three sizes that a segment begins with.
+const SEGMENT_HEADER_BYTES: u64 = 12;
+
 /// What the sizes must be.
 #[derive(Clone, Copy)]
 pub(crate) struct Sizes {
@@ -75,7 +78,7 @@ impl<F: Read + Seek> Old<'_, F> {
 }
 
 #[derive(Default)]
-struct Segment {
+pub(super) struct Segment {
     moves: Vec<u8>,
     added: Vec<u8>,
     inserted: Vec<u8>,
@@ -83,11 +86,33 @@ struct Segment {
 }
 
 impl Segment {
-    fn bytes(&self) -> u64 {
+    /// How much of the new file it yields.
+    pub(super) fn bytes(&self) -> u64 {
         (self.added.len() + self.inserted.len()) as u64
     }
 
-    fn read(&mut self, body: &mut Unpacker<'_, impl BufRead>, left: u64) -> Result<(), Reason> {
+    /// Its size before packing.
+    pub(super) fn raw_bytes(&self) -> u64 {
+        SEGMENT_HEADER_BYTES + self.moves.len() as u64 + self.bytes()
+    }
+
+    /// Calls `look` with each move and the bytes that it adds, without following it.
+    pub(super) fn each_move(&self, mut look: impl FnMut(Move, &[u8])) -> Result<(), Reason> {
+        let mut moves = &self.moves[..];
+        let mut added = &self.added[..];
+        while !moves.is_empty() {
+            let next = Move::decode(&mut moves)?;
+            let (now, later) = usize::try_from(next.add)
+                .ok()
+                .and_then(|add| added.split_at_checked(add))
+                .ok_or(Reason::Malformed("a move adds more than its segment has"))?;
+            added = later;
+            look(next, now);
+        }
+        Ok(())
+    }
+
+    pub(super) fn read(&mut self, body: &mut Unpacker<'_, impl BufRead>, left: u64) -> Result<(), Reason> {
         let moves = u32::from_le_bytes(array(body)?) as usize;
         let added = u32::from_le_bytes(array(body)?);
         let inserted = u32::from_le_bytes(array(body)?);

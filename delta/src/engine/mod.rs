@@ -26,6 +26,7 @@
 //! | i | bytes to insert |
 
 mod follow;
+mod inspect;
 mod make;
 mod matching;
 mod moves;
@@ -41,6 +42,7 @@ use crate::limits::{BUFFER_BYTES, Limits, PATCH_FILE_BYTES_MAX};
 use crate::witness::{Witness, at_end, witness};
 
 pub(crate) use follow::{Sizes, follow};
+pub(crate) use inspect::inspect;
 pub(crate) use make::make;
 
 /// How a patch of a file alone begins.
