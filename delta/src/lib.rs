@@ -53,7 +53,8 @@
 //!
 //! # The rooms
 //! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
-//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits, `reading` what is read in order · `pack` zstd · `limits` every bound.
+//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `inspect` what is in a delta · `access` the traits,
+//! `reading` what is read in order · `pack` zstd · `limits` every bound.
 
 mod access;
 mod blob;
@@ -63,6 +64,7 @@ mod codec;
 mod engine;
 mod error;
 mod gather;
+pub mod inspect;
 mod limits;
 mod matching;
 #[cfg(test)]

@@ -21,6 +21,7 @@ mod control;
 mod differences;
 mod follow;
 mod header;
+mod inspect;
 mod make;
 mod model;
 mod old;
@@ -40,6 +41,7 @@ use crate::progress::Progress;
 use crate::witness::Witness;
 
 pub(crate) use body::Body;
+pub(crate) use inspect::inspect;
 pub(crate) use make::make;
 
 use header::Header;

@@ -174,17 +174,11 @@ impl Located {
         Ok(Form::Joined { sizes, stream })
     }
 
-    /// What its streams are: name, method, sizes unpacked and packed.
-    pub(crate) fn streams(&self) -> Vec<(&'static str, &'static str, u64, u64)> {
-        let told =
-            |name, stream: &Stream| (name, stream.method.name(), stream.raw_bytes, stream.packed_bytes);
+    /// Its streams, by name.
+    pub(crate) fn streams(&self) -> Vec<(&'static str, &Stream)> {
         match &self.form {
-            Form::Apart(streams) => STREAM_NAMES
-                .into_iter()
-                .zip(streams.iter())
-                .map(|(name, stream)| told(name, stream))
-                .collect(),
-            Form::Joined { stream, .. } => vec![told("all", stream)],
+            Form::Apart(streams) => STREAM_NAMES.into_iter().zip(streams.iter()).collect(),
+            Form::Joined { stream, .. } => vec![("all", stream)],
         }
     }
 
@@ -223,6 +217,18 @@ pub(crate) enum Rest<'a> {
 }
 
 impl<'a> Rest<'a> {
+    /// Unpacks the first two: where predictions are right, and where they are wrong.
+    pub(crate) fn differences(&self) -> Result<[Vec<u8>; 2], Reason> {
+        match self {
+            Self::Apart { delta, streams } => {
+                let [rights, runs, ..] = &**streams;
+                let unpack = |stream: &Stream| stream.unpack_all(*delta, &[], NUMBERS_WINDOW_LOG);
+                Ok([unpack(rights)?, unpack(runs)?])
+            }
+            Self::Joined([rights, runs, ..]) => Ok([rights.clone(), runs.clone()]),
+        }
+    }
+
     /// Opens them, the literals with their primer.
     pub(crate) fn unpack(self, primer: &[u8]) -> Result<[Unpacker<'a>; 4], Reason> {
         match self {

@@ -1,0 +1,142 @@
+//! Looking into a patch: what its streams take, and what the new file is made of.
+
+use super::PATCH_VERSION;
+use super::body::Body;
+use super::control::Control;
+use super::header::Header;
+use super::window::Located;
+use crate::access::ReadAt;
+use crate::codec::{Section, Stream as PackedStream};
+use crate::error::Reason;
+use crate::inspect::{Inspection, Map, Origin, Stream, Subject, Window};
+use crate::limits::APPLY_MEMORY_BYTES;
+use crate::numbers;
+
+/// Reads all of a patch but its literals and differences.
+pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<Inspection, Reason> {
+    let _ = old;
+    let mut section = Section::new(delta, 0..delta.size())?;
+    let header = Header::read(&mut section)?;
+    let body = Body::read(&mut section, header.new_bytes)?;
+    let mut seen = Seen { map: Map::new(header.new_bytes), streams: Vec::new(), windows: Vec::new() };
+    match &body {
+        Body::Whole(stream) => {
+            seen.stream("whole", stream);
+            seen.map.add(Origin::Literal, header.new_bytes);
+        }
+        Body::Windows(windows) => {
+            for window in windows {
+                seen.window(window, delta)?;
+            }
+        }
+    }
+    let packed_bytes = seen.streams.iter().map(|stream| stream.packed_bytes).sum::<u64>();
+    Inspection {
+        engine: "regions, differences and literals".to_owned(),
+        format: u16::from(PATCH_VERSION),
+        subject: Subject::File,
+        delta_bytes: delta.size(),
+        old_bytes: Some(header.old_bytes),
+        new_bytes: header.new_bytes,
+        framing_bytes: delta.size().saturating_sub(packed_bytes),
+        apply_memory_bytes: APPLY_MEMORY_BYTES as u64,
+        streams: seen.streams,
+        windows: seen.windows,
+        map: Some(seen.map),
+        references: Vec::new(),
+        containers: Vec::new(),
+    }
+    .balanced()
+}
+
+struct Seen {
+    map: Map,
+    streams: Vec<Stream>,
+    windows: Vec<Window>,
+}
+
+impl Seen {
+    fn stream(&mut self, name: &str, stream: &PackedStream) {
+        let method = stream.method.name();
+        match self.streams.iter_mut().find(|known| known.name == name) {
+            Some(known) => {
+                known.raw_bytes += stream.raw_bytes;
+                known.packed_bytes += stream.packed_bytes;
+                if !known.method.split(", ").any(|known| known == method) {
+                    known.method = format!("{}, {method}", known.method);
+                }
+            }
+            None => self.streams.push(Stream {
+                name: name.to_owned(),
+                raw_bytes: stream.raw_bytes,
+                packed_bytes: stream.packed_bytes,
+                method: method.to_owned(),
+            }),
+        }
+    }
+
+    fn window(&mut self, window: &Located, delta: &dyn ReadAt) -> Result<(), Reason> {
+        let mut packed_bytes = 0;
+        for (name, stream) in window.streams() {
+            packed_bytes += stream.packed_bytes;
+            self.stream(name, stream);
+        }
+        let span = window.span;
+        self.windows.push(Window {
+            new_bytes: u64::from(span.new_bytes),
+            packed_bytes,
+            regions: u64::from(span.regions),
+        });
+        let ([lengths, gaps, turns, shifts], rest) = window.open(delta)?;
+        let control = Control { lengths, gaps, turns, shifts };
+        let regions = control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?;
+        let [rights, runs] = rest.differences()?;
+        let mut spans = Spans { rights: &rights, runs: &runs, right: 0, wrong: 0 };
+        let (mut made, mut old_end) = (0, 0);
+        for region in regions {
+            self.map.add(Origin::Literal, u64::from(region.new - made));
+            let unchanged = if region.old >= old_end { Origin::Copied } else { Origin::Moved };
+            spans.pass(u64::from(region.bytes), |is_right, bytes| {
+                self.map.add(if is_right { unchanged } else { Origin::Corrected }, bytes);
+            })?;
+            made = region.new + region.bytes;
+            old_end = region.old + region.bytes;
+        }
+        self.map.add(Origin::Literal, u64::from(span.new_bytes - made));
+        Ok(())
+    }
+}
+
+/// Stretches of right and of wrong bytes, in turn.
+struct Spans<'a> {
+    rights: &'a [u8],
+    runs: &'a [u8],
+    right: u64,
+    wrong: u64,
+}
+
+impl Spans<'_> {
+    /// Tells what the next bytes are.
+    fn pass(&mut self, mut bytes: u64, mut tell: impl FnMut(bool, u64)) -> Result<(), Reason> {
+        while bytes > 0 {
+            if self.right == 0 && self.wrong == 0 {
+                if self.rights.is_empty() {
+                    self.right = u64::MAX;
+                } else {
+                    self.right = numbers::take(&mut self.rights)?;
+                    self.wrong = numbers::take(&mut self.runs)?;
+                }
+            }
+            let is_right = self.right > 0;
+            let left = if is_right { &mut self.right } else { &mut self.wrong };
+            let now = bytes.min(*left);
+            *left -= now;
+            bytes -= now;
+            tell(is_right, now);
+            if now == 0 {
+                return Err(Reason::Malformed("a run of differences has no length"));
+            }
+        }
+        Ok(())
+    }
+}
