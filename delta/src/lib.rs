@@ -69,6 +69,7 @@ mod limits;
 mod matching;
 #[cfg(test)]
 mod memory;
+mod models;
 mod numbers;
 mod pack;
 mod patch;

@@ -71,7 +71,7 @@ fn pack_with(raw: &[u8], primer: &[u8], window_log: u32, setting: Setting) -> io
     let head = vec![setting.encode(), log];
     let mut writer = LzmaWriter::new_no_header(head, &options, false)?;
     writer.write_all(raw)?;
-    Ok(writer.finish()?)
+    writer.finish()
 }
 
 pub(super) struct LzmaUnpacker<'a>(LzmaReader<Section<'a>>);
@@ -100,7 +100,7 @@ impl<'a> LzmaUnpacker<'a> {
             1 << log,
             primer,
         );
-        reader.map(Self).map_err(|error| Reason::Unpack(error.into()))
+        reader.map(Self).map_err(Reason::Unpack)
     }
 }
 

@@ -14,14 +14,14 @@ const LONG_BYTES: usize = 512;
 
 /// A stretch of the new file that resembles one of the old file, though not in every byte.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Match {
-    pub(crate) old: usize,
-    pub(crate) new: usize,
-    pub(crate) bytes: usize,
+pub(super) struct Match {
+    pub(super) old: usize,
+    pub(super) new: usize,
+    pub(super) bytes: usize,
 }
 
 /// Finds them: in the new file's order, without overlap there, none empty.
-pub(crate) fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
+pub(super) fn matches(old: &[u8], new: &[u8]) -> Vec<Match> {
     let suffixes = Suffixes::new(old);
     let files = Files { old, new };
     let mut stretches = Vec::new();

@@ -37,7 +37,6 @@ use crate::error::Reason;
 
 pub(crate) use follow::{Sizes, follow};
 pub(crate) use make::make;
-pub(crate) use matching::matches;
 
 /// Reads so many bytes of a delta.
 pub(crate) fn array<const N: usize>(delta: &mut impl Read) -> Result<[u8; N], Reason> {

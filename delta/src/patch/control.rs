@@ -11,7 +11,8 @@ use crate::numbers;
 /// How many regions back a turn may point.
 const TURNS_BACK: usize = 8;
 /// The turn of a region that follows from none before it.
-const AWAY: u8 = 2 * TURNS_BACK as u8;
+const AWAY: u8 = 16;
+const _: () = assert!(AWAY as usize == 2 * TURNS_BACK);
 
 /// The four streams, unpacked.
 #[derive(Default)]

@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 
 use super::control::Control;
 use super::differences::Corrections;
-use super::model::{Model, NoModel};
+
 use super::old::OldWindow;
 use super::primer;
 use super::walk::Walk;
@@ -15,6 +15,10 @@ use crate::codec::Unpacker;
 use crate::error::Reason;
 use crate::limits::BUFFER_BYTES;
 use crate::matching::Region;
+use crate::models::{Models, TarModel};
+
+/// Most literals unpacked at one time.
+const LITERALS_BYTES: u32 = 64 << 10;
 
 /// Makes the new file's plain form, piece by piece.
 pub(super) struct Follower<'a> {
@@ -85,17 +89,17 @@ struct OpenWindow<'a> {
     /// New bytes made.
     made: u32,
     new_bytes: u32,
-    model: Box<dyn Model + 'a>,
+    model: Models<'a>,
     corrections: Corrections<'a>,
     literals: Unpacker<'a>,
     walk: Walk,
 }
 
 impl<'a> OpenWindow<'a> {
-    fn new(old: &'a dyn ReadAt, delta: &'a dyn ReadAt, located: &Located) -> Result<Self, Reason> {
+    fn new(source: &'a dyn ReadAt, delta: &'a dyn ReadAt, located: &Located) -> Result<Self, Reason> {
         let span = located.span;
         let end = span.old_at.saturating_add(u64::from(span.old_bytes));
-        let mut old = OldWindow::new(old, span.old_at..end)?;
+        let mut old = OldWindow::new(source, span.old_at..end)?;
         let ([lengths, gaps, turns, shifts], rest) = located.open(delta)?;
         let control = Control { lengths, gaps, turns, shifts };
         let regions = control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?;
@@ -109,7 +113,7 @@ impl<'a> OpenWindow<'a> {
             done_bytes: 0,
             made: 0,
             new_bytes: span.new_bytes,
-            model: Box::new(NoModel),
+            model: models_of(source, span.old_at..end)?,
             corrections: Corrections::new(rights, runs, values)?,
             literals,
             walk: Walk::default(),
@@ -121,7 +125,7 @@ impl<'a> OpenWindow<'a> {
         let region = self.regions.get(self.done_regions);
         let literals_end = region.map_or(self.new_bytes, |region| region.new);
         if self.made < literals_end {
-            let bytes = (literals_end - self.made).min(BUFFER_BYTES as u32);
+            let bytes = (literals_end - self.made).min(LITERALS_BYTES);
             let from = out.len();
             out.resize(from + bytes as usize, 0);
             self.literals.fill(out.get_mut(from..).unwrap_or_default())?;
@@ -129,7 +133,7 @@ impl<'a> OpenWindow<'a> {
             return Ok(true);
         }
         let Some(region) = region else { return Ok(false) };
-        let (old, model) = (&mut self.old, &mut *self.model);
+        let (old, model) = (&mut self.old, &mut self.model);
         let made = self.walk.piece(region, self.done_bytes, old, model, &mut self.corrections, out)?;
         self.made += made;
         self.done_bytes += made;
@@ -145,4 +149,13 @@ impl<'a> OpenWindow<'a> {
         self.corrections.end()?;
         self.literals.end()
     }
+}
+
+/// The models of a stretch of the old file.
+pub(super) fn models_of(old: &dyn ReadAt, window: std::ops::Range<u64>) -> Result<Models<'_>, Reason> {
+    let mut models = Models::default();
+    if let Some(tar) = TarModel::find(old, &[0], window).map_err(Reason::from_old)? {
+        models.push(Box::new(tar));
+    }
+    Ok(models)
 }

@@ -5,8 +5,10 @@ use std::io;
 use super::body::{WHOLE, WINDOWS};
 use super::control::Control;
 use super::differences::Recorder;
-use super::model::{Model, NoModel};
+
+use super::follow::models_of;
 use super::old::OldWindow;
+use super::prices::prices;
 use super::walk::Walk;
 use super::window::{self, Span};
 use super::{Options, primer};
@@ -14,7 +16,8 @@ use crate::access::{ReadAt, load};
 use crate::codec;
 use crate::error::Reason;
 use crate::limits::WHOLE_WINDOW_LOG;
-use crate::matching::Region;
+use crate::matching::{self, Region};
+use crate::models::Model;
 use crate::numbers;
 use crate::progress::{Meter, Progress};
 
@@ -57,20 +60,20 @@ fn make_windows(
     numbers::put(&mut body, u64::from(new.size() > 0));
     if new.size() > 0 {
         let (old, new) = (load(old, 0..old.size())?, load(new, 0..new.size())?);
-        let regions = find(&old, &new);
-        make_window(&old, &new, &regions, options, &mut body)?;
+        let regions = matching::find(&old, &new, options.matching(), options.threads);
+        let mut best: Option<Vec<u8>> = None;
+        for prices in prices(&new) {
+            let regions = matching::clean(&old, &new, &regions, prices);
+            let mut window = Vec::new();
+            make_window(&old, &new, &regions, options, &mut window)?;
+            if best.as_ref().is_none_or(|best| window.len() < best.len()) {
+                best = Some(window);
+            }
+        }
+        body.extend_from_slice(&best.unwrap_or_default());
         meter.advance(new.len() as u64);
     }
     Ok(body)
-}
-
-fn find(old: &[u8], new: &[u8]) -> Vec<Region> {
-    let short = |number: usize| u32::try_from(number).expect("BUG: a window of 4 GiB or more");
-    let found = crate::engine::matches(old, new);
-    found
-        .iter()
-        .map(|found| Region { old: short(found.old), new: short(found.new), bytes: short(found.bytes) })
-        .collect()
 }
 
 fn make_window(
@@ -90,7 +93,8 @@ fn make_window(
     let mut window = OldWindow::new(&old, 0..old.len() as u64).map_err(Reason::into_io)?;
     let primer =
         primer::gather(regions, span.old_bytes, span.new_bytes, &mut window).map_err(Reason::into_io)?;
-    let recorded = record(&mut window, new, regions, &mut NoModel).map_err(Reason::into_io)?;
+    let mut models = models_of(&old, 0..old.len() as u64).map_err(Reason::into_io)?;
+    let recorded = record(&mut window, new, regions, &mut models).map_err(Reason::into_io)?;
     let Control { lengths, gaps, turns, shifts } = Control::encode(regions);
     let streams = [
         lengths,

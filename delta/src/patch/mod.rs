@@ -23,8 +23,8 @@ mod follow;
 mod header;
 mod inspect;
 mod make;
-mod model;
 mod old;
+mod prices;
 mod primer;
 mod walk;
 mod window;
@@ -37,6 +37,7 @@ use crate::access::{ReadAt, Scratch};
 use crate::codec::{Section, Strength};
 use crate::error::{ApplyError, Reason};
 use crate::limits::{BUFFER_BYTES, CONTAINER_MEMORY_BYTES, Limits};
+use crate::matching;
 use crate::progress::Progress;
 use crate::witness::Witness;
 
@@ -81,6 +82,13 @@ impl Default for Options {
 }
 
 impl Options {
+    fn matching(&self) -> matching::Effort {
+        match self.effort {
+            Effort::Fast => matching::Effort::Fast,
+            Effort::Best => matching::Effort::Best,
+        }
+    }
+
     fn strength(&self) -> Strength {
         match self.effort {
             Effort::Fast => Strength::Fast,

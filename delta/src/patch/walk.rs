@@ -1,10 +1,10 @@
 //! Rebuilding a region: old bytes, fields predicted, all corrected. One walk for making a patch and for following one.
 
 use super::differences::Correct;
-use super::model::{Field, Model};
 use super::old::OldWindow;
 use crate::error::Reason;
 use crate::matching::Region;
+use crate::models::{Field, Model};
 
 /// Most bytes rebuilt at one time, but for a field that lies across the end.
 const PIECE_BYTES: u32 = 64 << 10;
