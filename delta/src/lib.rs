@@ -8,7 +8,8 @@
 //! - A **chunk** is a stretch of a file cut where the content says so ([`chunks`]) and named by its BLAKE3 digest.
 //!   [`build_from_chunks`] makes a tree of chunks from anywhere.
 //! - A **delta** leads from one tree to another ([`diff_trees`], [`apply_tree`]), or from one file to another
-//!   ([`diff`], [`apply`]).
+//!   ([`diff`], [`apply`]). Several deltas are followed in one go ([`apply_chain`]), by the [`cheapest`] way.
+//!
 //!
 //! Files are reached through two traits that the caller implements, [`ReadTree`] and [`WriteTree`].
 //!
@@ -41,7 +42,7 @@
 //!
 //! # The rooms
 //! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
-//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `access` the traits, `reading` what is read in order · `pack` zstd · `limits` every bound.
+//! `blob/` deltas between trees · `route/` several of them · `chunk`, `scan`, `gather` · `access` the traits, `reading` what is read in order · `pack` zstd · `limits` every bound.
 
 mod access;
 mod blob;
@@ -55,6 +56,7 @@ mod limits;
 mod memory;
 mod pack;
 mod reading;
+mod route;
 mod scan;
 mod tree;
 mod witness;
@@ -71,5 +73,9 @@ pub use limits::{
     TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX,
 };
 pub use reading::Reading;
+pub use route::{
+    CHAIN_MEMORY_BYTES, CHAIN_STEPS_MAX, ChainStep, Offer, Route, RouteLimits, Scratch, Way, apply_chain,
+    cheapest,
+};
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

@@ -11,7 +11,7 @@ use crate::witness::{CopyError, Witness, copy_exact};
 
 use super::base::{self, Base};
 use super::ends::Opened;
-use super::files::{ByContent, File, files};
+use super::files::{ByContent, File};
 use super::plan::{Group, Kind};
 use super::spread::Spread;
 use super::{body, pieces};
@@ -32,19 +32,20 @@ pub fn apply_tree(
     limits: &Limits,
 ) -> Result<Tree, ApplyError> {
     let opened = Opened::read(old, delta, expected, limits)?;
-    write_tree(&opened, old_files, new_files)?;
+    write_tree(&opened, old, old_files, new_files)?;
     Ok(opened.new)
 }
 
 /// Writes everything: directories and links, files that are here, and all groups.
 pub(crate) fn write_tree<D: ReadAt + ?Sized>(
     opened: &Opened<'_, D>,
+    old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
 ) -> Result<(), ApplyError> {
     write_frame(&opened.new, new_files)?;
-    write_copies(opened, old_files, new_files)?;
-    write_groups(opened, old_files, new_files, &|_| true)
+    write_copies(opened, old, old_files, new_files)?;
+    write_groups(opened, old, old_files, new_files, &|_| true)
 }
 
 /// Writes directories and links.
@@ -63,16 +64,13 @@ fn write_frame(new: &Tree, new_files: &mut impl WriteTree) -> Result<(), ApplyEr
 /// Writes the files that no group makes: those whose content an old file has, and empty ones.
 fn write_copies<D: ReadAt + ?Sized>(
     opened: &Opened<'_, D>,
+    old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
 ) -> Result<(), ApplyError> {
-    let old = ByContent::new(opened.old);
-    let mut is_made = vec![false; opened.new.entries().len()];
-    for at in opened.plan.iter().flat_map(|group| &group.files) {
-        is_made[*at as usize] = true;
-    }
-    for new in files(&opened.new).filter(|file| !is_made[file.at as usize]) {
-        let source = old.get(new.digest);
+    let sources = ByContent::new(old);
+    for new in opened.copies() {
+        let source = sources.get(new.digest);
         copy(source, &new, old_files, new_files).map_err(|reason| reason.at(&new.entry.path))?;
     }
     Ok(())
@@ -85,8 +83,8 @@ fn copy(
     new_files: &mut impl WriteTree,
 ) -> Result<(), Reason> {
     let from = match source {
+        _ if new.bytes == 0 => None,
         Some(source) => Some(Reading::new(base::open(old_files, &source)?)),
-        None if new.bytes == 0 => None,
         None => return Err(Reason::Malformed("it has nothing of a file that is in no old one")),
     };
     let out = new_files.create(&new.entry.path, new.executable).map_err(Reason::Write)?;
@@ -107,13 +105,14 @@ fn copy(
 /// Writes the files of those groups of which any file is wanted.
 pub(crate) fn write_groups<D: ReadAt + ?Sized>(
     opened: &Opened<'_, D>,
+    old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
     is_wanted: &dyn Fn(&Hash) -> bool,
 ) -> Result<(), ApplyError> {
     for (group, body) in opened.groups() {
-        if group.files(&opened.new).any(|file| is_wanted(file.digest)) {
-            write_group(opened, group, &body, old_files, new_files)
+        if opened.makes_any(group, is_wanted) {
+            write_group(opened, (group, &body), old, old_files, new_files)
                 .map_err(|(file, reason)| ApplyError { file, reason })?;
         }
     }
@@ -124,13 +123,13 @@ type Failed = (Option<TreePath>, Reason);
 
 fn write_group<D: ReadAt + ?Sized>(
     opened: &Opened<'_, D>,
-    group: &Group,
-    body: &Part<&D>,
+    (group, body): (&Group, &Part<&D>),
+    old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
 ) -> Result<(), Failed> {
     let first = || group.files(&opened.new).next().map(|file| file.entry.path.clone());
-    let base = Base::open(opened.old, old_files, group.sources()).map_err(|reason| (first(), reason))?;
+    let base = Base::open(old, old_files, group.sources()).map_err(|reason| (first(), reason))?;
     let bytes = group.files(&opened.new).map(|file| file.bytes).sum();
     let mut out = Spread::new(group.files(&opened.new), new_files);
     let outcome = match &group.kind {
@@ -138,13 +137,13 @@ fn write_group<D: ReadAt + ?Sized>(
         Kind::Whole => body::unpack(body, &mut out, bytes),
         Kind::Pieces => {
             let chunks = group.files(&opened.new).next().map_or(&[][..], |file| file.chunks);
-            pieces::follow(opened.old, old_files, body, chunks, &mut out)
+            pieces::follow(old, old_files, body, chunks, &mut out)
         }
     };
     let path = out.path().cloned();
     out.end(outcome).map_err(|reason| {
         let reason = match reason {
-            Reason::Content { .. } => base.acquit(opened.old, group.sources()).err().unwrap_or(reason),
+            Reason::Content { .. } => base.acquit(old, group.sources()).err().unwrap_or(reason),
             _ => reason,
         };
         (path.or_else(first), reason)

@@ -12,8 +12,9 @@ use crate::pack::{Unpacker, pack};
 use crate::reading::{Part, Reading};
 use crate::tree::{Tree, TreeError};
 
-use super::body;
-use super::plan::{self, Group};
+use super::files::{File, files};
+use super::plan::{self, Group, Kind};
+use super::{body, pieces};
 
 /// How a delta between trees begins.
 pub const DELTA_MAGIC: [u8; 6] = *b"GSDELT";
@@ -48,19 +49,13 @@ pub(super) fn write_trailer(old: &Tree, new: &Tree, plan: &[Group], out: &mut im
 /// A delta whose ends were read: it leads from a tree that is here to one that is wanted.
 pub(crate) struct Opened<'a, D: ?Sized> {
     delta: &'a D,
-    pub(super) old: &'a Tree,
     pub(crate) new: Tree,
-    pub(super) plan: Vec<Group>,
+    pub(crate) plan: Vec<Group>,
 }
 
 impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
     /// Reads the ends, and compares them with what is here, what is wanted and what may be taken.
-    pub(crate) fn read(
-        old: &'a Tree,
-        delta: &'a D,
-        expected: &Hash,
-        limits: &Limits,
-    ) -> Result<Self, Reason> {
+    pub(crate) fn read(old: &Tree, delta: &'a D, expected: &Hash, limits: &Limits) -> Result<Self, Reason> {
         within("bytes of delta", delta.size(), limits.delta_bytes)?;
         let encoding = old.encode();
         read_header(blake3::hash(&encoding), expected, delta)?;
@@ -71,11 +66,35 @@ impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
         within("entries of the new tree", new.entries().len() as u64, u64::from(limits.entries))?;
         let plan = plan::decode(&trailer.read_plan(delta)?, old, &new)?;
         trailer.check_bodies(&plan)?;
-        Ok(Self { delta, old, new, plan })
+        Ok(Self { delta, new, plan })
+    }
+
+    /// The new files that no group makes: an old file has their content, or they are empty.
+    pub(crate) fn copies(&self) -> impl Iterator<Item = File<'_>> {
+        let mut is_made = vec![false; self.new.entries().len()];
+        for at in self.plan.iter().flat_map(|group| &group.files) {
+            if let Some(is_made) = is_made.get_mut(*at as usize) {
+                *is_made = true;
+            }
+        }
+        files(&self.new).filter(move |file| is_made.get(file.at as usize) == Some(&false))
+    }
+
+    /// Whether a group makes any file whose content is wanted.
+    pub(crate) fn makes_any(&self, group: &Group, is_wanted: &dyn Fn(&Hash) -> bool) -> bool {
+        group.files(&self.new).any(|file| is_wanted(file.digest))
+    }
+
+    /// All entries of the old tree that a group reads.
+    pub(crate) fn sources(&self, group: &Group, body: &impl ReadAt) -> Result<Vec<u32>, Reason> {
+        match (&group.kind, group.files(&self.new).next()) {
+            (Kind::Pieces, Some(file)) => pieces::sources(body, file.chunks),
+            _ => Ok(group.sources().to_vec()),
+        }
     }
 
     /// The groups and their bodies, in order.
-    pub(super) fn groups(&self) -> impl Iterator<Item = (&Group, Part<&'a D>)> {
+    pub(crate) fn groups(&self) -> impl Iterator<Item = (&Group, Part<&'a D>)> {
         self.plan.iter().scan(HEADER_BYTES, |start, group| {
             let body = Part::new(self.delta, *start, group.bytes)?;
             *start += group.bytes;

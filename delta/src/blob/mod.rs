@@ -56,7 +56,10 @@ mod sources;
 mod spread;
 
 pub use apply::apply_tree;
+pub(crate) use apply::{write_groups, write_tree};
+pub(crate) use ends::Opened;
 pub use ends::{DELTA_MAGIC, DELTA_VERSION};
+pub(crate) use files::{ByContent, file};
 pub use make::{DeltaSummary, DiffError, diff_trees};
 
 #[cfg(test)]

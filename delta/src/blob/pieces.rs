@@ -110,6 +110,12 @@ fn decode(delta: &mut impl Read, chunks: &[ChunkRef]) -> Result<Vec<Run>, Reason
     Ok(runs)
 }
 
+/// The old tree's entries that a body names.
+pub(super) fn sources(body: &impl ReadAt, chunks: &[ChunkRef]) -> Result<Vec<u32>, Reason> {
+    let runs = decode(&mut BufReader::new(Reading::new(body)), chunks)?;
+    Ok(runs.iter().filter_map(|run| run.source).map(|source| source.entry).collect())
+}
+
 /// How many bytes the delta itself holds.
 pub(super) fn sent_bytes(runs: &[Run], chunks: &[ChunkRef]) -> u64 {
     with_origin(runs, chunks).filter(|(_, sent)| *sent).map(|(chunk, _)| u64::from(chunk.bytes)).sum()

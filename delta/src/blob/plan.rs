@@ -15,17 +15,17 @@ const NUMBER_BYTES_MAX: u32 = 10;
 
 /// New files that one body makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Group {
-    pub(super) kind: Kind,
+pub(crate) struct Group {
+    pub(crate) kind: Kind,
     /// Entries of the new tree.
-    pub(super) files: Vec<u32>,
+    pub(crate) files: Vec<u32>,
     /// Size of the body.
-    pub(super) bytes: u64,
+    pub(crate) bytes: u64,
 }
 
 /// How a body makes its files.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Kind {
+pub(crate) enum Kind {
     /// From old files in a row.
     Patch {
         /// Entries of the old tree.
@@ -39,7 +39,7 @@ pub(super) enum Kind {
 
 impl Group {
     /// The old files that a patch is made from.
-    pub(super) fn sources(&self) -> &[u32] {
+    pub(crate) fn sources(&self) -> &[u32] {
         match &self.kind {
             Kind::Patch { sources } => sources,
             Kind::Whole | Kind::Pieces => &[],
@@ -47,12 +47,12 @@ impl Group {
     }
 
     /// Its new files; entries were checked when the plan was read.
-    pub(super) fn files<'a>(&'a self, new: &'a Tree) -> impl Iterator<Item = File<'a>> {
+    pub(crate) fn files<'a>(&'a self, new: &'a Tree) -> impl Iterator<Item = File<'a>> {
         self.files.iter().filter_map(|at| file(new, *at))
     }
 }
 
-pub(super) fn encode(groups: &[Group]) -> Vec<u8> {
+pub(crate) fn encode(groups: &[Group]) -> Vec<u8> {
     let mut out = Vec::new();
     put(groups.len() as u64, &mut out);
     let (mut new, mut old) = (0, 0);
@@ -73,7 +73,7 @@ pub(super) fn encode(groups: &[Group]) -> Vec<u8> {
 }
 
 /// Reads a plan of any origin: all entries that it names are files of their trees, and each new one is named once.
-pub(super) fn decode(mut bytes: &[u8], old: &Tree, new: &Tree) -> Result<Vec<Group>, Reason> {
+pub(crate) fn decode(mut bytes: &[u8], old: &Tree, new: &Tree) -> Result<Vec<Group>, Reason> {
     let count = take_count(&mut bytes)?;
     let mut groups = Vec::new();
     let (mut new_at, mut old_at) = (0, 0);
