@@ -36,7 +36,7 @@ pub enum Reason {
     #[error("the bytes received are not a delta")]
     NotADelta,
     /// A later format.
-    #[error("the delta has format {0}, and this program reads format 1: update it first")]
+    #[error("the delta has format {0}, and this program reads an earlier one: update it first")]
     Version(u16),
     /// The delta was made from another old tree or file. Nothing was written.
     #[error("the delta begins at {}, and what is here is {}", found.to_hex(), here.to_hex())]

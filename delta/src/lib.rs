@@ -8,7 +8,8 @@
 //! - A **chunk** is a stretch of a file cut where the content says so ([`chunks`]) and named by its BLAKE3 digest.
 //!   [`build_from_chunks`] makes a tree of chunks from anywhere.
 //! - A **delta** leads from one tree to another ([`diff_trees`], [`apply_tree`]), or from one file to another
-//!   ([`diff`], [`apply`]).
+//!   ([`diff`], [`apply`]). Several deltas are followed in one go ([`apply_chain`]), by the [`cheapest`] way.
+//!
 //!
 //! Files are reached through two traits that the caller implements, [`ReadTree`] and [`WriteTree`].
 //!
@@ -19,7 +20,7 @@
 //! - **What is made is verified before it is finished:** each file's digest is compared before
 //!   [`WriteTree::finish`], and a delta's ends are compared with the trees before anything is written.
 //! - **Following a delta streams**, in at most [`APPLY_MEMORY_BYTES`] beside the trees. Making one does not: a file
-//!   that is patched is in memory, and files beyond [`PATCH_FILE_BYTES_MAX`] reuse chunks instead.
+//!   that is patched is in memory with its sources, and files beyond [`PATCH_FILE_BYTES_MAX`] reuse chunks instead.
 //! - **Equal inputs give equal bytes**: trees, chunks and deltas depend on nothing else.
 //!
 //! # The formats
@@ -36,25 +37,13 @@
 //! | 4 | file: number of chunks, then each: |
 //! | 4, 32 | size, BLAKE3 |
 //!
-//! A delta between trees, format 1:
-//!
-//! | bytes | what |
-//! |---|---|
-//! | 6, 2 | `GSDELT`, 1 |
-//! | 32, 32 | digests of the old and the new tree |
-//! | 4, … | size of the new tree's encoding; a patch body of engine 1 that makes it from the old tree's |
-//! | … | for each file of the new tree, in order, one of: |
-//! | 1, 4 | 0 same: the old entry that has its content |
-//! | 1, 4, … | 1 patch: the old entry; a patch body of engine 1 in a zstd frame |
-//! | 1, … | 2 whole: a zstd frame |
-//! | 1, 4, 12 each, … | 3 pieces: number of runs; each: chunks, old entry or `ff ff ff ff`, first chunk there; a zstd frame of the chunks that are in no old file |
-//!
-//! A patch body, and a patch of a file alone (`GSPTCH`), are described in `engine/mod.rs`.
+//! A delta between trees (`GSDELT`, format 2) is described in `blob/mod.rs`; a patch body, and a patch of a file alone
+//! (`GSPTCH`), in `engine/mod.rs`.
 //!
 //! # The rooms
 //! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
-//! `blob/` deltas between trees · `chunk`, `scan`, `gather` · `inspect` what is in a delta · `access` the traits,
-//! `reading` what is read in order · `pack` zstd · `limits` every bound.
+//! `blob/` deltas between trees · `route/` several of them · `chunk`, `scan`, `gather` · `inspect` what is in a delta ·
+//! `access` the traits, `reading` what is read in order · `limits` every bound.
 
 mod access;
 mod blob;
@@ -75,6 +64,7 @@ mod pack;
 mod patch;
 mod progress;
 mod reading;
+mod route;
 mod scan;
 mod tree;
 mod witness;
@@ -94,5 +84,9 @@ pub use limits::{
 pub use patch::{Applied, Effort, Options, PATCH_MAGIC, PATCH_VERSION, apply, diff};
 pub use progress::Progress;
 pub use reading::Reading;
+pub use route::{
+    CHAIN_MEMORY_BYTES, CHAIN_STEPS_MAX, ChainStep, Offer, Route, RouteLimits, Scratch, Way, apply_chain,
+    cheapest,
+};
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

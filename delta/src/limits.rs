@@ -19,6 +19,14 @@ pub const TREE_BYTES_MAX: u64 = 1 << 40;
 /// memory. They reuse chunks instead, streaming both ways.
 pub const PATCH_FILE_BYTES_MAX: u64 = 128 << 20;
 
+/// Most old files that a new file is made from.
+pub(crate) const SOURCES_MAX: usize = 8;
+/// Old files of a group are read into memory when they have no more bytes together; so many small ones cannot be kept
+/// open.
+pub(crate) const BASE_LOADED_BYTES_MAX: u64 = 8 << 20;
+/// Most bytes of a delta's plan, unpacked.
+pub(crate) const PLAN_BYTES_MAX: usize = 16 << 20;
+
 /// The window of every compressed stream, as a power of two: what unpacking costs in memory.
 pub(crate) const WINDOW_LOG: u32 = 25;
 /// Most bytes of new file that one segment of a patch yields.
@@ -29,8 +37,8 @@ pub(crate) const SEGMENT_MOVES_BYTES_MAX: usize = 1 << 20;
 pub(crate) const BUFFER_BYTES: usize = 128 << 10;
 
 /// Most memory that [`apply`](crate::apply) holds at one time, whatever the sizes of the files.
-/// [`apply_tree`](crate::apply_tree) holds this, the two trees (at most a few times [`TREE_ENCODING_BYTES_MAX`]) and
-/// nothing else.
+/// [`apply_tree`](crate::apply_tree) holds this, small old files of 8 MiB, the delta's plan, the two trees (at most a few
+/// times [`TREE_ENCODING_BYTES_MAX`]) and nothing else.
 pub const APPLY_MEMORY_BYTES: usize = 48 << 20;
 
 const _: () = assert!(

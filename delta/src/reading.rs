@@ -44,6 +44,36 @@ impl<T: ReadAt> Seek for Reading<T> {
     }
 }
 
+/// A stretch of what can be read from any place.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Part<T> {
+    of: T,
+    start: u64,
+    bytes: u64,
+}
+
+impl<T: ReadAt> Part<T> {
+    /// The `bytes` from `start` on; `None` if they do not exist.
+    pub(crate) fn new(of: T, start: u64, bytes: u64) -> Option<Self> {
+        let exists = start.checked_add(bytes).is_some_and(|end| end <= of.size());
+        exists.then_some(Self { of, start, bytes })
+    }
+}
+
+impl<T: ReadAt> ReadAt for Part<T> {
+    fn size(&self) -> u64 {
+        self.bytes
+    }
+
+    fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()> {
+        let inside = offset.checked_add(buffer.len() as u64).is_some_and(|end| end <= self.bytes);
+        if !inside {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.of.read_exact_at(buffer, self.start + offset)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -62,5 +92,18 @@ mod tests {
         reading.seek(SeekFrom::Start(999)).unwrap();
         assert_eq!(reading.read(&mut [0]).unwrap(), 0);
         assert!(reading.seek(SeekFrom::Current(-1000)).is_err());
+    }
+
+    #[test]
+    fn a_part_ends_where_it_should() {
+        let bytes: Vec<u8> = (0..200).collect();
+        let part = Part::new(&bytes, 10, 5).unwrap();
+        let mut buffer = [0; 5];
+        part.read_exact_at(&mut buffer, 0).unwrap();
+        assert_eq!(buffer, [10, 11, 12, 13, 14]);
+        assert!(part.read_exact_at(&mut buffer, 1).is_err());
+        assert!(part.read_exact_at(&mut buffer, u64::MAX).is_err());
+        assert!(Part::new(&bytes, 196, 5).is_none());
+        assert!(Part::new(&bytes, u64::MAX, 5).is_none());
     }
 }

@@ -2,34 +2,34 @@
 
 use std::io::{self, Write};
 
-use blake3::Hash;
-
-use crate::access::ReadTree;
-use crate::engine;
+use crate::access::{ReadAt, ReadTree};
 use crate::limits::PATCH_FILE_BYTES_MAX;
-use crate::pack::{estimate, pack, packer};
+use crate::pack::packer;
 use crate::reading::Reading;
-use crate::tree::{ChunkRef, Entry, EntryKind, Tree, TreePath};
+use crate::tree::{Tree, TreePath};
 use crate::witness::{CopyError, Witness, at_end, copy_exact};
 
-use super::choose::{OldFile, OldFiles};
-use super::pieces::OldChunks;
-use super::{PATCH, PIECES, SAME, WHOLE, header, pieces};
+use super::files::{File, files};
+use super::groups::{Row, rows};
+use super::pieces::{self, OldChunks};
+use super::plan::{Group, Kind};
+use super::sources::choose;
+use super::{body, ends};
 
-/// The strongest packing saves at most this part of what a fast one leaves: a patch smaller than the rest needs no
-/// comparison with the packed file.
-const ESTIMATE_DIVISOR: usize = 2;
+/// How files begin that the engine may open and rebuild. Such a file is looked at by itself, however small.
+const OPENED: [&[u8]; 7] =
+    [b"\x7fELF", b"\0asm", b"PK\x03\x04", b"\x1f\x8b", b"\xfd7zXZ", b"\x28\xb5\x2f\xfd", b"!<arch>"];
 
 /// What a delta came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DeltaSummary {
     /// The delta's size.
     pub bytes: u64,
-    /// Files of the new tree whose bytes are those of an old file.
+    /// Files of the new tree that are empty, or whose bytes are those of an old file.
     pub reused_files: u64,
-    /// Files made from an old file or its chunks.
+    /// Files made from old files or their chunks.
     pub patched_files: u64,
-    /// Files sent whole.
+    /// Files made from nothing.
     pub new_files: u64,
 }
 
@@ -56,9 +56,8 @@ pub enum DiffError {
 }
 
 /// Writes the delta that leads from one tree to another; from [`Tree::empty`] it holds everything. Calls
-/// `progress` with the bytes of the new tree done so far, after each file. The same trees give the same delta. Takes
-/// some 13 times the size of the largest patched file in memory (see
-/// [`PATCH_FILE_BYTES_MAX`]).
+/// `progress` with the bytes of the new tree done so far. The same trees give the same delta. Takes some 13 times the size
+/// of the largest patched file in memory (see [`PATCH_FILE_BYTES_MAX`]).
 ///
 /// # Errors
 /// Names the file that could not be read or has changed.
@@ -70,127 +69,125 @@ pub fn diff_trees(
     out: impl Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<DeltaSummary, DiffError> {
+    let mut out = Witness::new(out);
+    ends::write_header(old, new, &mut out).map_err(DiffError::Write)?;
+    let choices = choose(old, old_files, new, new_files)?;
+    let changed = choices.len() as u64;
+    let mut done = new.bytes() - choices.iter().map(|choice| choice.new.bytes).sum::<u64>();
+    progress(done);
+    let rows = rows(choices, &|file| is_opened(new_files, file))?;
     let mut maker = Maker {
-        old: OldFiles::new(old),
         old_chunks: OldChunks::new(old),
         old_files,
         new_files,
-        out: Witness::new(out),
-        summary: DeltaSummary::default(),
+        out,
+        plan: Vec::new(),
+        summary: DeltaSummary { reused_files: files(new).count() as u64 - changed, ..Default::default() },
     };
-    header::write(old, new, &mut maker.out).map_err(DiffError::Write)?;
-    let mut done = 0;
-    for entry in new.entries() {
-        if let EntryKind::File { digest, chunks, .. } = &entry.kind {
-            maker.file(entry, digest, chunks)?;
-            done += entry.bytes();
-            progress(done);
-        }
+    for row in rows {
+        maker.row(&row)?;
+        done += row.files.iter().map(|file| file.bytes).sum::<u64>();
+        progress(done);
     }
-    maker.out.flush().map_err(DiffError::Write)?;
-    Ok(DeltaSummary { bytes: maker.out.bytes(), ..maker.summary })
+    let Maker { mut out, plan, summary, .. } = maker;
+    ends::write_trailer(old, new, &plan, &mut out).map_err(DiffError::Write)?;
+    out.flush().map_err(DiffError::Write)?;
+    Ok(DeltaSummary { bytes: out.bytes(), ..summary })
 }
 
 struct Maker<'a, O, N, W> {
-    old: OldFiles<'a>,
     old_chunks: OldChunks,
     old_files: &'a O,
     new_files: &'a N,
     out: Witness<W>,
+    plan: Vec<Group>,
     summary: DeltaSummary,
 }
 
 impl<O: ReadTree, N: ReadTree, W: Write> Maker<'_, O, N, W> {
-    fn file(&mut self, new: &Entry, digest: &Hash, chunks: &[ChunkRef]) -> Result<(), DiffError> {
-        if let Some(same) = self.old.same(digest) {
-            self.summary.reused_files += 1;
-            return self.write_record(SAME, &same.at.to_le_bytes());
-        }
-        if new.bytes() > PATCH_FILE_BYTES_MAX {
-            return self.pieces(new, chunks);
-        }
-        let like = self.old.like(new);
-        match like.filter(|old| old.entry.bytes() <= PATCH_FILE_BYTES_MAX) {
-            Some(old) => self.patch_or_whole(old, new),
-            None => self.whole(new),
-        }
-    }
-
-    fn write_record(&mut self, kind: u8, rest: &[u8]) -> Result<(), DiffError> {
-        let written = self.out.write_all(&[kind]);
-        written.and_then(|()| self.out.write_all(rest)).map_err(DiffError::Write)
-    }
-
-    fn patch_or_whole(&mut self, old: OldFile<'_>, new: &Entry) -> Result<(), DiffError> {
-        let old_bytes = load(self.old_files, old.entry)?;
-        let new_bytes = load(self.new_files, new)?;
-        let patch = engine::make(&old_bytes, &new_bytes).map_err(DiffError::Write)?;
-        drop(old_bytes);
-        if let Some(whole) = smaller_whole(&new_bytes, patch.len()).map_err(DiffError::Write)? {
-            self.summary.new_files += 1;
-            return self.write_record(WHOLE, &whole);
-        }
-        self.summary.patched_files += 1;
-        self.write_record(PATCH, &old.at.to_le_bytes())?;
-        self.out.write_all(&patch).map_err(DiffError::Write)
-    }
-
-    fn whole(&mut self, new: &Entry) -> Result<(), DiffError> {
-        self.summary.new_files += 1;
-        self.write_record(WHOLE, &[])?;
-        let mut packed = packer(&mut self.out, new.bytes()).map_err(DiffError::Write)?;
-        copy(self.new_files, new, &mut packed)?;
-        packed.finish().map_err(DiffError::Write)?;
+    fn row(&mut self, row: &Row<'_>) -> Result<(), DiffError> {
+        let start = self.out.bytes();
+        let kind = match &row.files[..] {
+            [alone] if alone.bytes > PATCH_FILE_BYTES_MAX || row.sources.is_empty() => self.stream(alone)?,
+            _ => self.patch_or_whole(row)?,
+        };
+        let patched = match &kind {
+            Kind::Patch { .. } => row.patched,
+            Kind::Pieces => 1,
+            Kind::Whole => 0,
+        };
+        self.summary.patched_files += patched;
+        self.summary.new_files += row.files.len() as u64 - patched;
+        let files = row.files.iter().map(|file| file.at).collect();
+        self.plan.push(Group { kind, files, bytes: self.out.bytes() - start });
         Ok(())
     }
 
-    fn pieces(&mut self, new: &Entry, chunks: &[ChunkRef]) -> Result<(), DiffError> {
-        let runs = self.old_chunks.runs(chunks);
-        if runs.iter().any(|run| run.source.is_some()) {
-            self.summary.patched_files += 1;
+    fn patch_or_whole(&mut self, row: &Row<'_>) -> Result<Kind, DiffError> {
+        let old = load(self.old_files, &row.sources)?;
+        let new = load(self.new_files, &row.files)?;
+        let patch = body::make(&old, &new).map_err(DiffError::Write)?;
+        drop(old);
+        let whole = body::smaller_whole(&new, patch.len()).map_err(DiffError::Write)?;
+        self.out.write_all(whole.as_ref().unwrap_or(&patch)).map_err(DiffError::Write)?;
+        let sources = row.sources.iter().map(|source| source.at).collect();
+        Ok(if whole.is_some() { Kind::Whole } else { Kind::Patch { sources } })
+    }
+
+    /// For a file that is not patched: what no old file has of its chunks.
+    fn stream(&mut self, new: &File<'_>) -> Result<Kind, DiffError> {
+        let runs = self.old_chunks.runs(new.chunks);
+        let is_shared = runs.iter().any(|run| run.source.is_some());
+        let bytes = if is_shared { pieces::sent_bytes(&runs, new.chunks) } else { new.bytes };
+        if is_shared {
+            self.out.write_all(&pieces::encode(&runs)).map_err(DiffError::Write)?;
+        }
+        let mut packed = packer(&mut self.out, bytes).map_err(DiffError::Write)?;
+        if is_shared {
+            copy(self.new_files, new, &mut pieces::sieve(&mut packed, &runs, new.chunks))?;
         } else {
-            self.summary.new_files += 1;
+            copy(self.new_files, new, &mut packed)?;
         }
-        self.write_record(PIECES, &pieces::encode(&runs))?;
-        let sent = pieces::sent_bytes(&runs, chunks);
-        let mut packed = packer(&mut self.out, sent).map_err(DiffError::Write)?;
-        copy(self.new_files, new, &mut pieces::sieve(&mut packed, &runs, chunks))?;
         packed.finish().map_err(DiffError::Write)?;
-        Ok(())
+        Ok(if is_shared { Kind::Pieces } else { Kind::Whole })
     }
 }
 
-/// The packed file, if it is smaller than its patch.
-fn smaller_whole(new: &[u8], patch_bytes: usize) -> io::Result<Option<Vec<u8>>> {
-    if patch_bytes < estimate(new)? / ESTIMATE_DIVISOR {
-        return Ok(None);
-    }
-    let whole = pack(new)?;
-    Ok((whole.len() < patch_bytes).then_some(whole))
+/// Whether a file may be one that the engine opens.
+fn is_opened(files: &impl ReadTree, file: &File<'_>) -> Result<bool, DiffError> {
+    let read = |error| DiffError::Read { file: file.entry.path.clone(), error };
+    let opened = files.open(&file.entry.path).map_err(read)?;
+    let mut start = [0; 8];
+    let length = usize::try_from(opened.size()).map_or(start.len(), |size| size.min(start.len()));
+    let start = start.get_mut(..length).unwrap_or_default();
+    opened.read_exact_at(start, 0).map_err(read)?;
+    Ok(OPENED.iter().any(|magic| start.starts_with(magic)))
 }
 
-fn load(files: &impl ReadTree, entry: &Entry) -> Result<Vec<u8>, DiffError> {
-    let size = usize::try_from(entry.bytes()).expect("BUG: a file beyond PATCH_FILE_BYTES_MAX");
+/// Files in a row, in memory.
+fn load(files: &impl ReadTree, row: &[File<'_>]) -> Result<Vec<u8>, DiffError> {
+    let size = row.iter().map(|file| file.bytes).sum::<u64>();
+    let size = usize::try_from(size).expect("BUG: files beyond PATCH_FILE_BYTES_MAX");
     let mut bytes = Vec::with_capacity(size);
-    copy(files, entry, &mut bytes)?;
+    for file in row {
+        copy(files, file, &mut bytes)?;
+    }
     Ok(bytes)
 }
 
 /// Copies a file, and checks that it is what its tree says.
-fn copy(files: &impl ReadTree, entry: &Entry, to: &mut impl Write) -> Result<(), DiffError> {
-    let EntryKind::File { digest, bytes, .. } = &entry.kind else {
-        unreachable!("BUG: only files are copied");
-    };
-    let read = |error| DiffError::Read { file: entry.path.clone(), error };
-    let changed = || DiffError::Changed { file: entry.path.clone() };
-    let mut file = Reading::new(files.open(&entry.path).map_err(read)?);
+fn copy(files: &impl ReadTree, file: &File<'_>, to: &mut impl Write) -> Result<(), DiffError> {
+    let path = &file.entry.path;
+    let read = |error| DiffError::Read { file: path.clone(), error };
+    let changed = || DiffError::Changed { file: path.clone() };
+    let mut from = Reading::new(files.open(path).map_err(read)?);
     let mut to = Witness::new(to);
-    copy_exact(&mut file, &mut to, *bytes).map_err(|error| match error {
+    copy_exact(&mut from, &mut to, file.bytes).map_err(|error| match error {
         CopyError::Read(error) if error.kind() == io::ErrorKind::UnexpectedEof => changed(),
         CopyError::Read(error) => read(error),
         CopyError::Write(error) => DiffError::Write(error),
     })?;
-    if to.digest() != *digest || !at_end(&mut file).map_err(read)? {
+    if to.digest() != *file.digest || !at_end(&mut from).map_err(read)? {
         return Err(changed());
     }
     Ok(())

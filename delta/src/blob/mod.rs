@@ -1,45 +1,66 @@
 //! Between trees: one self-contained delta.
 //!
-//! Two doors: [`diff_trees`] makes one, [`apply_tree`] builds the new tree with it. Old files are named by their
-//! place in the old tree's entries, which both sides have; sizes and digests stand in the two trees, and are
-//! not repeated. Format 1, integers little-endian:
+//! Two doors: [`diff_trees`] makes one, [`apply_tree`] builds the new tree with it. Files are named by their
+//! place in a tree's entries, which both sides have; sizes and digests stand in the two trees, and are
+//! not repeated. A new file whose digest an old file has is a copy of the first such, and an empty file is
+//! empty: neither takes a byte of the delta. All others are in **groups**, each with a **body**. A group is one new
+//! file, or many small ones in a row, made from up to eight old files, or from many small ones, in a row. Format 2,
+//! integers little-endian:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 6 | `GSDELT` |
-//! | 2 | format: 1 |
+//! | 2 | format: 2 |
 //! | 32 | the old tree's digest |
 //! | 32 | the new tree's digest |
-//! | 4 | size of the new tree's encoding |
-//! | … | the new tree's encoding: a body of engine 1, from the old tree's encoding |
-//! | … | a record for each file of the new tree, in its order |
+//! | … | the groups' bodies, one after another |
+//! | … | the index: a patch that makes the new tree's encoding from the old tree's |
+//! | … | the plan: a zstd frame |
+//! | 4, 4 | sizes of the new tree's encoding and of the index |
+//! | 4, 4 | sizes of the plan, unpacked and packed |
 //!
-//! A record begins with a byte:
+//! The plan names the groups, all numbers in LEB128, differences with their sign in the lowest bit (zigzag):
 //!
-//! | byte | name | what follows |
-//! |---|---|---|
-//! | 0 | same | 4: the old file's entry, of the same digest |
-//! | 1 | patch | 4: the old file's entry; a body of engine 1 |
-//! | 2 | whole | one zstd frame of the file |
-//! | 3 | pieces | 4: number of runs, then each run; one zstd frame of all chunks that are not taken from old files |
+//! | number | what |
+//! |---|---|
+//! | 1 | how many groups, then each: |
+//! | 1 | kind: 0 patch, 1 whole, 2 pieces |
+//! | 1 + n | new files: how many, and each one's entry, less that of the file named before in the plan |
+//! | 1 + n | patch: old files: how many, and each one's entry, less that of the file named before in the plan |
+//! | 1 | size of the body in bytes |
+//!
+//! | kind | the body |
+//! |---|---|
+//! | patch | makes the new files in a row from the old files in a row |
+//! | whole | one zstd frame of the new files in a row |
+//! | pieces | one file. 4: number of runs, then each run; one zstd frame of all chunks that are in no old file |
 //!
 //! A run of pieces: 4: number of chunks (the new file's next ones); 4: the old file's entry, or
 //! `ff ff ff ff` for chunks in the frame; 4: the first of its chunks (0 for chunks in the frame).
+//!
+//! # The files
+//! `sources/` which old files a new one is made from · `groups` what is packed together · `make` · `plan` and `ends` the
+//! format · `base` old files in a row · `spread` a row cut into new files · `apply` · `body` the only one that knows the
+//! engine · `pieces` files too large for it.
 
 mod apply;
-mod choose;
-mod header;
+mod base;
+mod body;
+mod ends;
+mod files;
+mod groups;
 mod make;
 mod pieces;
+mod plan;
+mod sources;
+mod spread;
 
 pub use apply::apply_tree;
-pub use header::{DELTA_MAGIC, DELTA_VERSION};
+pub(crate) use apply::{write_groups, write_tree};
+pub(crate) use ends::Opened;
+pub use ends::{DELTA_MAGIC, DELTA_VERSION};
+pub(crate) use files::{ByContent, file};
 pub use make::{DeltaSummary, DiffError, diff_trees};
-
-const SAME: u8 = 0;
-const PATCH: u8 = 1;
-const WHOLE: u8 = 2;
-const PIECES: u8 = 3;
 
 #[cfg(test)]
 mod tests;

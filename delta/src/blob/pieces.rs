@@ -1,14 +1,18 @@
 //! Files too large to patch: runs of chunks, from old files or from the delta.
 
 use std::collections::BTreeMap;
-use std::io::{self, BufRead, Read, Write};
+use std::io::{self, BufRead, BufReader, Read, Write};
 
 use crate::access::{ReadAt, ReadTree};
 use crate::chunk::CHUNK_BYTES_MAX;
 use crate::engine::array;
 use crate::error::Reason;
+use crate::limits::BUFFER_BYTES;
 use crate::pack::Unpacker;
+use crate::reading::Reading;
 use crate::tree::{ChunkRef, EntryKind, Tree};
+
+use super::body::ended;
 
 /// In the place of an old file's entry: the chunks are in the delta.
 const SENT: u32 = u32::MAX;
@@ -106,6 +110,12 @@ fn decode(delta: &mut impl Read, chunks: &[ChunkRef]) -> Result<Vec<Run>, Reason
     Ok(runs)
 }
 
+/// The old tree's entries that a body names.
+pub(super) fn sources(body: &impl ReadAt, chunks: &[ChunkRef]) -> Result<Vec<u32>, Reason> {
+    let runs = decode(&mut BufReader::new(Reading::new(body)), chunks)?;
+    Ok(runs.iter().filter_map(|run| run.source).map(|source| source.entry).collect())
+}
+
 /// How many bytes the delta itself holds.
 pub(super) fn sent_bytes(runs: &[Run], chunks: &[ChunkRef]) -> u64 {
     with_origin(runs, chunks).filter(|(_, sent)| *sent).map(|(chunk, _)| u64::from(chunk.bytes)).sum()
@@ -161,12 +171,13 @@ impl<W: Write, I: Iterator<Item = (ChunkRef, bool)>> Write for Sieve<W, I> {
 pub(super) fn follow(
     old: &Tree,
     old_files: &impl ReadTree,
-    mut delta: impl BufRead,
+    body: &impl ReadAt,
     chunks: &[ChunkRef],
     out: &mut impl Write,
 ) -> Result<(), Reason> {
-    let runs = decode(&mut delta, chunks)?;
-    let mut sent = Unpacker::new(delta)?;
+    let mut body = BufReader::with_capacity(BUFFER_BYTES, Reading::new(body));
+    let runs = decode(&mut body, chunks)?;
+    let mut sent = Unpacker::new(&mut body)?;
     let mut buffer = vec![0; CHUNK_BYTES_MAX];
     let mut open: Option<OldFile<'_, _>> = None;
     let mut rest = chunks;
@@ -184,7 +195,8 @@ pub(super) fn follow(
             }
         }
     }
-    sent.end()
+    sent.end()?;
+    ended(&mut body)
 }
 
 fn follow_sent(

@@ -11,7 +11,8 @@ use crate::{
     build_from_chunks, chunks, diff_trees, scan, verify,
 };
 
-use super::{DELTA_MAGIC, PIECES, SAME, WHOLE, pieces};
+use super::plan::{self, Group, Kind};
+use super::{DELTA_MAGIC, body, ends, files, pieces};
 
 /// A release from one version to the next, as its publisher makes it.
 struct Release {
@@ -60,12 +61,26 @@ impl Release {
         error
     }
 
-    /// The delta up to its first file's record.
-    fn header(&self) -> Vec<u8> {
-        let mut header = Vec::new();
-        super::header::write(&self.old_tree, &self.new_tree, &mut header).unwrap();
-        assert!(self.delta.starts_with(&header));
-        header
+    fn opened(&self) -> ends::Opened<'_, Vec<u8>> {
+        let expected = self.new_tree.digest();
+        ends::Opened::read(&self.old_tree, &self.delta, &expected, &Limits::default()).unwrap()
+    }
+
+    fn plan(&self) -> Vec<Group> {
+        self.opened().plan
+    }
+
+    /// A delta with these groups and bodies.
+    fn forged(&self, groups: Vec<(Kind, Vec<u32>, Vec<u8>)>) -> Vec<u8> {
+        let mut delta = Vec::new();
+        ends::write_header(&self.old_tree, &self.new_tree, &mut delta).unwrap();
+        let mut plan = Vec::new();
+        for (kind, files, body) in groups {
+            delta.extend_from_slice(&body);
+            plan.push(Group { kind, files, bytes: body.len() as u64 });
+        }
+        ends::write_trailer(&self.old_tree, &self.new_tree, &plan, &mut delta).unwrap();
+        delta
     }
 }
 
@@ -98,7 +113,7 @@ fn a_delta_leads_from_the_old_tree_to_the_new() {
     let summary = release.summary;
     assert!(summary.bytes < 1500, "{} bytes", summary.bytes);
     let files = (summary.reused_files, summary.patched_files, summary.new_files);
-    assert_eq!(files, (1, 1, 2));
+    assert_eq!(files, (2, 1, 1));
     assert_eq!(Release::new(release.old.clone(), release.new.clone()).delta, release.delta);
 }
 
@@ -117,7 +132,7 @@ fn a_patch_larger_than_the_file_is_sent_whole() {
     );
     release.check();
     assert_eq!(release.summary.new_files, 1);
-    assert_eq!(release.delta[release.header().len()], WHOLE);
+    assert_eq!(release.plan()[0].kind, Kind::Whole);
 }
 
 #[test]
@@ -128,7 +143,7 @@ fn every_truncation_is_refused() {
         assert_eq!(error.fault(), Fault::Delta, "at {length}: {error}");
     }
     let error = release.refused(&[&release.delta[..], b"x"].concat());
-    assert!(error.to_string().contains("bytes follow"), "{error}");
+    assert_eq!(error.fault(), Fault::Delta);
 }
 
 #[test]
@@ -161,7 +176,7 @@ fn a_delta_beyond_its_limit_is_refused() {
     let (old, digest) = (&release.old_tree, release.new_tree.digest());
     let mut made = Memory::default();
     let result = apply_tree(old, &release.old, &release.delta[..], &digest, &mut made, &few);
-    assert!(result.unwrap_err().to_string().contains("bytes allowed here"));
+    assert!(matches!(result.unwrap_err().reason, Reason::Limit { what: "bytes of delta", .. }));
 }
 
 #[test]
@@ -190,8 +205,8 @@ fn a_full_disk_is_named_and_leaves_no_file() {
     let release = sample();
     let mut made = Memory { room: Some(100), ..Memory::default() };
     let error = release.apply(&release.delta, &mut made).unwrap_err();
-    assert_eq!((error.fault(), error.file), (Fault::New, Some(path("bin/tool-1.3"))));
-    assert!(!made.things.contains_key(&path("bin/tool-1.3")));
+    assert_eq!((error.fault(), error.file), (Fault::New, Some(path("lib/moved"))));
+    assert!(!made.things.contains_key(&path("lib/moved")));
 }
 
 #[test]
@@ -208,42 +223,66 @@ fn files_that_change_while_a_delta_is_made_are_noticed() {
     }
 }
 
-/// One new file of the content, and a delta whose only record is given.
-fn with_record(old: &Memory, content: &[u8], record: &[u8]) -> (Release, Vec<u8>) {
-    let release = Release::new(old.clone(), Memory::default().with("f", content));
-    let delta = [&release.header()[..], record].concat();
-    (release, delta)
+#[test]
+fn forged_groups_are_refused() {
+    let (old, mut new) = (noise(1, 2000), noise(1, 2000));
+    new[77] = 0;
+    let (other, odd) = (b"other", noise(2, 2000));
+    let release = Release::new(
+        Memory::default().with("d/old", old.clone()),
+        Memory::default().with("f", new.clone()).with("g", other),
+    );
+    let bomb = pack(&vec![0; 50 << 20]).unwrap();
+    let patch = || body::make(&old, &new).unwrap();
+    let runs = |numbers: &[u32], sent: &[u8]| {
+        let numbers = numbers.iter().flat_map(|number| number.to_le_bytes());
+        numbers.chain(pack(sent).unwrap()).collect::<Vec<u8>>()
+    };
+    let patch_of = |sources: &[u32]| Kind::Patch { sources: sources.to_vec() };
+    let right = || (Kind::Whole, vec![1], pack(other).unwrap());
+    release
+        .apply(&release.forged(vec![(patch_of(&[1]), vec![0], patch()), right()]), &mut Memory::default())
+        .unwrap();
+    for (kind, files, body) in [
+        (Kind::Whole, vec![0], bomb.clone()),
+        (Kind::Whole, vec![0], pack(&new[1..]).unwrap()),
+        (Kind::Whole, vec![0], pack(&odd).unwrap()),
+        (Kind::Whole, vec![0], [&pack(&new).unwrap()[..], b"x"].concat()),
+        (Kind::Whole, vec![0], Vec::new()),
+        (Kind::Whole, vec![], Vec::new()),
+        (Kind::Whole, vec![0, 0], pack(&[&new[..], &new].concat()).unwrap()),
+        (Kind::Whole, vec![2], pack(&new).unwrap()),
+        (patch_of(&[1]), vec![0], [&patch()[..], b"x"].concat()),
+        (patch_of(&[0]), vec![0], patch()),
+        (patch_of(&[7]), vec![0], patch()),
+        (patch_of(&[]), vec![0], patch()),
+        (patch_of(&[1; 9]), vec![0], patch()),
+        (Kind::Pieces, vec![0], runs(&[u32::MAX], b"")),
+        (Kind::Pieces, vec![0], runs(&[0], b"")),
+        (Kind::Pieces, vec![0], runs(&[1, 0, u32::MAX, 0], b"")),
+        (Kind::Pieces, vec![0], runs(&[1, 1, 1, 0], b"")),
+        (Kind::Pieces, vec![0], runs(&[1, 1, 1, u32::MAX], b"")),
+        (Kind::Pieces, vec![0], runs(&[1, 1, u32::MAX, 0], &odd)),
+        (Kind::Pieces, vec![0], [runs(&[1, 1, u32::MAX, 0], &new), vec![0]].concat()),
+        (Kind::Pieces, vec![0], [&runs(&[1, 1, u32::MAX, 0], b"")[..16], &bomb].concat()),
+    ] {
+        let error = release.refused(&release.forged(vec![(kind, files, body), right()]));
+        assert_eq!(error.fault(), Fault::Delta, "{error}");
+    }
+    let pieces = release.forged(vec![(Kind::Pieces, vec![0, 1], Vec::new())]);
+    assert_eq!(release.refused(&pieces).fault(), Fault::Delta);
 }
 
 #[test]
-fn forged_records_are_refused() {
-    let old = Memory::default().with("d/old", "old");
-    let bomb = pack(&vec![0; 50 << 20]).unwrap();
-    let records: &[&[u8]] = &[
-        &[9],
-        &[SAME, 0, 0, 0, 0],
-        &[SAME, 1, 0, 0, 0],
-        &[SAME, 255, 255, 255, 255],
-        &[super::PATCH, 7, 0, 0, 0],
-        &[&[WHOLE], &bomb[..]].concat(),
-        &[&[WHOLE], &pack(b"ne").unwrap()[..]].concat(),
-        &[&[WHOLE], &pack(b"odd").unwrap()[..]].concat(),
-        &[&[PIECES], &u32::MAX.to_le_bytes()[..]].concat(),
-        &[&[PIECES, 0, 0, 0, 0], &pack(b"").unwrap()[..]].concat(),
-        &[&[PIECES, 1, 0, 0, 0, 0, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0], &pack(b"").unwrap()[..]]
-            .concat(),
-        &[&[PIECES, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0], &pack(b"").unwrap()[..]].concat(),
-        &[&[PIECES, 1, 0, 0, 0, 1, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255], &pack(b"").unwrap()[..]]
-            .concat(),
-        &[&[PIECES, 1, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0], &pack(b"odd").unwrap()[..]]
-            .concat(),
-        &[&[PIECES, 1, 0, 0, 0, 1, 0, 0, 0, 255, 255, 255, 255, 0, 0, 0, 0], &bomb[..]].concat(),
-    ];
-    for record in records {
-        let (release, delta) = with_record(&old, b"new", record);
-        let error = release.refused(&delta);
-        assert_eq!(error.fault(), Fault::Delta, "{error}");
-        assert_eq!(error.file, Some(path("f")));
+fn a_plan_with_other_sizes_is_refused() {
+    let release = sample();
+    for at in 1..=16 {
+        for change in [1, 128] {
+            let mut delta = release.delta.clone();
+            let place = delta.len() - at;
+            delta[place] ^= change;
+            assert_eq!(release.refused(&delta).fault(), Fault::Delta);
+        }
     }
 }
 
@@ -265,8 +304,8 @@ fn pieces_are_taken_from_old_files_and_the_rest_is_sent() {
     let mut rest = Vec::new();
     io::copy(&mut &edited[..], &mut pieces::sieve(&mut rest, &runs, chunks)).unwrap();
     assert_eq!(rest.len() as u64, sent);
-    let record = [&[PIECES], &pieces::encode(&runs)[..], &pack(&rest).unwrap()].concat();
-    let delta = [&release.header()[..], &record].concat();
+    let body = [&pieces::encode(&runs)[..], &pack(&rest).unwrap()].concat();
+    let delta = release.forged(vec![(Kind::Pieces, vec![0], body)]);
     let mut made = Memory::default();
     release.apply(&delta, &mut made).unwrap();
     assert_eq!(made.things, release.new.things);
@@ -313,26 +352,103 @@ fn a_tree_is_built_from_chunks_and_a_wrong_chunk_is_named() {
     assert!(matches!(error.reason, Reason::ChunkMissing { .. }), "{error}");
 }
 
-/// The golden vector of a delta's beginning.
+/// The golden vector of a delta's form.
 #[test]
-fn the_header_is_that_of_format_1() {
-    let release = sample();
+fn the_ends_are_those_of_format_2() {
+    let old = Memory::default().with("a", "one").with("b", "two");
+    let release = Release::new(old, Memory::default().with("a", "one").with("c", "xyz").with("d", "two"));
     let encoding = release.new_tree.encode();
-    let expected = [
-        &b"GSDELT\x01\x00"[..],
-        release.old_tree.digest().as_bytes(),
-        release.new_tree.digest().as_bytes(),
-        &u32::try_from(encoding.len()).unwrap().to_le_bytes(),
-        &crate::engine::make(&release.old_tree.encode(), &encoding).unwrap(),
-    ]
-    .concat();
-    assert_eq!(release.header(), expected);
+    let whole = pack(b"xyz").unwrap();
+    let index = body::make(&release.old_tree.encode(), &encoding).unwrap();
+    // One group: whole, of one file, entry 1, whose body has so many bytes.
+    let plan = [1, 1, 1, 2, u8::try_from(whole.len()).unwrap()];
+    let packed = pack(&plan).unwrap();
+    let sizes = [encoding.len(), index.len(), plan.len(), packed.len()];
+    let sizes: Vec<u8> = sizes.iter().flat_map(|size| u32::try_from(*size).unwrap().to_le_bytes()).collect();
+    let ends = [release.old_tree.digest(), release.new_tree.digest()];
+    let ends = [&ends[0].as_bytes()[..], ends[1].as_bytes()].concat();
+    let expected = [b"GSDELT\x02\x00", &ends[..], &whole, &index, &packed, &sizes].concat();
+    assert_eq!(release.delta, expected);
     assert_eq!(DELTA_MAGIC, *b"GSDELT");
-    // bin/tool-1.3 comes first: a patch of the old entry 1, bin/tool-1.2.
-    assert_eq!(release.delta[expected.len()..][..5], [1, 1, 0, 0, 0]);
-    let same_tree = Release::new(release.old.clone(), release.old.clone());
-    let records = [[SAME, 1, 0, 0, 0], [SAME, 2, 0, 0, 0], [SAME, 4, 0, 0, 0]].concat();
-    assert_eq!(same_tree.delta[same_tree.header().len()..], records);
+}
+
+fn names(release: &Release, group: &Group) -> (Vec<String>, Vec<String>) {
+    let of = |tree: &Tree, places: &[u32]| {
+        let mut names: Vec<String> =
+            places.iter().map(|at| files::file(tree, *at).unwrap().entry.path.to_string()).collect();
+        names.sort();
+        names
+    };
+    (of(&release.new_tree, &group.files), of(&release.old_tree, group.sources()))
+}
+
+#[test]
+fn moved_split_and_joined_files_find_their_sources() {
+    let touched = |seed: u8, at: usize| {
+        let mut bytes = noise(seed, 90_000);
+        bytes[at] ^= 1;
+        bytes
+    };
+    let old = Memory::default()
+        .with("bin/moved", noise(1, 90_000))
+        .with("lib/decoy", noise(9, 90_000))
+        .with("split", [noise(2, 90_000), noise(3, 90_000)].concat())
+        .with("join/a", noise(4, 90_000))
+        .with("join/b", noise(5, 90_000));
+    let new = Memory::default()
+        .with("lib/decoy", touched(1, 50))
+        .with("part/one", touched(2, 1000))
+        .with("part/two", touched(3, 80_000))
+        .with("joined", [touched(5, 10), touched(4, 10)].concat());
+    let release = Release::new(old, new);
+    release.check();
+    let named: Vec<_> = release.plan().iter().map(|group| names(&release, group)).collect();
+    let expected: [(&str, &[&str]); 4] = [
+        ("joined", &["join/a", "join/b"]),
+        ("lib/decoy", &["bin/moved"]),
+        ("part/one", &["split"]),
+        ("part/two", &["split"]),
+    ];
+    for ((new, old), (file, sources)) in named.iter().zip(expected) {
+        assert_eq!((new.join(" "), old.join(" ")), (file.to_owned(), sources.join(" ")));
+    }
+    assert!(release.summary.bytes < 1800, "{}", release.summary.bytes);
+}
+
+#[test]
+fn small_files_travel_together() {
+    let line = |file: usize, at: usize| format!("file {file} says {at} in {}\n", (file * 31 + at) * 7919);
+    let content = |file: usize| (0..40).map(|at| line(file, at)).collect::<String>();
+    let (mut old, mut new) = (Memory::default(), Memory::default());
+    for file in 0..60 {
+        old = old.with(&format!("src/{file}.py"), content(file));
+        let changed = content(file).replacen("says", "says every day", 3);
+        new = new.with(&format!("lib/deep/{file}.py"), changed);
+        new = new.with(&format!("new/{file}.txt"), content(file + 1000));
+    }
+    let release = Release::new(old, new);
+    release.check();
+    let plan = release.plan();
+    assert!(plan.len() <= 2, "{plan:?}");
+    assert_eq!((release.summary.patched_files, release.summary.new_files), (60, 60));
+    let patched: usize = plan.iter().map(|group| group.sources().len()).sum();
+    assert_eq!(patched, 60);
+}
+
+#[test]
+fn plans_are_read_as_they_were_written() {
+    let release = sample();
+    let (old, new) = (&release.old_tree, &release.new_tree);
+    let groups = vec![
+        Group { kind: Kind::Patch { sources: vec![4, 1, 4] }, files: vec![5, 3], bytes: 1 << 40 },
+        Group { kind: Kind::Pieces, files: vec![2], bytes: 0 },
+        Group { kind: Kind::Whole, files: vec![6], bytes: 300 },
+    ];
+    let bytes = plan::encode(&groups);
+    assert_eq!(plan::decode(&bytes, old, new).unwrap(), groups);
+    for length in 0..bytes.len() {
+        assert!(plan::decode(&bytes[..length], old, new).is_err());
+    }
 }
 
 proptest! {
@@ -363,15 +479,11 @@ proptest! {
     }
 
     #[test]
-    fn arbitrary_records_never_panic(
+    fn arbitrary_plans_never_panic(
         old in trees(), new in trees(), bytes in proptest::collection::vec(any::<u8>(), 0..200),
     ) {
         let release = Release::new(old, new);
-        let forged = [&release.header()[..], &bytes].concat();
-        let mut made = Memory::default();
-        if release.apply(&forged, &mut made).is_ok() {
-            prop_assert_eq!(&made.things, &release.new.things);
-        }
+        let _ = plan::decode(&bytes, &release.old_tree, &release.new_tree);
         prop_assert!(release.apply(&bytes, &mut Memory::default()).is_err());
     }
 }

@@ -1,71 +1,42 @@
-//! Which old file each new file is made from.
-//!
-//! The same bytes anywhere; else the same path; else a file whose name differs only in its version or
-//! place and whose size is near. A wrong choice costs bytes, never correctness.
+//! Old files whose names are like a new file's, for where content says little.
 
 use std::collections::BTreeMap;
 
-use blake3::Hash;
+use crate::tree::{Entry, Tree};
 
-use crate::tree::{Entry, EntryKind, Tree};
+use super::super::files::{file, files};
 
 /// A file is not worth comparing with one more than this many times larger or smaller.
 const SIZE_RATIO_MAX: u64 = 4;
 
-/// The old tree's files, findable.
-pub(super) struct OldFiles<'a> {
+/// The old tree's files by what their names share with their other versions.
+pub(super) struct Likeness<'a> {
     tree: &'a Tree,
-    by_digest: BTreeMap<[u8; 32], u32>,
     by_likeness: BTreeMap<String, Vec<u32>>,
 }
 
-/// An old file and its place in the old tree.
-#[derive(Clone, Copy)]
-pub(super) struct OldFile<'a> {
-    pub(super) at: u32,
-    pub(super) entry: &'a Entry,
-}
-
-impl<'a> OldFiles<'a> {
+impl<'a> Likeness<'a> {
     pub(super) fn new(tree: &'a Tree) -> Self {
-        let mut by_digest = BTreeMap::new();
         let mut by_likeness = BTreeMap::<_, Vec<_>>::new();
-        for (at, entry) in (0_u32..).zip(tree.entries()) {
-            let EntryKind::File { digest, .. } = entry.kind else {
-                continue;
-            };
-            by_digest.entry(*digest.as_bytes()).or_insert(at);
-            for likeness in likenesses(entry) {
-                by_likeness.entry(likeness).or_default().push(at);
+        for file in files(tree) {
+            for likeness in likenesses(file.entry) {
+                by_likeness.entry(likeness).or_default().push(file.at);
             }
         }
-        Self { tree, by_digest, by_likeness }
+        Self { tree, by_likeness }
     }
 
-    /// The first file with this content.
-    pub(super) fn same(&self, digest: &Hash) -> Option<OldFile<'a>> {
-        self.file(*self.by_digest.get(digest.as_bytes())?)
-    }
-
-    /// The file most like a new one.
-    pub(super) fn like(&self, new: &Entry) -> Option<OldFile<'a>> {
-        let same_path = self.tree.entries().binary_search_by(|old| old.path.cmp(&new.path));
-        let same_path = same_path.ok().and_then(|at| self.file(u32::try_from(at).ok()?));
-        if let Some(old) = same_path.filter(|old| old.entry.bytes() > 0) {
-            return Some(old);
-        }
-        likenesses(new).find_map(|likeness| {
-            let found = self.by_likeness.get(&likeness)?.iter();
-            found
-                .filter_map(|at| self.file(*at))
-                .filter(|old| near(old.entry.bytes(), new.bytes()))
-                .min_by_key(|old| (old.entry.bytes().abs_diff(new.bytes()), old.at))
+    /// The file at the same path; else one whose name differs only in its version or place and whose size is near.
+    pub(super) fn find(&self, new: &Entry, same_path: Option<u32>) -> Option<u32> {
+        let bytes = |at: u32| file(self.tree, at).map_or(0, |file| file.bytes);
+        let same_path = same_path.filter(|at| bytes(*at) > 0);
+        same_path.or_else(|| {
+            likenesses(new).find_map(|likeness| {
+                let found = self.by_likeness.get(&likeness)?.iter().copied();
+                let near = found.filter(|at| near(bytes(*at), new.bytes()));
+                near.min_by_key(|at| (bytes(*at).abs_diff(new.bytes()), *at))
+            })
         })
-    }
-
-    fn file(&self, at: u32) -> Option<OldFile<'a>> {
-        let entry = self.tree.entries().get(at as usize)?;
-        matches!(entry.kind, EntryKind::File { .. }).then_some(OldFile { at, entry })
     }
 }
 
