@@ -71,6 +71,8 @@ mod numbers;
 mod pack;
 mod patch;
 mod progress;
+#[expect(dead_code, unused_imports, reason = "wired in by the patch format")]
+mod references;
 mod scan;
 mod tree;
 mod witness;
