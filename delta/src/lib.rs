@@ -64,6 +64,7 @@ mod pack;
 mod patch;
 mod progress;
 mod reading;
+mod references;
 mod route;
 mod scan;
 mod tree;
@@ -85,8 +86,7 @@ pub use patch::{Applied, Effort, Options, PATCH_MAGIC, PATCH_VERSION, apply, dif
 pub use progress::Progress;
 pub use reading::Reading;
 pub use route::{
-    CHAIN_MEMORY_BYTES, CHAIN_STEPS_MAX, ChainStep, Offer, Route, RouteLimits, Scratch, Way, apply_chain,
-    cheapest,
+    CHAIN_MEMORY_BYTES, CHAIN_STEPS_MAX, ChainStep, Offer, Route, RouteLimits, Way, apply_chain, cheapest,
 };
 pub use scan::{ScanError, VerifyError, scan, verify};
 pub use tree::{ChunkRef, Entry, EntryKind, PathError, TREE_MAGIC, TREE_VERSION, Tree, TreeError, TreePath};

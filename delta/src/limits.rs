@@ -56,6 +56,8 @@ pub(crate) const WINDOWS_MAX: u64 = 1 << 16;
 pub(crate) const PRIMER_BYTES_MAX: usize = 2 << 20;
 /// The window of a file that is sent whole, as a power of two.
 pub(crate) const WHOLE_WINDOW_LOG: u32 = 25;
+/// Most bytes of the layout of a window.
+pub(crate) const LAYOUT_BYTES_MAX: u64 = 4 << 20;
 /// Streams of at most so many bytes together may be packed as one.
 pub(crate) const JOINED_BYTES_MAX: u64 = 256 << 10;
 /// The window of packed numbers, as a power of two.

@@ -5,10 +5,12 @@
 //! regions: what is predicted right needs no byte in the patch.
 
 mod changes;
+mod elf;
 mod tar;
 
 use std::ops::Range;
 
+pub(crate) use elf::{ElfModel, Ground};
 pub(crate) use tar::TarModel;
 
 /// A field of the old file that names something which may have moved: an address, an index.

@@ -7,6 +7,7 @@ use super::control::Control;
 use super::differences::Corrections;
 
 use super::old::OldWindow;
+use super::predict::{self, Windows};
 use super::primer;
 use super::walk::Walk;
 use super::window::Located;
@@ -15,7 +16,7 @@ use crate::codec::Unpacker;
 use crate::error::Reason;
 use crate::limits::BUFFER_BYTES;
 use crate::matching::Region;
-use crate::models::{Models, TarModel};
+use crate::models::Models;
 
 /// Most literals unpacked at one time.
 const LITERALS_BYTES: u32 = 64 << 10;
@@ -26,6 +27,8 @@ pub(super) struct Follower<'a> {
     delta: &'a dyn ReadAt,
     windows: std::vec::IntoIter<Located>,
     window: Option<OpenWindow<'a>>,
+    /// Where the next window begins in the new file.
+    new_at: u64,
     /// Made and not yet read.
     block: Vec<u8>,
     given: usize,
@@ -34,7 +37,7 @@ pub(super) struct Follower<'a> {
 impl<'a> Follower<'a> {
     pub(super) fn new(old: &'a dyn ReadAt, delta: &'a dyn ReadAt, windows: Vec<Located>) -> Self {
         let windows = windows.into_iter();
-        Self { old, delta, windows, window: None, block: Vec::new(), given: 0 }
+        Self { old, delta, windows, window: None, new_at: 0, block: Vec::new(), given: 0 }
     }
 
     /// Writes all of it.
@@ -59,7 +62,10 @@ impl<'a> Follower<'a> {
                 }
             }
             match self.windows.next() {
-                Some(next) => self.window = Some(OpenWindow::new(self.old, self.delta, &next)?),
+                Some(next) => {
+                    self.window = Some(OpenWindow::new(self.old, self.delta, &next, self.new_at)?);
+                    self.new_at += u64::from(next.span.new_bytes);
+                }
                 None => break,
             }
         }
@@ -96,7 +102,12 @@ struct OpenWindow<'a> {
 }
 
 impl<'a> OpenWindow<'a> {
-    fn new(source: &'a dyn ReadAt, delta: &'a dyn ReadAt, located: &Located) -> Result<Self, Reason> {
+    fn new(
+        source: &'a dyn ReadAt,
+        delta: &'a dyn ReadAt,
+        located: &Located,
+        new_at: u64,
+    ) -> Result<Self, Reason> {
         let span = located.span;
         let end = span.old_at.saturating_add(u64::from(span.old_bytes));
         let mut old = OldWindow::new(source, span.old_at..end)?;
@@ -104,6 +115,9 @@ impl<'a> OpenWindow<'a> {
         let control = Control { lengths, gaps, turns, shifts };
         let regions = control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?;
         drop(control);
+        let windows = Windows { old: span.old_at..end, new: new_at..new_at + u64::from(span.new_bytes) };
+        let layout = located.layout(delta)?;
+        let model = predict::models(source, windows, layout.as_deref(), &regions)?;
         let primer = primer::gather(&regions, span.old_bytes, span.new_bytes, &mut old)?;
         let [rights, runs, values, literals] = rest.unpack(&primer)?;
         Ok(Self {
@@ -113,7 +127,7 @@ impl<'a> OpenWindow<'a> {
             done_bytes: 0,
             made: 0,
             new_bytes: span.new_bytes,
-            model: models_of(source, span.old_at..end)?,
+            model,
             corrections: Corrections::new(rights, runs, values)?,
             literals,
             walk: Walk::default(),
@@ -149,13 +163,4 @@ impl<'a> OpenWindow<'a> {
         self.corrections.end()?;
         self.literals.end()
     }
-}
-
-/// The models of a stretch of the old file.
-pub(super) fn models_of(old: &dyn ReadAt, window: std::ops::Range<u64>) -> Result<Models<'_>, Reason> {
-    let mut models = Models::default();
-    if let Some(tar) = TarModel::find(old, &[0], window).map_err(Reason::from_old)? {
-        models.push(Box::new(tar));
-    }
-    Ok(models)
 }

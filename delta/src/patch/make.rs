@@ -6,9 +6,10 @@ use super::body::{WHOLE, WINDOWS};
 use super::control::Control;
 use super::differences::Recorder;
 
-use super::follow::models_of;
 use super::old::OldWindow;
+use super::predict::{self, Windows};
 use super::prices::prices;
+use super::resemble::{self, Pair};
 use super::walk::Walk;
 use super::window::{self, Span};
 use super::{Options, primer};
@@ -59,42 +60,51 @@ fn make_windows(
     let mut body = vec![WINDOWS];
     numbers::put(&mut body, u64::from(new.size() > 0));
     if new.size() > 0 {
-        let (old, new) = (load(old, 0..old.size())?, load(new, 0..new.size())?);
-        let regions = matching::find(&old, &new, options.matching(), options.threads);
-        let mut best: Option<Vec<u8>> = None;
-        for prices in prices(&new) {
-            let regions = matching::clean(&old, &new, &regions, prices);
-            let mut window = Vec::new();
-            make_window(&old, &new, &regions, options, &mut window)?;
-            if best.as_ref().is_none_or(|best| window.len() < best.len()) {
-                best = Some(window);
-            }
-        }
-        body.extend_from_slice(&best.unwrap_or_default());
-        meter.advance(new.len() as u64);
+        let windows = Windows { old: 0..old.size(), new: 0..new.size() };
+        let old_bytes = load(old, windows.old.clone())?;
+        let new_bytes = load(new, windows.new.clone())?;
+        let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes };
+        body.extend_from_slice(&make_window(&pair, options)?);
+        meter.advance(new_bytes.len() as u64);
     }
     Ok(body)
 }
 
-fn make_window(
-    old: &[u8],
-    new: &[u8],
+/// The smallest window at any of the prices that may suit it.
+fn make_window(pair: &Pair<'_>, options: &Options) -> io::Result<Vec<u8>> {
+    let found = resemble::find(pair, options)?;
+    let mut best: Option<Vec<u8>> = None;
+    for prices in prices(pair.new) {
+        let (old_image, new_image) = found.images(pair.old, pair.new);
+        let regions = matching::clean(old_image, new_image, &found.regions, prices);
+        let window = make_window_of(pair, &regions, found.layout.as_deref(), options)?;
+        if best.as_ref().is_none_or(|best| window.len() < best.len()) {
+            best = Some(window);
+        }
+    }
+    Ok(best.unwrap_or_default())
+}
+
+fn make_window_of(
+    pair: &Pair<'_>,
     regions: &[Region],
+    layout: Option<&[u8]>,
     options: &Options,
-    body: &mut Vec<u8>,
-) -> io::Result<()> {
+) -> io::Result<Vec<u8>> {
     let short = |bytes: usize| u32::try_from(bytes).expect("BUG: a window beyond WINDOW_BYTES_MAX");
     let span = Span {
-        old_at: 0,
-        old_bytes: short(old.len()),
-        new_bytes: short(new.len()),
+        old_at: pair.windows.old.start,
+        old_bytes: short(pair.old.len()),
+        new_bytes: short(pair.new.len()),
         regions: short(regions.len()),
     };
-    let mut window = OldWindow::new(&old, 0..old.len() as u64).map_err(Reason::into_io)?;
+    let mut old = OldWindow::new(pair.old_file, pair.windows.old.clone()).map_err(Reason::into_io)?;
     let primer =
-        primer::gather(regions, span.old_bytes, span.new_bytes, &mut window).map_err(Reason::into_io)?;
-    let mut models = models_of(&old, 0..old.len() as u64).map_err(Reason::into_io)?;
-    let recorded = record(&mut window, new, regions, &mut models).map_err(Reason::into_io)?;
+        primer::gather(regions, span.old_bytes, span.new_bytes, &mut old).map_err(Reason::into_io)?;
+    let mut models =
+        predict::models(pair.old_file, pair.windows.clone(), layout, regions).map_err(Reason::into_io)?;
+    let recorded = record(&mut old, pair.new, regions, &mut models).map_err(Reason::into_io)?;
+    drop(models);
     let Control { lengths, gaps, turns, shifts } = Control::encode(regions);
     let streams = [
         lengths,
@@ -104,9 +114,11 @@ fn make_window(
         recorded.rights,
         recorded.runs,
         recorded.values,
-        literals(new, regions),
+        literals(pair.new, regions),
     ];
-    window::write(span, &streams, &primer, options.strength(), options.threads, body)
+    let mut window = Vec::new();
+    window::write(span, layout, &streams, &primer, options.strength(), options.threads, &mut window)?;
+    Ok(window)
 }
 
 /// Rebuilds every region as the applier will, and records what is wrong.

@@ -24,8 +24,10 @@ mod header;
 mod inspect;
 mod make;
 mod old;
+mod predict;
 mod prices;
 mod primer;
+mod resemble;
 mod walk;
 mod window;
 
@@ -82,6 +84,14 @@ impl Default for Options {
 }
 
 impl Options {
+    /// How often the regions of executables are sought again with what the regions before have taught.
+    fn passes(&self) -> u32 {
+        match self.effort {
+            Effort::Fast => 1,
+            Effort::Best => 2,
+        }
+    }
+
     fn matching(&self) -> matching::Effort {
         match self.effort {
             Effort::Fast => matching::Effort::Fast,

@@ -5,7 +5,8 @@
 //! | numbers | the old stretch: where it begins, its size |
 //! | number | size of the new stretch |
 //! | number | number of regions |
-//! | 1 | 0 the streams stand apart; 1 they are joined in one |
+//! | 1 | flags: 1 the streams are joined in one, else they stand apart; 2 a layout comes first |
+//! | layout | a stream: where the new stretch lives in memory (`references/told.rs`) |
 //! | apart | eight streams: lengths, gaps, turns, shifts, rights, runs, values, literals |
 //! | joined | seven numbers, the sizes of all but the last; one stream of all eight in a row |
 
@@ -13,7 +14,8 @@ use crate::access::ReadAt;
 use crate::codec::{self, Packed, Section, Stream, Strength, Unpacker};
 use crate::error::Reason;
 use crate::limits::{
-    JOINED_BYTES_MAX, LITERALS_WINDOW_LOG, NUMBERS_WINDOW_LOG, REGIONS_MAX, WINDOW_BYTES_MAX,
+    JOINED_BYTES_MAX, LAYOUT_BYTES_MAX, LITERALS_WINDOW_LOG, NUMBERS_WINDOW_LOG, REGIONS_MAX,
+    WINDOW_BYTES_MAX,
 };
 use crate::numbers;
 
@@ -24,8 +26,8 @@ pub(crate) const STREAM_NAMES: [&str; STREAMS] =
     ["lengths", "gaps", "turns", "shifts", "rights", "runs", "values", "literals"];
 
 const LITERALS: usize = STREAMS - 1;
-const APART: u8 = 0;
 const JOINED: u8 = 1;
+const LAYOUT: u8 = 2;
 
 /// Where a window lies in both files, and how many regions it has.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -39,6 +41,7 @@ pub(crate) struct Span {
 /// Appends a window in its smallest form. The streams are in the order of [`STREAM_NAMES`]; the primer is for literals.
 pub(crate) fn write(
     span: Span,
+    layout: Option<&[u8]>,
     streams: &[Vec<u8>; STREAMS],
     primer: &[u8],
     strength: Strength,
@@ -52,14 +55,24 @@ pub(crate) fn write(
     let apart = pack_apart(streams, primer, strength, threads)?;
     let joined = pack_joined(streams, strength)?;
     let apart_bytes = apart.iter().map(Packed::size).sum::<usize>();
-    match joined.filter(|(sizes, packed)| sizes.len() + packed.size() < apart_bytes) {
+    let joined = joined.filter(|(sizes, packed)| sizes.len() + packed.size() < apart_bytes);
+    let mut flags = 0;
+    if joined.is_some() {
+        flags |= JOINED;
+    }
+    if layout.is_some() {
+        flags |= LAYOUT;
+    }
+    out.push(flags);
+    if let Some(layout) = layout {
+        codec::pack(layout, &[], NUMBERS_WINDOW_LOG, strength)?.write(out);
+    }
+    match joined {
         Some((sizes, packed)) => {
-            out.push(JOINED);
             out.extend_from_slice(&sizes);
             packed.write(out);
         }
         None => {
-            out.push(APART);
             for packed in apart {
                 packed.write(out);
             }
@@ -116,6 +129,7 @@ fn pack_joined(
 #[derive(Clone, Debug)]
 pub(crate) struct Located {
     pub(crate) span: Span,
+    layout: Option<Stream>,
     form: Form,
 }
 
@@ -137,12 +151,18 @@ impl Located {
         let new_bytes = short(WINDOW_BYTES_MAX, "bytes in a window")?;
         let regions = short(REGIONS_MAX, "regions in a window")?;
         let span = Span { old_at, old_bytes, new_bytes, regions };
-        let form = match section.byte()? {
-            APART => Form::Apart(Box::new(Self::locate_apart(section, span)?)),
-            JOINED => Self::locate_joined(section)?,
-            _ => return Err(Reason::Malformed("a window has an unknown form")),
+        let flags = section.byte()?;
+        if flags & !(JOINED | LAYOUT) != 0 {
+            return Err(Reason::Malformed("a window has an unknown form"));
+        }
+        let layout =
+            if flags & LAYOUT == 0 { None } else { Some(Stream::locate(section, LAYOUT_BYTES_MAX)?) };
+        let form = if flags & JOINED == 0 {
+            Form::Apart(Box::new(Self::locate_apart(section, span)?))
+        } else {
+            Self::locate_joined(section)?
         };
-        Ok(Self { span, form })
+        Ok(Self { span, layout, form })
     }
 
     fn locate_apart(section: &mut Section<'_>, span: Span) -> Result<[Stream; STREAMS], Reason> {
@@ -176,10 +196,16 @@ impl Located {
 
     /// Its streams, by name.
     pub(crate) fn streams(&self) -> Vec<(&'static str, &Stream)> {
+        let layout = self.layout.iter().map(|stream| ("layout", stream));
         match &self.form {
-            Form::Apart(streams) => STREAM_NAMES.into_iter().zip(streams.iter()).collect(),
-            Form::Joined { stream, .. } => vec![("all", stream)],
+            Form::Apart(streams) => layout.chain(STREAM_NAMES.into_iter().zip(streams.iter())).collect(),
+            Form::Joined { stream, .. } => layout.chain([("all", stream)]).collect(),
         }
+    }
+
+    /// Unpacks the layout of the new stretch, if it has one.
+    pub(crate) fn layout(&self, delta: &dyn ReadAt) -> Result<Option<Vec<u8>>, Reason> {
+        self.layout.as_ref().map(|stream| stream.unpack_all(delta, &[], NUMBERS_WINDOW_LOG)).transpose()
     }
 
     /// Unpacks the four streams of the regions, and opens the four others.

@@ -6,13 +6,13 @@
 
 use blake3::Hash;
 
-use crate::access::{ReadAt, ReadTree, WriteTree};
+use crate::access::{ReadAt, ReadTree, Scratch, WriteTree};
 use crate::blob::{ByContent, Opened, file, write_groups, write_tree};
 use crate::error::{ApplyError, Reason};
 use crate::limits::Limits;
 use crate::tree::Tree;
 
-use super::held::{CHAIN_MEMORY_BYTES, Digests, Held, Keeper, Scratch, View};
+use super::held::{CHAIN_MEMORY_BYTES, Digests, Held, Keeper, View};
 
 /// Most deltas that are followed in one go: for each a tree is in memory.
 pub const CHAIN_STEPS_MAX: usize = 8;
@@ -39,7 +39,7 @@ pub fn apply_chain<D: ReadAt + ?Sized>(
     old_files: &impl ReadTree,
     steps: &[ChainStep<'_, D>],
     new_files: &mut impl WriteTree,
-    scratch: &mut impl Scratch,
+    scratch: &dyn Scratch,
 ) -> Result<Tree, ApplyError> {
     apply_within(CHAIN_MEMORY_BYTES, old, old_files, steps, new_files, scratch)
 }
@@ -51,7 +51,7 @@ pub(super) fn apply_within<D: ReadAt + ?Sized>(
     old_files: &impl ReadTree,
     steps: &[ChainStep<'_, D>],
     new_files: &mut impl WriteTree,
-    scratch: &mut impl Scratch,
+    scratch: &dyn Scratch,
 ) -> Result<Tree, ApplyError> {
     let chain = Chain::open(old, steps)?;
     let known = ByContent::new(old);

@@ -4,25 +4,13 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::{self, BufWriter, Write};
 
-use crate::access::{Listed, ReadAt, ReadTree, WriteTree};
+use crate::access::{Listed, ReadAt, ReadTree, Scratch, ScratchFile, WriteTree};
 use crate::blob::{ByContent, file};
 use crate::limits::BUFFER_BYTES;
 use crate::tree::{EntryKind, Tree, TreePath};
 
 /// Most bytes of files on the way that are held in memory; what is beyond goes to [`Scratch`].
 pub const CHAIN_MEMORY_BYTES: u64 = 32 << 20;
-
-/// Room for files that nobody will see.
-pub trait Scratch {
-    /// A file: written once, then read. It is gone when it is dropped.
-    type File: Write + ReadAt;
-
-    /// Makes one, empty.
-    ///
-    /// # Errors
-    /// When there is no room.
-    fn file(&mut self) -> io::Result<Self::File>;
-}
 
 const EMPTY: &Vec<u8> = &Vec::new();
 
@@ -129,13 +117,13 @@ impl<F: ReadAt, S: ReadAt> ReadAt for ViewFile<'_, F, S> {
 }
 
 /// Takes a version on the way as it is written, and holds what is wanted of it.
-pub(super) struct Keeper<'a, C: Scratch> {
+pub(super) struct Keeper<'a> {
     tree: &'a Tree,
     wanted: &'a Digests,
-    scratch: &'a mut C,
+    scratch: &'a dyn Scratch,
     /// What may be held in memory.
     room: u64,
-    pub(super) held: Held<C::File>,
+    pub(super) held: Held<Box<dyn ScratchFile>>,
 }
 
 /// A file being written to a [`Keeper`].
@@ -146,14 +134,14 @@ pub(super) enum Keeping<S: Write> {
     Scratch([u8; 32], BufWriter<S>),
 }
 
-impl<'a, C: Scratch> Keeper<'a, C> {
-    pub(super) fn new(tree: &'a Tree, wanted: &'a Digests, scratch: &'a mut C, room: u64) -> Self {
+impl<'a> Keeper<'a> {
+    pub(super) fn new(tree: &'a Tree, wanted: &'a Digests, scratch: &'a dyn Scratch, room: u64) -> Self {
         Self { tree, wanted, scratch, room, held: Held::new() }
     }
 }
 
-impl<C: Scratch> WriteTree for Keeper<'_, C> {
-    type File = Keeping<C::File>;
+impl WriteTree for Keeper<'_> {
+    type File = Keeping<Box<dyn ScratchFile>>;
 
     fn directory(&mut self, _: &TreePath) -> io::Result<()> {
         Ok(())

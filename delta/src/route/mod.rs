@@ -8,7 +8,7 @@ mod held;
 
 pub use chain::{CHAIN_STEPS_MAX, ChainStep, apply_chain};
 pub use cheapest::{Offer, Route, RouteLimits, Way, cheapest};
-pub use held::{CHAIN_MEMORY_BYTES, Scratch};
+pub use held::CHAIN_MEMORY_BYTES;
 
 #[cfg(test)]
 mod tests;

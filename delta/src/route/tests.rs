@@ -1,30 +1,29 @@
+use std::cell::Cell;
 use std::io;
 
 use proptest::prelude::*;
 
 use crate::memory::{Memory, path};
 use crate::tree::tests::trees;
-use crate::{ApplyError, Fault, Limits, Reason, Tree, diff_trees, scan, verify};
+use crate::{ApplyError, Fault, Limits, Reason, Scratch, ScratchFile, Tree, diff_trees, scan, verify};
 
 use super::chain::apply_within;
-use super::{CHAIN_MEMORY_BYTES, ChainStep, Scratch};
+use super::{CHAIN_MEMORY_BYTES, ChainStep};
 
 /// Counts the files that it gave.
 #[derive(Default)]
 struct Room {
-    files: usize,
+    files: Cell<usize>,
     is_full: bool,
 }
 
 impl Scratch for Room {
-    type File = Vec<u8>;
-
-    fn file(&mut self) -> io::Result<Vec<u8>> {
+    fn file(&self) -> io::Result<Box<dyn ScratchFile>> {
         if self.is_full {
             return Err(io::ErrorKind::StorageFull.into());
         }
-        self.files += 1;
-        Ok(Vec::new())
+        self.files.set(self.files.get() + 1);
+        Ok(Box::new(Vec::new()))
     }
 }
 
@@ -53,7 +52,7 @@ impl History {
         Self { versions, deltas }
     }
 
-    fn apply(&self, deltas: &[Vec<u8>], made: &mut Memory, room: &mut Room) -> Result<Tree, ApplyError> {
+    fn apply(&self, deltas: &[Vec<u8>], made: &mut Memory, room: &Room) -> Result<Tree, ApplyError> {
         self.apply_within(CHAIN_MEMORY_BYTES, deltas, made, room)
     }
 
@@ -62,7 +61,7 @@ impl History {
         memory: u64,
         deltas: &[Vec<u8>],
         made: &mut Memory,
-        room: &mut Room,
+        room: &Room,
     ) -> Result<Tree, ApplyError> {
         let (files, tree) = &self.versions[0];
         let steps: Vec<_> = deltas
@@ -76,7 +75,7 @@ impl History {
     /// Follows all deltas and compares the end.
     fn check(&self) -> Room {
         let (mut made, mut room) = (Memory::default(), Room::default());
-        let tree = self.apply(&self.deltas, &mut made, &mut room).unwrap();
+        let tree = self.apply(&self.deltas, &mut made, &room).unwrap();
         let (files, last) = self.versions.last().unwrap();
         assert_eq!(tree, *last);
         assert_eq!(made.things, files.things);
@@ -126,7 +125,7 @@ fn sample() -> History {
 
 #[test]
 fn deltas_are_followed_without_versions_on_the_way() {
-    assert_eq!(sample().check().files, 0);
+    assert_eq!(sample().check().files.get(), 0);
 }
 
 #[test]
@@ -136,10 +135,10 @@ fn one_delta_is_a_chain_too_and_none_is_an_error() {
     history.deltas.truncate(1);
     history.check();
     let mut made = Memory::default();
-    assert!(history.apply(&[], &mut made, &mut Room::default()).is_err());
+    assert!(history.apply(&[], &mut made, &Room::default()).is_err());
     let many = vec![history.deltas[0].clone(); 9];
     history.versions = vec![history.versions[0].clone(); 10];
-    let error = history.apply(&many, &mut made, &mut Room::default()).unwrap_err();
+    let error = history.apply(&many, &mut made, &Room::default()).unwrap_err();
     assert!(matches!(error.reason, Reason::Limit { what: "deltas in turn", .. }));
     assert_eq!(made.begun, 0);
 }
@@ -147,7 +146,7 @@ fn one_delta_is_a_chain_too_and_none_is_an_error() {
 #[test]
 fn what_memory_has_no_room_for_goes_to_scratch_space() {
     let history = sample();
-    let follow = |memory, room: &mut Room| {
+    let follow = |memory, room: &Room| {
         let mut made = Memory::default();
         let done = history.apply_within(memory, &history.deltas, &mut made, room);
         done.map(|_| assert_eq!(made.things, history.versions[3].0.things))
@@ -155,10 +154,10 @@ fn what_memory_has_no_room_for_goes_to_scratch_space() {
     // On the way are: in the second and third versions each a tool of 100,000 bytes, and 900 bytes that stay.
     for (memory, files) in [(0, 3), (900, 2), (100_000, 2), (100_900, 1), (200_900, 0)] {
         let mut room = Room::default();
-        follow(memory, &mut room).unwrap();
-        assert_eq!(room.files, files, "{memory}");
+        follow(memory, &room).unwrap();
+        assert_eq!(room.files.get(), files, "{memory}");
     }
-    let error = follow(1000, &mut Room { is_full: true, ..Room::default() }).unwrap_err();
+    let error = follow(1000, &Room { is_full: true, ..Room::default() }).unwrap_err();
     assert_eq!(error.fault(), Fault::New);
 }
 
@@ -168,7 +167,7 @@ fn a_wrong_delta_on_the_way_is_refused_before_writing() {
     for swapped in [[1, 0, 2], [0, 0, 2], [0, 1, 1]] {
         let deltas: Vec<_> = swapped.iter().map(|at| history.deltas[*at].clone()).collect();
         let mut made = Memory::default();
-        let error = history.apply(&deltas, &mut made, &mut Room::default()).unwrap_err();
+        let error = history.apply(&deltas, &mut made, &Room::default()).unwrap_err();
         assert_eq!((error.fault(), made.begun), (Fault::Delta, 0));
     }
 }
@@ -178,7 +177,7 @@ fn a_changed_old_file_is_this_disks_fault() {
     let mut history = sample();
     let changed = history.versions[0].0.clone().with("bin/tool", noise(9, 100_000));
     history.versions[0].0 = changed;
-    let error = history.apply(&history.deltas, &mut Memory::default(), &mut Room::default()).unwrap_err();
+    let error = history.apply(&history.deltas, &mut Memory::default(), &Room::default()).unwrap_err();
     assert_eq!((error.fault(), error.file), (Fault::Old, Some(path("bin/tool"))));
 }
 
@@ -201,7 +200,7 @@ proptest! {
         let at = at.index(deltas[delta].len());
         deltas[delta][at] ^= flip;
         let mut made = Memory::default();
-        if history.apply(&deltas, &mut made, &mut Room::default()).is_ok() {
+        if history.apply(&deltas, &mut made, &Room::default()).is_ok() {
             prop_assert_eq!(&made.things, &history.versions.last().unwrap().0.things);
         }
     }

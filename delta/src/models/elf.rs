@@ -1,0 +1,59 @@
+//! The references of executables.
+
+use std::ops::Range;
+
+use self_cell::self_cell;
+
+use super::{Field, Model};
+use crate::matching::Region;
+use crate::references::{Layout, Predictor, Reference, References};
+
+/// What a predictor leans on.
+pub(crate) struct Ground {
+    pub(crate) old: Layout,
+    pub(crate) new: Layout,
+    pub(crate) regions: Vec<Region>,
+}
+
+self_cell!(
+    struct Prediction {
+        owner: Ground,
+        #[not_covariant]
+        dependent: Predictor,
+    }
+);
+
+/// Predicts the references of one window.
+pub(crate) struct ElfModel {
+    references: References,
+    prediction: Prediction,
+}
+
+impl ElfModel {
+    /// The references are those of the old window, the layouts those of both.
+    pub(crate) fn new(references: References, ground: Ground) -> Self {
+        let prediction =
+            Prediction::new(ground, |ground| Predictor::new(&ground.old, &ground.new, &ground.regions));
+        Self { references, prediction }
+    }
+}
+
+impl Model for ElfModel {
+    fn fields(&self, old: Range<u32>, out: &mut Vec<Field>) {
+        out.extend(self.references.within(old).map(|reference| Field {
+            at: reference.at,
+            bytes: reference.bytes(),
+            name: reference.name(),
+        }));
+    }
+
+    fn predict(&mut self, field: &Field, was: u64, new_at: u32) -> Option<u64> {
+        let reference = Reference::named(field.at, field.name)?;
+        self.prediction.with_dependent_mut(|_, predictor| predictor.predict(&reference, was, new_at))
+    }
+
+    fn learn(&mut self, field: &Field, was: u64, new_at: u32, is: u64) {
+        let Some(reference) = Reference::named(field.at, field.name) else { return };
+        self.prediction.with_dependent_mut(|_, predictor| predictor.learn(&reference, was, new_at, is));
+    }
+}

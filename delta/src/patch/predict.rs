@@ -1,0 +1,39 @@
+//! Which models predict a window's fields, on both sides of a patch.
+
+use std::ops::Range;
+
+use crate::access::ReadAt;
+use crate::error::Reason;
+use crate::matching::Region;
+use crate::models::{ElfModel, Ground, Models, TarModel};
+use crate::references::{Layout, References};
+
+/// The stretches of the two files that a window compares.
+#[derive(Clone, Debug)]
+pub(super) struct Windows {
+    pub(super) old: Range<u64>,
+    pub(super) new: Range<u64>,
+}
+
+/// The models of a window. The new layout is there if the window has executables to predict.
+pub(super) fn models<'a>(
+    old: &'a dyn ReadAt,
+    windows: Windows,
+    layout: Option<&[u8]>,
+    regions: &[Region],
+) -> Result<Models<'a>, Reason> {
+    let mut models = Models::default();
+    if let Some(told) = layout {
+        let old_layout = Layout::read(old, windows.old.clone()).map_err(Reason::from_old)?;
+        let old_layout =
+            old_layout.ok_or(Reason::Malformed("a layout is told where the old file has none"))?;
+        let new_layout = Layout::decode(told, &old_layout, windows.new)?;
+        let references = References::find(&old_layout, old).map_err(Reason::from_old)?;
+        let ground = Ground { old: old_layout, new: new_layout, regions: regions.to_vec() };
+        models.push(Box::new(ElfModel::new(references, ground)));
+    }
+    if let Some(tar) = TarModel::find(old, &[0], windows.old).map_err(Reason::from_old)? {
+        models.push(Box::new(tar));
+    }
+    Ok(models)
+}

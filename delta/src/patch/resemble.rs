@@ -1,0 +1,67 @@
+//! Finding the regions of a window: on the bytes themselves, or where there are executables, on images of both stretches in
+//! which moved code looks alike.
+
+use std::io;
+
+use super::Options;
+use super::predict::Windows;
+use crate::access::ReadAt;
+use crate::matching::{self, Region};
+use crate::references::{Layout, Projection, References, blank, comparable_new, comparable_old};
+
+/// What a window's regions were found on.
+pub(super) struct Resemblance {
+    pub(super) regions: Vec<Region>,
+    /// The images that regions are weighed on, where they are not the bytes themselves.
+    images: Option<(Vec<u8>, Vec<u8>)>,
+    /// What must be told of the new layout.
+    pub(super) layout: Option<Vec<u8>>,
+}
+
+impl Resemblance {
+    /// The images that regions are weighed on.
+    pub(super) fn images<'a>(&'a self, old: &'a [u8], new: &'a [u8]) -> (&'a [u8], &'a [u8]) {
+        self.images.as_ref().map_or((old, new), |(old, new)| (old, new))
+    }
+}
+
+/// Two stretches in memory, and the files that they are of.
+pub(super) struct Pair<'a> {
+    pub(super) old_file: &'a dyn ReadAt,
+    pub(super) new_file: &'a dyn ReadAt,
+    pub(super) windows: Windows,
+    pub(super) old: &'a [u8],
+    pub(super) new: &'a [u8],
+}
+
+/// Finds the regions of a pair.
+pub(super) fn find(pair: &Pair<'_>, options: &Options) -> io::Result<Resemblance> {
+    let old = Layout::read(pair.old_file, pair.windows.old.clone())?;
+    let new = Layout::read(pair.new_file, pair.windows.new.clone())?;
+    match (old, new) {
+        (Some(old), Some(new)) => find_moved(pair, &old, &new, options),
+        _ => {
+            let regions = matching::find(pair.old, pair.new, options.matching(), options.threads);
+            Ok(Resemblance { regions, images: None, layout: None })
+        }
+    }
+}
+
+/// Finds the regions of executables: first with nothing in the fields that name addresses, then with where the regions found
+/// so far say that their targets went.
+fn find_moved(pair: &Pair<'_>, old: &Layout, new: &Layout, options: &Options) -> io::Result<Resemblance> {
+    let old_references = References::find(old, pair.old_file)?;
+    let new_references = References::find(new, pair.new_file)?;
+    let find = |old: &[u8], new: &[u8]| matching::find(old, new, options.matching(), options.threads);
+    let mut regions = find(&blank(pair.old, &old_references), &blank(pair.new, &new_references));
+    let new_image = comparable_new(pair.new, new, &new_references);
+    drop(new_references);
+    let mut old_image = Vec::new();
+    for _ in 0..options.passes() {
+        drop(old_image);
+        old_image = comparable_old(pair.old, old, &old_references, &Projection::new(&regions));
+        regions = find(&old_image, &new_image);
+    }
+    let images = Some((old_image, new_image));
+    Ok(Resemblance { regions, images, layout: Some(new.encode(old)) })
+}

@@ -1,0 +1,157 @@
+//! Finds the references of a window: element by element, section by section, each by what it is.
+
+use std::io;
+use std::ops::Range;
+
+use super::elf::{self, Header, Machine, Section};
+use super::kind::Kind;
+use super::layout::Layout;
+use super::source::Source;
+use super::store::{Dialect, References, Stretch, Writer};
+use super::tables::Tables;
+use super::{aarch64, data, dynamic, go, kernel, objects, unwind, x86};
+use crate::access::ReadAt;
+
+impl References {
+    /// Finds the references in a window whose layout was read.
+    pub(crate) fn find(layout: &Layout, bytes: &dyn ReadAt) -> io::Result<Self> {
+        let source = Source::new(bytes, 0..bytes.size());
+        let mut stretches = Vec::new();
+        for (index, element) in (0..).zip(&layout.elements) {
+            let Some(header) = Header::read(&source, element.at)? else { continue };
+            let sections = header.sections(&source)?;
+            let bounds = layout.bounds(index);
+            let file = File { source: &source, layout, header, sections, bounds };
+            if element.is_relocatable() {
+                stretches.push(objects::find(&file)?);
+            } else {
+                find_linked(&file, &mut stretches)?;
+            }
+        }
+        Ok(Self::new(stretches))
+    }
+}
+
+/// An ELF file whose references are being found.
+pub(super) struct File<'a> {
+    pub(super) source: &'a Source<'a>,
+    pub(super) layout: &'a Layout,
+    pub(super) header: Header,
+    pub(super) sections: Vec<Section>,
+    /// From the first address to the end of the last.
+    pub(super) bounds: Range<u64>,
+}
+
+impl File<'_> {
+    pub(super) fn section(&self, name: &[u8]) -> Option<&Section> {
+        self.sections.iter().find(|section| section.name() == name)
+    }
+
+    /// The place in the window of a byte of the file.
+    pub(super) fn place(&self, file_at: u64) -> Option<u32> {
+        self.layout.place_in_window(file_at)
+    }
+
+    /// What of a section is in the window.
+    pub(super) fn visible(&self, section: &Section) -> Range<u64> {
+        let (range, window) = (section.range(), &self.layout.window);
+        let start = range.start.clamp(window.start, window.end);
+        start..range.end.clamp(start, window.end).min(self.source.size()).max(start)
+    }
+
+    /// The place of a section's beginning.
+    pub(super) fn place_of(&self, section: Option<&Section>) -> Option<u32> {
+        self.place(section.filter(|section| !section.range().is_empty())?.at)
+    }
+
+    /// Whether addresses are so large that small numbers are not taken for them.
+    pub(super) fn is_high(&self) -> bool {
+        const HIGH: u64 = 1 << 20;
+        let loaded = self.sections.iter().filter(|section| section.is_loaded() && section.address > 0);
+        loaded.map(|section| section.address).min().is_some_and(|lowest| lowest >= HIGH)
+    }
+
+    /// Whether it is a kernel, which lives at the end of all addresses.
+    pub(super) fn is_kernel(&self) -> bool {
+        self.bounds.end >> 63 == 1
+    }
+
+    fn writer(&self, section: &Section, dialect: Dialect) -> Option<Writer> {
+        Some(Writer::new(self.place(self.visible(section).start)?, dialect))
+    }
+}
+
+fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> {
+    let mut tables = Tables::new(file);
+    for section in file.sections.iter().filter(|section| section.is_code()) {
+        if file.visible(section).is_empty() {
+            continue;
+        }
+        let (dialect, scan): (_, fn(&_, &_, &mut _, &mut _) -> _) = match file.header.machine {
+            Machine::X86 => (Dialect::X86, x86::find),
+            Machine::Aarch64 => (Dialect::Aarch64, aarch64::find),
+        };
+        if let Some(mut writer) = file.writer(section, dialect) {
+            scan(file, section, &mut tables, &mut writer)?;
+            stretches.push(writer.finish());
+        }
+    }
+    for section in file.sections.iter().filter(|section| !section.is_code()) {
+        if file.visible(section).is_empty() {
+            continue;
+        }
+        if let Some(mut writer) = file.writer(section, Dialect::Data) {
+            find_data(file, section, &tables, &mut writer)?;
+            stretches.push(writer.finish());
+        }
+    }
+    if let Some(writer) = find_headers(file)? {
+        stretches.push(writer.finish());
+    }
+    if file.is_kernel()
+        && let Some(writer) = kernel::find_relocations(file)?
+    {
+        stretches.push(writer.finish());
+    }
+    Ok(())
+}
+
+fn find_data(file: &File<'_>, section: &Section, tables: &Tables, out: &mut Writer) -> io::Result<()> {
+    match (section.kind, section.name()) {
+        (elf::KIND_RELOCATIONS, _) => dynamic::find_relocations(file, section, out),
+        (elf::KIND_PACKED_RELOCATIONS, _) => dynamic::find_packed_relocations(file, section, out),
+        (elf::KIND_SYMBOLS | elf::KIND_DYNAMIC_SYMBOLS, _) => dynamic::find_symbols(file, section, out),
+        (elf::KIND_GNU_HASH, _) => dynamic::find_gnu_hash(file, section, out),
+        (elf::KIND_HASH, _) => dynamic::find_hash(file, section, out),
+        (elf::KIND_DYNAMIC, _) => dynamic::find_dynamic(file, section, out),
+        (_, b".eh_frame") => unwind::find_frames(file, section, out),
+        (_, b".eh_frame_hdr") => unwind::find_frame_index(file, section, out),
+        (_, b".gcc_except_table") => unwind::find_exception_types(file, section, out),
+        (_, b".gopclntab" | b".data.rel.ro.gopclntab") => go::find_function_table(file, section, out),
+        _ if !section.is_loaded() => Ok(()),
+        _ if file.is_kernel() && kernel::is_table(file, section)? => kernel::find_table(file, section, out),
+        _ => data::find(file, section, tables, out),
+    }
+}
+
+/// The section headers say where sections are.
+fn find_headers(file: &File<'_>) -> io::Result<Option<Writer>> {
+    let Some(start) = file.place(file.header.section_at(0)) else { return Ok(None) };
+    let mut writer = Writer::new(start, Dialect::Object);
+    push_headers(file, &mut writer);
+    Ok(Some(writer))
+}
+
+pub(super) fn push_headers(file: &File<'_>, out: &mut Writer) {
+    let Some(base) = file.place(file.header.at) else { return };
+    for (index, section) in (0..).zip(&file.sections) {
+        let Some(at) = file.place(file.header.section_at(index)) else { break };
+        if section.kind == 0 || at.checked_add(elf::SECTION_HEADER_BYTES.into()).is_none() {
+            continue;
+        }
+        if section.is_loaded() && section.address > 0 {
+            out.push(at + 16, Kind::Pointer, 0);
+        }
+        out.push(at + 24, Kind::Offset, base);
+    }
+}

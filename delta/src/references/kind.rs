@@ -1,0 +1,169 @@
+//! What a field says about an address, and how.
+
+/// A field that names an address.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Reference {
+    /// Its place: where it is in the window.
+    pub(crate) at: u32,
+    /// How it names its target.
+    pub(super) kind: Kind,
+    /// What the target is counted from, if the kind says so; else nothing.
+    pub(super) base: u32,
+}
+
+impl Reference {
+    /// Its size: at most eight bytes.
+    pub(crate) fn bytes(&self) -> u8 {
+        self.kind.bytes()
+    }
+
+    /// All about it but its place, in fewer than 62 bits.
+    pub(crate) fn name(&self) -> u64 {
+        u64::from(self.kind.number()) << 32 | u64::from(self.base)
+    }
+
+    /// The reference at a place, by its name.
+    pub(crate) fn named(at: u32, name: u64) -> Option<Self> {
+        let kind = Kind::from_number(u8::try_from(name >> 32).ok()?)?;
+        Some(Self { at, kind, base: u32::try_from(name & u64::from(u32::MAX)).ok()? })
+    }
+}
+
+/// How a field names its target. Signed numbers of four bytes, unless it says otherwise.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Kind {
+    /// The distance from the end of the field.
+    Ahead,
+    /// The distance from the end of the instruction, which is one byte after the field.
+    Ahead1,
+    /// Two bytes after it.
+    Ahead2,
+    /// Four bytes after it.
+    Ahead4,
+    /// The distance from the beginning of the field.
+    Here,
+    /// The distance back from the beginning of the field.
+    Back,
+    /// The address, in eight bytes.
+    Pointer,
+    /// The address, in four bytes.
+    ShortPointer,
+    /// The address, in four bytes with a sign.
+    SignedPointer,
+    /// The distance from the base.
+    Based,
+    /// The distance from the base, in eight bytes.
+    LongBased,
+    /// The number of entries of 24 bytes from the base.
+    Symbol,
+    /// The number of words from the base.
+    Word,
+    /// The number of bytes from the target of the field before.
+    Length,
+    /// The same in eight bytes.
+    LongLength,
+    /// AArch64: the distance in a jump or call, of 26 bits.
+    Branch26,
+    /// AArch64: the distance in a conditional jump or a load, of 19 bits.
+    Branch19,
+    /// AArch64: the distance of 14 bits in a jump on a bit.
+    Branch14,
+    /// AArch64: a distance of 21 bits.
+    Near,
+    /// AArch64: the distance of the target's page, of 21 bits. The base is where in its page the target is.
+    Page,
+    /// AArch64: where in its page the target is. The base is the page's number.
+    InPage,
+    /// The distance in the file from the base, in eight bytes.
+    Offset,
+}
+
+impl Kind {
+    pub(super) const COUNT: usize = 22;
+
+    const ALL: [Self; Self::COUNT] = [
+        Self::Ahead,
+        Self::Ahead1,
+        Self::Ahead2,
+        Self::Ahead4,
+        Self::Here,
+        Self::Back,
+        Self::Pointer,
+        Self::ShortPointer,
+        Self::SignedPointer,
+        Self::Based,
+        Self::LongBased,
+        Self::Symbol,
+        Self::Word,
+        Self::Length,
+        Self::LongLength,
+        Self::Branch26,
+        Self::Branch19,
+        Self::Branch14,
+        Self::Near,
+        Self::Page,
+        Self::InPage,
+        Self::Offset,
+    ];
+
+    pub(super) fn from_number(number: u8) -> Option<Self> {
+        Self::ALL.get(usize::from(number)).copied()
+    }
+
+    pub(super) fn number(self) -> u8 {
+        self as u8
+    }
+
+    pub(super) fn bytes(self) -> u8 {
+        match self {
+            Self::Pointer | Self::LongBased | Self::LongLength | Self::Offset => 8,
+            _ => 4,
+        }
+    }
+
+    /// Whether it needs a base.
+    pub(super) fn has_base(self) -> bool {
+        matches!(
+            self,
+            Self::Based
+                | Self::LongBased
+                | Self::Symbol
+                | Self::Word
+                | Self::Page
+                | Self::InPage
+                | Self::Offset
+        )
+    }
+
+    /// How far after the field its distance begins.
+    pub(super) fn ahead(self) -> u64 {
+        match self {
+            Self::Ahead => 4,
+            Self::Ahead1 => 5,
+            Self::Ahead2 => 6,
+            Self::Ahead4 => 8,
+            _ => 0,
+        }
+    }
+}
+
+/// A number of four bytes with a sign, as one of eight.
+pub(super) fn signed(value: u64) -> u64 {
+    let [a, b, c, d, ..] = value.to_le_bytes();
+    i64::from(i32::from_le_bytes([a, b, c, d])).cast_unsigned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_kinds_lead_back_to_them() {
+        for (number, kind) in Kind::ALL.into_iter().enumerate() {
+            assert_eq!(usize::from(kind.number()), number);
+            assert_eq!(Kind::from_number(kind.number()), Some(kind));
+        }
+        assert_eq!(Kind::from_number(u8::MAX), None);
+    }
+}

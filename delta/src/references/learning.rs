@@ -1,0 +1,112 @@
+//! What fields turned out to be, kept for those that name the same target or one near it.
+//!
+//! Everything is kept in tables of fixed size, in which new entries displace old ones: how much there is to learn
+//! depends on files from strangers.
+
+/// What moved otherwise than the regions say.
+const EXCEPTIONS_LOG: u32 = 18;
+/// What moved near targets that no region covers, for each of the distances.
+const NEAR_LOG: u32 = 14;
+/// Blocks of so many bytes, as powers of two, from near to far.
+const NEAR_SHIFTS: [u32; 5] = [6, 9, 12, 16, 20];
+
+#[derive(Clone, Copy)]
+struct Moved {
+    old: u32,
+    new: u32,
+}
+
+/// No place is this: it is beyond all that layouts give out.
+const NOWHERE: u32 = u32::MAX;
+
+pub(super) struct Learned {
+    exceptions: Vec<Moved>,
+    near: [Vec<Moved>; NEAR_SHIFTS.len()],
+}
+
+impl Learned {
+    pub(super) fn new() -> Self {
+        let table = |log: u32| vec![Moved { old: NOWHERE, new: NOWHERE }; 1 << log];
+        Self { exceptions: table(EXCEPTIONS_LOG), near: NEAR_SHIFTS.map(|_| table(NEAR_LOG)) }
+    }
+
+    /// Where a target is known to have gone, if not where it was projected to.
+    #[inline]
+    pub(super) fn exception(&self, old: u32) -> Option<u32> {
+        let entry = self.exceptions.get(slot(old, EXCEPTIONS_LOG))?;
+        (entry.old == old).then_some(entry.new)
+    }
+
+    /// A target was projected, and is there or elsewhere.
+    #[inline]
+    pub(super) fn learn(&mut self, old: u32, projected: Option<u32>, new: u32) {
+        if let Some(entry) = self.exceptions.get_mut(slot(old, EXCEPTIONS_LOG)) {
+            if projected != Some(new) {
+                *entry = Moved { old, new };
+            } else if entry.old == old {
+                entry.old = NOWHERE;
+            }
+        }
+    }
+
+    /// Where something nearby went tells where this is.
+    pub(super) fn neighbour(&self, old: u32, farthest: u32) -> Option<u32> {
+        for (table, shift) in self.near.iter().zip(NEAR_SHIFTS) {
+            if 1 << shift > farthest {
+                break;
+            }
+            let block = old >> shift;
+            let around = [block.wrapping_sub(1), block, block.wrapping_add(1)];
+            let known = around.iter().filter_map(|block| {
+                let entry = table.get(slot(*block, NEAR_LOG))?;
+                (entry.old != NOWHERE && entry.old >> shift == *block).then_some(entry)
+            });
+            let nearest = known.min_by_key(|entry| (entry.old.abs_diff(old), entry.old));
+            if let Some(nearest) = nearest {
+                return Some(old.wrapping_sub(nearest.old).wrapping_add(nearest.new));
+            }
+        }
+        None
+    }
+
+    pub(super) fn learn_near(&mut self, old: u32, new: u32) {
+        for (table, shift) in self.near.iter_mut().zip(NEAR_SHIFTS) {
+            if let Some(entry) = table.get_mut(slot(old >> shift, NEAR_LOG)) {
+                *entry = Moved { old, new };
+            }
+        }
+    }
+}
+
+#[inline]
+fn slot(key: u32, log: u32) -> usize {
+    (key.wrapping_mul(0x9e37_79b1) >> (32 - log)) as usize
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_exception_holds_until_the_projection_is_right_again() {
+        let mut learned = Learned::new();
+        learned.learn(7, Some(10), 20);
+        assert_eq!(learned.exception(7), Some(20));
+        learned.learn(7, Some(10), 10);
+        assert_eq!(learned.exception(7), None);
+        learned.learn(8, Some(11), 11);
+        assert_eq!(learned.exception(8), None);
+    }
+
+    #[test]
+    fn the_nearest_neighbour_says_where_a_target_went() {
+        let mut learned = Learned::new();
+        assert_eq!(learned.neighbour(5000, u32::MAX), None);
+        learned.learn_near(5000, 6000);
+        learned.learn_near(5100, 6200);
+        assert_eq!(learned.neighbour(5010, 4096), Some(6010));
+        assert_eq!(learned.neighbour(5090, 4096), Some(6190));
+        assert_eq!(learned.neighbour(90_000, 4096), None);
+        assert_eq!(learned.neighbour(90_000, u32::MAX), Some(91_100));
+    }
+}

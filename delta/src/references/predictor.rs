@@ -1,0 +1,151 @@
+//! What a field will be in the new file.
+//!
+//! The place that it named in the old window is projected through the regions into the new one, and named from there. If
+//! a field with the same target was seen before and was not as projected, then this one will be like it. Targets
+//! in no region go where something near them went.
+
+use super::kind::{Kind, Reference};
+use super::layout::{BEYOND, Layout};
+use super::learning::Learned;
+use super::projection::{Projected, Projection};
+use super::target::{Address, Locator};
+use crate::matching::Region;
+
+/// How far what was learned of a neighbour reaches, for targets that are in the window.
+const NEIGHBOURHOOD_BYTES: u32 = 4096;
+
+/// Predicts the fields of regions, which come in the new file's order, and learns from what they are.
+pub(crate) struct Predictor<'a> {
+    old: Locator<'a>,
+    new: Locator<'a>,
+    regions: &'a [Region],
+    /// The region in work.
+    current: usize,
+    projection: Projection,
+    learned: Learned,
+    /// The new element for each old one.
+    successors: Vec<u32>,
+    /// The field that was predicted last.
+    last: Option<Predicted>,
+    /// What the field before named.
+    before: Option<Before>,
+}
+
+struct Predicted {
+    new_at: u32,
+    target: u32,
+    /// Where the regions say it is.
+    projected: Option<Projected>,
+    guess: Option<u32>,
+}
+
+#[derive(Clone, Copy)]
+struct Before {
+    old_at: u32,
+    old: Address,
+    new: Address,
+}
+
+impl<'a> Predictor<'a> {
+    /// Regions in the new window's order. `successors` says for each old element which new one it became.
+    pub(crate) fn new(old: &'a Layout, new: &'a Layout, regions: &'a [Region]) -> Self {
+        Self {
+            old: Locator::new(old),
+            new: Locator::new(new),
+            regions,
+            current: 0,
+            projection: Projection::new(regions),
+            learned: Learned::new(),
+            successors: new.successors(old),
+            last: None,
+            before: None,
+        }
+    }
+
+    /// What the field will be, that was `was` and goes to `new_at`. None: as it was.
+    #[inline]
+    pub(crate) fn predict(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
+        self.last = None;
+        let before = self.before.filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
+        let old_before = before.map(|before| before.old);
+        let target = self.old.named_by(reference, was, reference.base, old_before)?;
+        let projected = self.project(target, new_at);
+        let guess = self.guess(target, projected);
+        self.last = Some(Predicted { new_at, target, projected, guess });
+        let base = self.base(reference)?;
+        let moved = Reference { at: new_at, ..*reference };
+        self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))
+    }
+
+    /// What the field was predicted as last is.
+    #[inline]
+    pub(crate) fn learn(&mut self, reference: &Reference, was: u64, new_at: u32, is: u64) {
+        let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
+        let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
+        let Some(base) = self.base(reference) else { return };
+        let moved = Reference { at: new_at, ..*reference };
+        let new_before = before.map(|before| before.new);
+        let _ = was;
+        let Some(actual) = self.new.named_by(&moved, is, base, new_before) else { return };
+        if !matches!(reference.kind, Kind::Length | Kind::LongLength) {
+            let old = self.old.target(last.target);
+            let new = self.new.target(actual);
+            self.before = Some(Before { old_at: reference.at, old, new });
+        }
+        self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
+        let covered = last.projected.is_some_and(|projected| projected.covered);
+        if !covered || last.guess != Some(actual) {
+            self.learned.learn_near(last.target, actual);
+        }
+    }
+
+    fn base(&self, reference: &Reference) -> Option<u32> {
+        if !reference.kind.has_base() || matches!(reference.kind, Kind::Page | Kind::InPage) {
+            return Some(reference.base);
+        }
+        let projected = self.far(reference.base);
+        self.guess(reference.base, projected)
+    }
+
+    #[inline]
+    fn guess(&self, target: u32, projected: Option<Projected>) -> Option<u32> {
+        if let Some(place) = self.learned.exception(target) {
+            return Some(place);
+        }
+        if let Some(projected) = projected.filter(|projected| projected.covered) {
+            return Some(projected.place);
+        }
+        let farthest = if target >= BEYOND { u32::MAX } else { NEIGHBOURHOOD_BYTES };
+        self.learned.neighbour(target, farthest).or(projected.map(|projected| projected.place))
+    }
+
+    /// Where a target is that a field of the region in work names: most are near.
+    #[inline]
+    fn project(&mut self, target: u32, new_at: u32) -> Option<Projected> {
+        while self
+            .regions
+            .get(self.current)
+            .is_some_and(|region| region.new + (region.bytes.max(1) - 1) < new_at)
+        {
+            self.current += 1;
+        }
+        if let Some(region) = self.regions.get(self.current)
+            && target.wrapping_sub(region.old) < region.bytes
+        {
+            return Some(Projected { place: region.new + (target - region.old), covered: true });
+        }
+        self.far(target)
+    }
+
+    fn far(&self, target: u32) -> Option<Projected> {
+        if target < BEYOND { self.projection.project(target) } else { self.beyond(target) }
+    }
+
+    /// Memory that is not stored went with its segment.
+    fn beyond(&self, target: u32) -> Option<Projected> {
+        let old = self.old.layout.span_at(target)?;
+        let element = *self.successors.get(old.element as usize)?;
+        let new = self.new.layout.span_with_role(element, old.role)?;
+        Some(Projected { place: new.place.checked_add(target - old.place)?, covered: false })
+    }
+}
