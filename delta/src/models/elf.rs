@@ -40,11 +40,9 @@ impl ElfModel {
 
 impl Model for ElfModel {
     fn fields(&self, old: Range<u32>, out: &mut Vec<Field>) {
-        out.extend(self.references.within(old).map(|reference| Field {
-            at: reference.at,
-            bytes: reference.bytes(),
-            name: reference.name(),
-        }));
+        self.references.visit(old, |reference| {
+            out.push(Field { at: reference.at, bytes: reference.bytes(), name: reference.name() });
+        });
     }
 
     fn predict(&mut self, field: &Field, was: u64, new_at: u32) -> Option<u64> {
