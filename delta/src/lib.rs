@@ -63,6 +63,8 @@ mod engine;
 mod error;
 mod gather;
 mod limits;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired in by the patch format"))]
+mod matching;
 #[cfg(test)]
 mod memory;
 mod pack;
