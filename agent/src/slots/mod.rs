@@ -26,6 +26,7 @@ pub mod files;
 mod inventory;
 mod layout;
 mod opening;
+mod scratch;
 mod staging;
 
 use std::collections::BTreeMap;
@@ -40,7 +41,7 @@ pub use building::Progress;
 pub use component::{Component, Slot};
 pub use error::{SlotError, StageError};
 pub use inventory::ChunkPlace;
-pub use staging::{Source, Staged};
+pub use staging::{DeltaSource, Source, Staged};
 
 /// The slots of all components.
 #[derive(Debug)]
