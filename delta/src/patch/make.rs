@@ -17,7 +17,7 @@ use crate::access::{ReadAt, load};
 use crate::codec;
 use crate::error::Reason;
 use crate::limits::WHOLE_WINDOW_LOG;
-use crate::matching::{self, Region};
+use crate::matching::{self, Region, Window};
 use crate::models::Model;
 use crate::numbers;
 use crate::progress::{Meter, Progress};
@@ -57,12 +57,13 @@ fn make_windows(
     options: &Options,
     meter: &mut Meter<'_>,
 ) -> io::Result<Vec<u8>> {
+    let windows = matching::windows(old, new)?;
     let mut body = vec![WINDOWS];
-    numbers::put(&mut body, u64::from(new.size() > 0));
-    if new.size() > 0 {
-        let windows = Windows { old: 0..old.size(), new: 0..new.size() };
-        let old_bytes = load(old, windows.old.clone())?;
-        let new_bytes = load(new, windows.new.clone())?;
+    numbers::put(&mut body, windows.len() as u64);
+    for Window { old: old_range, new: new_range } in windows {
+        let old_bytes = load(old, old_range.clone())?;
+        let new_bytes = load(new, new_range.clone())?;
+        let windows = Windows { old: old_range, new: new_range };
         let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes };
         body.extend_from_slice(&make_window(&pair, options)?);
         meter.advance(new_bytes.len() as u64);

@@ -32,7 +32,7 @@ pub(super) fn models<'a>(
         let ground = Ground { old: old_layout, new: new_layout, regions: regions.to_vec() };
         models.push(Box::new(ElfModel::new(references, ground)));
     }
-    if let Some(tar) = TarModel::find(old, &[0], windows.old).map_err(Reason::from_old)? {
+    if let Some(tar) = TarModel::find(old, windows.old).map_err(Reason::from_old)? {
         models.push(Box::new(tar));
     }
     Ok(models)
