@@ -37,7 +37,7 @@ use groundswell_protocol::bounds::COMPONENTS_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::trust::names::ComponentName;
 
-pub use building::Progress;
+pub use building::{NewFile, NewFiles, Progress};
 pub use component::{Component, Slot};
 pub use error::{SlotError, StageError};
 pub use inventory::ChunkPlace;
