@@ -50,11 +50,13 @@ pub(crate) fn clean(old: &[u8], new: &[u8], regions: &[Region], prices: &Prices)
         ways.follow(nearby);
         ways.advance(regions.get(index).map_or(new.len(), |region| region.new as usize));
     }
-    ways.finish()
+    let cleaned = ways.finish();
+    // Only so many diagonals are followed at once; where that was too few, what was given stays.
+    let is_dearer = price(old, new, &cleaned, prices) > price(old, new, regions, prices);
+    if is_dearer { regions.to_vec() } else { cleaned }
 }
 
 /// The price of regions.
-#[cfg(test)]
 pub(super) fn price(old: &[u8], new: &[u8], regions: &[Region], prices: &Prices) -> u64 {
     let mut literals = new.len();
     let mut wrong = 0;

@@ -33,7 +33,7 @@ use seeds::Seeds;
 use suffixes::Suffixes;
 
 pub(crate) use clean::{Prices, clean};
-pub(crate) use window::{WINDOW_BYTES_MAX, Window, windows};
+pub(crate) use window::{Window, windows};
 
 /// A stretch of the new file that resembles one of the old file, though not in every byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

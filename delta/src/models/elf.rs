@@ -1,6 +1,7 @@
 //! The references of executables.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use self_cell::self_cell;
 
@@ -12,7 +13,7 @@ use crate::references::{Layout, Predictor, Reference, References};
 pub(crate) struct Ground {
     pub(crate) old: Layout,
     pub(crate) new: Layout,
-    pub(crate) regions: Vec<Region>,
+    pub(crate) regions: Rc<[Region]>,
 }
 
 self_cell!(

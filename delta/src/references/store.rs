@@ -14,9 +14,8 @@
 use std::ops::Range;
 
 use super::kind::{Kind, Reference};
+use crate::limits::REFERENCES_BYTES_MAX;
 
-/// Most bytes of references of one window. Those that have no room any more are not predicted.
-const REFERENCES_BYTES_MAX: usize = 26 << 20;
 const BLOCK_BYTES: u32 = 512;
 const ANY_KIND: u8 = 7;
 const FAR: u32 = 31;
