@@ -3,7 +3,7 @@
 use std::io::{BufReader, Read};
 
 use crate::error::Reason;
-use crate::inspect::{Inspection, Map, Origin, Stream, Subject, Window};
+use crate::inspect::{Inspection, Map, NEAR_BYTES, Origin, Stream, Subject, Window};
 use crate::limits::{APPLY_MEMORY_BYTES, BUFFER_BYTES};
 use crate::pack::Unpacker;
 
@@ -62,7 +62,8 @@ impl Seen {
         self.raw_bytes += segment.raw_bytes();
         segment.each_move(|next, added| {
             self.moves += 1;
-            let unchanged = if next.seek < 0 { Origin::Moved } else { Origin::Copied };
+            let is_near = next.seek.unsigned_abs() <= NEAR_BYTES;
+            let unchanged = if is_near { Origin::Copied } else { Origin::Moved };
             for run in added.chunk_by(|one, other| (*one == 0) == (*other == 0)) {
                 let origin = if run.first() == Some(&0) { unchanged } else { Origin::Corrected };
                 self.map.add(origin, run.len() as u64);
