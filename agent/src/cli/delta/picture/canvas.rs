@@ -63,7 +63,7 @@ impl Canvas {
         let y = f64::from(self.y) + top;
         let _ = write!(
             self.body,
-            "<rect class='{class}' x='{x:.2}' y='{y:.2}' width='{width:.2}' height='{height:.2}'"
+            "<rect class='{class}' x='{x:.1}' y='{y:.1}' width='{width:.1}' height='{height:.1}'"
         );
         let _ = if title.is_empty() {
             writeln!(self.body, "/>")

@@ -18,7 +18,7 @@ pub(super) fn draw(canvas: &mut Canvas, found: &Inspection) {
     if !found.containers.is_empty() {
         containers(canvas, found);
     }
-    canvas.down(18);
+    canvas.down(44);
     let memory = format!("whoever follows it needs {} of memory", bytes(found.apply_memory_bytes));
     canvas.text(MARGIN, "faint", &format!("format {}; {memory}", found.format));
 }

@@ -50,7 +50,7 @@ fn heading(canvas: &mut Canvas, name: &str, found: &Inspection) {
     canvas.down(12);
 }
 
-/// A share with as many digits as it deserves: `37 %`, `4.2 %`, `0.03 %`.
+/// A share with as many digits as it deserves: `37 %`, `4.2 %`, `0.03 %`, and `99.98 %` where all is not.
 pub(super) fn percent(part: u64, whole: u64) -> String {
     let parts = u128::from(part) * 100_000 / u128::from(whole.max(1));
     match parts {
@@ -59,6 +59,7 @@ pub(super) fn percent(part: u64, whole: u64) -> String {
         1..100 => format!("0.{parts:03} %"),
         100..1_000 => format!("0.{:02} %", parts / 10),
         1_000..10_000 => format!("{}.{} %", parts / 1_000, parts % 1_000 / 100),
+        99_000..100_000 => format!("{}.{:02} %", parts / 1_000, parts % 1_000 / 10),
         _ => format!("{} %", (parts + 500) / 1_000),
     }
 }
@@ -114,6 +115,7 @@ mod tests {
             (42, 10_000, "0.42 %"),
             (42, 1_000, "4.2 %"),
             (1, 3, "33 %"),
+            (91_220, 91_231, "99.98 %"),
             (u64::MAX, u64::MAX, "100 %"),
             (5, 0, "500 %"),
         ] {

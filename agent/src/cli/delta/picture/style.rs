@@ -29,7 +29,7 @@ pub(in crate::cli::delta) fn words_of(origin: Origin) -> &'static str {
         Origin::Moved => "copied from elsewhere",
         Origin::Predicted => "references, predicted",
         Origin::Corrected => "corrected",
-        Origin::Literal => "new",
+        Origin::Literal => "new bytes",
     }
 }
 
