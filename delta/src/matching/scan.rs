@@ -4,7 +4,8 @@ use super::Region;
 use super::agree::{Overlay, common};
 use super::grow::grow;
 
-/// A diagonal is left for an exact match in which it would have so many bytes wrong (bsdiff: nine; seven gives smaller deltas of programs once regions are priced).
+/// A diagonal is left for an exact match in which it would have so many bytes wrong. Bsdiff asks for nine; as regions
+/// are priced afterwards, seven gave smaller deltas of programs.
 const BETTER_BYTES: usize = 7;
 
 /// Bytes of both files that belong together.
