@@ -4,9 +4,11 @@
 //! a field with the same target was seen before and was not as projected, then this one will be like it. Targets
 //! in no region go where something near them went.
 
+use super::frames::Frames;
 use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
 use super::learning::Learned;
+use super::lines::Lines;
 use super::projection::{Projected, Projection};
 use super::target::{Address, Locator};
 use crate::matching::Region;
@@ -23,6 +25,8 @@ pub(crate) struct Predictor<'a> {
     current: usize,
     projection: Projection,
     learned: Learned,
+    frames: Frames,
+    lines: Lines,
     /// The new element for each old one.
     successors: Vec<u32>,
     /// The field that was predicted last.
@@ -56,6 +60,8 @@ impl<'a> Predictor<'a> {
             current: 0,
             projection: Projection::new(regions),
             learned: Learned::new(),
+            frames: Frames::default(),
+            lines: Lines::default(),
             successors: new.successors(old),
             last: None,
             before: None,
@@ -66,6 +72,12 @@ impl<'a> Predictor<'a> {
     #[inline]
     pub(crate) fn predict(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
         self.last = None;
+        if reference.kind.is_of_frame() {
+            return self.frames.predict(reference.kind, was, reference.at);
+        }
+        if reference.kind == Kind::Number {
+            return self.lines.predict(was, reference.at);
+        }
         let before = self.before.filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let old_before = before.map(|before| before.old);
         let target = self.old.named_by(reference, was, reference.base, old_before)?;
@@ -80,12 +92,17 @@ impl<'a> Predictor<'a> {
     /// What the field was predicted as last is.
     #[inline]
     pub(crate) fn learn(&mut self, reference: &Reference, was: u64, new_at: u32, is: u64) {
+        if reference.kind.is_of_frame() {
+            return self.frames.learn(reference.kind, was, is);
+        }
+        if reference.kind == Kind::Number {
+            return self.lines.learn(was, reference.at, is);
+        }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
         let Some(base) = self.base(reference) else { return };
         let moved = Reference { at: new_at, ..*reference };
         let new_before = before.map(|before| before.new);
-        let _ = was;
         let Some(actual) = self.new.named_by(&moved, is, base, new_before) else { return };
         if !matches!(reference.kind, Kind::Length | Kind::LongLength) {
             let old = self.old.target(last.target);

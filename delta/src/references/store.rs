@@ -35,7 +35,7 @@ impl Dialect {
     fn kinds(self) -> [Kind; ANY_KIND as usize] {
         use Kind::*;
         match self {
-            Self::X86 => [Ahead, Ahead1, Ahead4, Ahead2, SignedPointer, ShortPointer, Pointer],
+            Self::X86 => [Ahead, Slot, LongSlot, Short, FrameSlot, Number, Ahead1],
             Self::Aarch64 => [Branch26, Branch19, Branch14, Near, Page, InPage, Pointer],
             Self::Data => [Pointer, Based, Here, Length, LongLength, Symbol, Back],
             Self::Object => [LongBased, Symbol, Based, LongLength, Ahead, Here, Offset],
@@ -317,7 +317,7 @@ mod tests {
         let mut writer = Writer::new(start, dialect);
         let mut expected = Vec::new();
         for (gap, kind, base) in gaps {
-            let kind = Kind::from_number(kind % Kind::Offset.number()).unwrap();
+            let kind = Kind::from_number(kind % Kind::Number.number()).unwrap();
             let at = writer.end() + gap;
             let base = if kind.has_base() { *base } else { 0 };
             writer.push(at, kind, base);

@@ -19,10 +19,12 @@ pub(super) struct Instruction {
     pub(super) displacement: u8,
     /// Where an immediate of four bytes is; zero if there is none.
     pub(super) immediate: u8,
-    /// Whether the distance is that of a jump or call.
-    pub(super) branch: bool,
-    /// Whether it loads the address, as tables are loaded before a jump.
-    pub(super) loads_address: bool,
+    /// Where a displacement from the stack or frame pointer is; zero if there is none.
+    pub(super) slot: u8,
+    /// Its opcode; that of the escape if it has two bytes, and nothing in particular behind a vector prefix.
+    pub(super) opcode: u8,
+    /// The ModRM byte; zero if there is none.
+    pub(super) modrm: u8,
     /// Whether it has a prefix for the segment that Linux keeps a processor's own data in.
     pub(super) own_segment: bool,
 }
@@ -57,6 +59,9 @@ enum Form {
     Evex,
     Invalid,
 }
+
+/// The opcode that says that another follows.
+const ESCAPE: u8 = 0x0f;
 
 const ONE_BYTE: [Form; 256] = one_byte();
 const TWO_BYTE: [Form; 256] = two_byte();
@@ -180,6 +185,12 @@ const MODRM_RELATIVE: u8 = 8;
 const MODRM_DISPLACEMENT: u8 = 0x10;
 /// The byte after it may ask for a displacement.
 const MODRM_SCALED: u8 = 0x20;
+/// The displacement is from RBP, or R13.
+const MODRM_FRAME: u8 = 0x40;
+/// The displacement is from what the byte after it says.
+const MODRM_STACK: u8 = 0x80;
+/// What that byte is for RSP, or R12, alone.
+const STACK_POINTER: u8 = 0x24;
 
 const fn quick() -> [u8; 512] {
     let mut table = [QUICK_NOT; 512];
@@ -211,13 +222,16 @@ const fn modrm() -> [u8; 256] {
     let mut at = 0;
     while at < 0xc0 {
         let (mode, register) = (at >> 6, at & 7);
-        let scaled = if register == 4 { 1 } else { 0 };
         table[at] = match (mode, register) {
             (0, 5) => 5 | MODRM_RELATIVE,
             (0, 4) => 2 | MODRM_SCALED,
             (0, _) => 1,
-            (1, _) => 2 + scaled,
-            _ => (5 + scaled) | MODRM_DISPLACEMENT,
+            (1, 4) => 3 | MODRM_STACK,
+            (1, 5) => 2 | MODRM_FRAME,
+            (1, _) => 2,
+            (_, 4) => 6 | MODRM_DISPLACEMENT | MODRM_STACK,
+            (_, 5) => 5 | MODRM_DISPLACEMENT | MODRM_FRAME,
+            _ => 5 | MODRM_DISPLACEMENT,
         };
         at += 1;
     }
@@ -247,7 +261,7 @@ fn decode_quickly(code: &[u8; 16]) -> Option<Instruction> {
     let rex = byte(at);
     let has_rex = rex & 0xf0 == 0x40;
     at += u32::from(has_rex);
-    let escaped = byte(at) == 0x0f;
+    let escaped = byte(at) == ESCAPE;
     at += u32::from(escaped);
     let opcode = byte(at);
     let quick = QUICK[usize::from(opcode) | usize::from(escaped) << 8];
@@ -265,6 +279,10 @@ fn decode_quickly(code: &[u8; 16]) -> Option<Instruction> {
     let absent = (quick & QUICK_TEST != 0) & (modrm & 0x30 != 0);
     let full = if absent { 0 } else { quick & QUICK_IMMEDIATE };
     let immediate = if short & (full == 4) { 2 } else { full };
+    let low_register = !has_rex || rex & 1 == 0;
+    let stack = (more & MODRM_STACK != 0) & (byte(at + 1) & 0x3f == STACK_POINTER);
+    let slot = ((more & MODRM_FRAME != 0) | stack) & low_register;
+    let slot_bytes = if more & MODRM_DISPLACEMENT != 0 { 4 } else { 1 };
     let place = |is: bool, at: u32| if is { at.to_le_bytes()[0] } else { 0 };
     let branch = quick & QUICK_BRANCH != 0;
     Some(Instruction {
@@ -272,15 +290,16 @@ fn decode_quickly(code: &[u8; 16]) -> Option<Instruction> {
         relative: place(more & MODRM_RELATIVE != 0, at + 1) | place(branch, at),
         displacement: place(displaced, after.wrapping_sub(4)),
         immediate: place((immediate == 4) & !branch, after),
-        branch,
-        loads_address: opcode == 0x8d,
+        slot: place(slot, after.wrapping_sub(slot_bytes)),
+        opcode: if escaped { ESCAPE } else { opcode },
+        modrm: if has_modrm { modrm } else { 0 },
         own_segment: false,
     })
 }
 
 /// Every instruction.
 fn decode_slowly(code: &[u8]) -> Instruction {
-    Cursor { code, at: 0, wide: false, short: false, short_address: false }
+    Cursor { code, at: 0, wide: false, high_base: false, short: false, short_address: false }
         .decode()
         .filter(|instruction| usize::from(instruction.bytes) <= code.len().min(INSTRUCTION_BYTES_MAX))
         .unwrap_or(Instruction { bytes: 1, ..Instruction::default() })
@@ -289,8 +308,9 @@ fn decode_slowly(code: &[u8]) -> Instruction {
 struct Cursor<'a> {
     code: &'a [u8],
     at: u8,
-    /// REX.W, operand size and address size.
+    /// REX.W, REX.B, operand size and address size.
     wide: bool,
+    high_base: bool,
     short: bool,
     short_address: bool,
 }
@@ -323,18 +343,21 @@ impl Cursor<'_> {
         }
         if form == Form::Rex {
             self.wide = opcode & 8 != 0;
+            self.high_base = opcode & 1 != 0;
             opcode = self.next()?;
             form = form_of(&ONE_BYTE, opcode);
             if form == Form::Rex || form == Form::Prefix {
                 return None;
             }
         }
-        instruction.loads_address = opcode == 0x8d;
+        instruction.opcode = opcode;
         match form {
             Form::Escape => form = self.escaped()?,
             Form::Vex2 => form = self.vector(1, 1)?,
             Form::Vex3 => {
-                let map = *self.code.get(usize::from(self.at))? & 0x1f;
+                let payload = *self.code.get(usize::from(self.at))?;
+                self.high_base = payload & 0x20 == 0;
+                let map = payload & 0x1f;
                 form = self.vector(map, 2)?;
             }
             Form::Evex => {
@@ -383,7 +406,6 @@ impl Cursor<'_> {
             Form::Address => self.at += if self.short_address { 4 } else { 8 },
             Form::Branch => {
                 instruction.relative = self.at;
-                instruction.branch = true;
                 self.at += 4;
             }
             Form::Modrm => drop(self.modrm(instruction)?),
@@ -424,13 +446,20 @@ impl Cursor<'_> {
     #[inline]
     fn modrm(&mut self, instruction: &mut Instruction) -> Option<u8> {
         let modrm = self.next()?;
+        instruction.modrm = modrm;
         let (mode, register) = (modrm >> 6, modrm & 7);
         if mode == 3 {
             return Some(modrm);
         }
         let mut base = register;
+        let mut slot = register == 5;
         if register == 4 {
-            base = self.next()? & 7;
+            let scaled = self.next()?;
+            slot = scaled & 0x3f == STACK_POINTER;
+            base = scaled & 7;
+        }
+        if slot && mode > 0 && !self.high_base {
+            instruction.slot = self.at;
         }
         match (mode, base) {
             (0, 5) if register == 5 => {
@@ -472,13 +501,12 @@ mod tests {
     fn fields_are_found_behind_prefixes_and_before_immediates() {
         let none = Instruction::default();
         let relative = |relative| Instruction { relative, ..none };
-        let branch = |relative| Instruction { relative, branch: true, ..none };
         // call, jmp, je
-        check(&[0xe8, 1, 2, 3, 4], branch(1));
-        check(&[0xe9, 1, 2, 3, 4], branch(1));
-        check(&[0x0f, 0x84, 1, 2, 3, 4], branch(2));
+        check(&[0xe8, 1, 2, 3, 4], relative(1));
+        check(&[0xe9, 1, 2, 3, 4], relative(1));
+        check(&[0x0f, 0x84, 1, 2, 3, 4], relative(2));
         // lea rdi, [rip + x]
-        check(&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], Instruction { loads_address: true, ..relative(3) });
+        check(&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], relative(3));
         // cmp dword [rip + x], 5 and cmp dword [rip + x], imm32
         check(&[0x83, 0x3d, 1, 2, 3, 4, 5], relative(2));
         check(&[0x81, 0x3d, 1, 2, 3, 4, 5, 6, 7, 8], Instruction { immediate: 6, ..relative(2) });
@@ -505,6 +533,16 @@ mod tests {
         // pshufb xmm0, [rip + x]; palignr xmm0, [rip + x], 8
         check(&[0x66, 0x0f, 0x38, 0x00, 0x05, 1, 2, 3, 4], relative(5));
         check(&[0x66, 0x0f, 0x3a, 0x0f, 0x05, 1, 2, 3, 4, 8], relative(5));
+        // mov rax, [rsp + 8]; mov [rbp - 8], eax; mov rax, [rsp + x]; the same with r12 and r13; vmovups [rsp + x], ymm0
+        let slot = |slot| Instruction { slot, ..none };
+        check(&[0x48, 0x8b, 0x44, 0x24, 8], slot(4));
+        check(&[0x89, 0x45, 0xf8], slot(2));
+        check(&[0x48, 0x8b, 0x84, 0x24, 1, 2, 3, 4], Instruction { displacement: 4, ..slot(4) });
+        check(&[0x49, 0x8b, 0x44, 0x24, 8], none);
+        check(&[0x41, 0x89, 0x45, 0xf8], none);
+        check(&[0xc5, 0xfc, 0x11, 0x84, 0x24, 1, 2, 3, 4], Instruction { displacement: 5, ..slot(5) });
+        // mov rax, [rsp + rbx + 8]
+        check(&[0x48, 0x8b, 0x44, 0x1c, 8], none);
         // ret, endbr64, nop word [rax + rax], enter
         check(&[0xc3], none);
         check(&[0xf3, 0x0f, 0x1e, 0xfa], none);
@@ -521,6 +559,7 @@ mod tests {
             for field in [found.relative, found.displacement, found.immediate] {
                 prop_assert!(field == 0 || field + 4 <= found.bytes);
             }
+            prop_assert!(found.slot == 0 || found.slot < found.bytes);
         }
 
         #[test]

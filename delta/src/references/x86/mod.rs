@@ -43,6 +43,27 @@ fn relocations_of(file: &File<'_>, section: &Section) -> Option<u32> {
     if section.name() == b".plt" { file.place_of(file.section(b".rela.plt")) } else { None }
 }
 
+const LOAD_ADDRESS: u8 = 0x8d;
+/// The first of eight opcodes, one for each register.
+const MOVE_NUMBER: u8 = 0xb8;
+/// What may be the number of a line.
+const NUMBERS: Range<u32> = 16..100_000;
+
+fn is_short_jump(opcode: u8) -> bool {
+    matches!(opcode, 0x70..=0x7f | 0xe0..=0xe3 | 0xeb)
+}
+
+/// Whether it moves the stack pointer, at a function's beginning or end.
+fn frame_size(found: &Instruction) -> Option<Kind> {
+    Some(match (found.opcode, found.modrm) {
+        (0x83, 0xec) => Kind::Enter,
+        (0x81, 0xec) => Kind::LongEnter,
+        (0x83, 0xc4) => Kind::Leave,
+        (0x81, 0xc4) => Kind::LongLeave,
+        _ => return None,
+    })
+}
+
 struct Scan<'a, 'b> {
     bounds: Range<u64>,
     /// How addresses stand in immediates, if they do.
@@ -59,10 +80,16 @@ impl Scan<'_, '_> {
             let code = bytes.get(at as usize..).unwrap_or_default();
             let found = decode(code);
             let here = place.wrapping_add(at);
-            if found.relative > 0 {
+            if found.slot > 0 {
+                self.slot(here, &found, out);
+            } else if found.relative > 0 {
                 self.relative(here, address.wrapping_add(u64::from(at)), code, &found, out);
             } else if found.displacement | found.immediate > 0 {
                 self.absolute(here, code, &found, out);
+            } else if found.bytes == 2 && is_short_jump(found.opcode) {
+                out.push(here.wrapping_add(1), Kind::Short, 0);
+            } else if let Some(kind) = frame_size(&found) {
+                out.push(here.wrapping_add(u32::from(found.bytes) - u32::from(kind.bytes())), kind, 0);
             }
             at += u32::from(found.bytes);
         }
@@ -84,7 +111,7 @@ impl Scan<'_, '_> {
             return;
         }
         out.push(place + u32::from(found.relative), kind, 0);
-        if found.loads_address {
+        if found.opcode == LOAD_ADDRESS {
             self.mark(target);
         }
         if found.immediate > 0 {
@@ -113,19 +140,41 @@ impl Scan<'_, '_> {
             return;
         }
         for at in [found.displacement, found.immediate] {
-            if at > 0 {
-                self.address_in(place, code, at, out);
+            if at > 0 && self.address_in(place, code, at, out) {
+                return;
+            }
+        }
+        if let Some(kind) = frame_size(found) {
+            out.push(place + u32::from(found.immediate), kind, 0);
+        } else if found.opcode & 0xf8 == MOVE_NUMBER && found.immediate > 0 {
+            let number = field(code, found.immediate);
+            if NUMBERS.contains(&number) {
+                out.push(place + u32::from(found.immediate), Kind::Number, 0);
             }
         }
     }
 
-    fn address_in(&mut self, place: u32, code: &[u8], at: u8, out: &mut Writer) {
-        let Some(kind) = self.high else { return };
+    fn slot(&self, place: u32, found: &Instruction, out: &mut Writer) {
+        let long = found.displacement > 0;
+        let kind = match (found.modrm & 7 == 4, long) {
+            (true, false) => Kind::Slot,
+            (true, true) => Kind::LongSlot,
+            (false, false) => Kind::FrameSlot,
+            (false, true) => Kind::LongFrameSlot,
+        };
+        out.push(place + u32::from(found.slot), kind, 0);
+    }
+
+    /// Whether there is an address.
+    fn address_in(&mut self, place: u32, code: &[u8], at: u8, out: &mut Writer) -> bool {
+        let Some(kind) = self.high else { return false };
         let value = u64::from(field(code, at));
         let address = if kind == Kind::SignedPointer { signed(value) } else { value };
-        if self.bounds.contains(&address) {
+        let is_address = self.bounds.contains(&address);
+        if is_address {
             out.push(place + u32::from(at), kind, 0);
         }
+        is_address
     }
 }
 
