@@ -23,7 +23,7 @@ impl References {
             let bounds = layout.bounds(index);
             let file = File { source: &source, layout, header, sections, bounds };
             if element.is_relocatable() {
-                stretches.push(objects::find(&file)?);
+                stretches.extend(objects::find(&file)?);
             } else {
                 find_linked(&file, &mut stretches)?;
             }
@@ -55,8 +55,8 @@ impl File<'_> {
     /// What of a section is in the window.
     pub(super) fn visible(&self, section: &Section) -> Range<u64> {
         let (range, window) = (section.range(), &self.layout.window);
-        let start = range.start.clamp(window.start, window.end);
-        start..range.end.clamp(start, window.end).min(self.source.size()).max(start)
+        let start = range.start.max(window.start);
+        start..range.end.min(window.end).min(self.source.size()).max(start)
     }
 
     /// The place of a section's beginning.
@@ -76,8 +76,9 @@ impl File<'_> {
         self.bounds.end >> 63 == 1
     }
 
-    fn writer(&self, section: &Section, dialect: Dialect) -> Option<Writer> {
-        Some(Writer::new(self.place(self.visible(section).start)?, dialect))
+    /// A writer of references from some byte of the file on.
+    pub(super) fn writer(&self, file_at: u64, dialect: Dialect) -> Option<Writer> {
+        Some(Writer::new(self.place(file_at)?, self.layout.window_bytes(), dialect))
     }
 }
 
@@ -91,7 +92,7 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
             Machine::X86 => (Dialect::X86, x86::find),
             Machine::Aarch64 => (Dialect::Aarch64, aarch64::find),
         };
-        if let Some(mut writer) = file.writer(section, dialect) {
+        if let Some(mut writer) = file.writer(file.visible(section).start, dialect) {
             scan(file, section, &mut tables, &mut writer)?;
             stretches.push(writer.finish());
         }
@@ -100,12 +101,12 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
         if file.visible(section).is_empty() {
             continue;
         }
-        if let Some(mut writer) = file.writer(section, Dialect::Data) {
+        if let Some(mut writer) = file.writer(file.visible(section).start, Dialect::Data) {
             find_data(file, section, &tables, &mut writer)?;
             stretches.push(writer.finish());
         }
     }
-    if let Some(writer) = find_headers(file)? {
+    if let Some(writer) = find_headers(file) {
         stretches.push(writer.finish());
     }
     if file.is_kernel()
@@ -135,11 +136,10 @@ fn find_data(file: &File<'_>, section: &Section, tables: &Tables, out: &mut Writ
 }
 
 /// The section headers say where sections are.
-fn find_headers(file: &File<'_>) -> io::Result<Option<Writer>> {
-    let Some(start) = file.place(file.header.section_at(0)) else { return Ok(None) };
-    let mut writer = Writer::new(start, Dialect::Object);
+fn find_headers(file: &File<'_>) -> Option<Writer> {
+    let mut writer = file.writer(file.header.section_at(0), Dialect::Object)?;
     push_headers(file, &mut writer);
-    Ok(Some(writer))
+    Some(writer)
 }
 
 pub(super) fn push_headers(file: &File<'_>, out: &mut Writer) {

