@@ -167,6 +167,17 @@ impl Kind {
         )
     }
 
+    /// How far from the field its target is, if it tells a distance.
+    #[inline]
+    pub(super) fn distance(self, value: u64) -> Option<u32> {
+        let [a, b, c, d, ..] = value.to_le_bytes();
+        match self {
+            Self::Ahead => Some(u32::from_le_bytes([a, b, c, d]).wrapping_add(4)),
+            Self::Short => Some(i32::from(a.cast_signed()).cast_unsigned().wrapping_add(1)),
+            _ => None,
+        }
+    }
+
     /// Whether it is about the stack.
     pub(super) fn is_of_frame(self) -> bool {
         (Self::Slot.number()..=Self::LongLeave.number()).contains(&self.number())

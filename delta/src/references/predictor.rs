@@ -78,10 +78,14 @@ impl<'a> Predictor<'a> {
         if reference.kind == Kind::Number {
             return self.lines.predict(was, reference.at);
         }
+        self.advance(new_at);
+        if self.stays_in_region(reference, was, new_at) {
+            return Some(was);
+        }
         let before = self.before.filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let old_before = before.map(|before| before.old);
         let target = self.old.named_by(reference, was, reference.base, old_before)?;
-        let projected = self.project(target, new_at);
+        let projected = self.project(target);
         let guess = self.guess(target, projected);
         self.last = Some(Predicted { new_at, target, projected, guess });
         let base = self.base(reference)?;
@@ -136,16 +140,30 @@ impl<'a> Predictor<'a> {
         self.learned.neighbour(target, farthest).or(projected.map(|projected| projected.place))
     }
 
-    /// Where a target is that a field of the region in work names: most are near.
+    /// Finds the region that a new field is in.
     #[inline]
-    fn project(&mut self, target: u32, new_at: u32) -> Option<Projected> {
-        while self
-            .regions
-            .get(self.current)
-            .is_some_and(|region| region.new + (region.bytes.max(1) - 1) < new_at)
-        {
+    fn advance(&mut self, new_at: u32) {
+        let ends = |region: &Region| region.new + (region.bytes.max(1) - 1);
+        while self.regions.get(self.current).is_some_and(|region| ends(region) < new_at) {
             self.current += 1;
         }
+    }
+
+    /// Whether a field tells the distance to something in the same region, as most jumps do. It stays as it is.
+    #[inline]
+    fn stays_in_region(&mut self, reference: &Reference, was: u64, new_at: u32) -> bool {
+        let Some(distance) = reference.kind.distance(was) else { return false };
+        let target = reference.at.wrapping_add(distance);
+        let Some(region) = self.regions.get(self.current) else { return false };
+        let new_target = target.wrapping_sub(region.old).wrapping_add(region.new);
+        target.wrapping_sub(region.old) < region.bytes
+            && self.old.are_in_a_row(reference.at, target)
+            && self.new.are_in_a_row(new_at, new_target)
+    }
+
+    /// Where a target is that a field of the region in work names.
+    #[inline]
+    fn project(&self, target: u32) -> Option<Projected> {
         if let Some(region) = self.regions.get(self.current)
             && target.wrapping_sub(region.old) < region.bytes
         {

@@ -72,6 +72,15 @@ impl<'a> Locator<'a> {
         span.place.checked_add(within)
     }
 
+    /// Whether a field and another place are in a row both in memory and in places.
+    #[inline]
+    pub(super) fn are_in_a_row(&mut self, field: u32, other: u32) -> bool {
+        if self.fields.is_none_or(|span| !span.has_place(field)) {
+            self.fields = self.layout.span_at(field);
+        }
+        self.fields.is_some_and(|span| span.has_place(field) && span.has_place(other))
+    }
+
     /// The element that a field belongs to, for addresses that say nothing about it.
     pub(super) fn element_of_field(&mut self, place: u32) -> u32 {
         let element = self.field(place).element;
