@@ -178,6 +178,11 @@ impl Kind {
         }
     }
 
+    /// Whether it is a number of bytes from the target of the field before.
+    pub(super) fn is_length(self) -> bool {
+        matches!(self, Self::Length | Self::LongLength)
+    }
+
     /// Whether it is about the stack.
     pub(super) fn is_of_frame(self) -> bool {
         (Self::Slot.number()..=Self::LongLeave.number()).contains(&self.number())

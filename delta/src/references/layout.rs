@@ -189,6 +189,12 @@ impl Layout {
         span.has_address(address).then_some(*span)
     }
 
+    /// The place of an address of an element.
+    pub(super) fn place_of(&self, element: u32, address: u64) -> Option<u32> {
+        let span = self.span_of(element, address)?;
+        span.place.checked_add(u32::try_from(address.wrapping_sub(span.address)).ok()?)
+    }
+
     /// The element that a place in the window belongs to, whether or not it is loaded.
     pub(super) fn element_at(&self, place: u32) -> u32 {
         let at = self.window.start.saturating_add(u64::from(place));

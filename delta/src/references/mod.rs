@@ -20,6 +20,7 @@
 //! `projection`, `learning`, `predictor` where targets went · `comparable`
 
 mod aarch64;
+mod aliases;
 mod comparable;
 mod data;
 mod dynamic;

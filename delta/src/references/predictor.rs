@@ -16,6 +16,9 @@ use crate::matching::Region;
 /// How far what was learned of a neighbour reaches, for targets that are in the window.
 const NEIGHBOURHOOD_BYTES: u32 = 4096;
 
+/// Lengths change by so much at most, if not by half.
+const LENGTH_CHANGE_BYTES: u64 = 64;
+
 /// Predicts the fields of regions, which come in the new file's order, and learns from what they are.
 pub(crate) struct Predictor<'a> {
     old: Locator<'a>,
@@ -48,6 +51,8 @@ struct Before {
     old_at: u32,
     old: Address,
     new: Address,
+    /// Whether it was where the regions say.
+    expected: bool,
 }
 
 impl<'a> Predictor<'a> {
@@ -88,9 +93,16 @@ impl<'a> Predictor<'a> {
         let projected = self.project(target);
         let guess = self.guess(target, projected);
         self.last = Some(Predicted { new_at, target, projected, guess });
+        if reference.kind.is_length() && before.is_some_and(|before| !before.expected) {
+            // It went elsewhere as a whole.
+            return None;
+        }
         let base = self.base(reference)?;
         let moved = Reference { at: new_at, ..*reference };
-        self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))
+        let named = self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))?;
+        // A length that has little to do with the old one comes from an end that went elsewhere.
+        let plausible = !reference.kind.is_length() || named.abs_diff(was) <= was / 2 + LENGTH_CHANGE_BYTES;
+        plausible.then_some(named)
     }
 
     /// What the field was predicted as last is.
@@ -108,10 +120,11 @@ impl<'a> Predictor<'a> {
         let moved = Reference { at: new_at, ..*reference };
         let new_before = before.map(|before| before.new);
         let Some(actual) = self.new.named_by(&moved, is, base, new_before) else { return };
-        if !matches!(reference.kind, Kind::Length | Kind::LongLength) {
+        if !reference.kind.is_length() {
             let old = self.old.target(last.target);
             let new = self.new.target(actual);
-            self.before = Some(Before { old_at: reference.at, old, new });
+            let expected = last.projected == Some(Projected { place: actual, covered: true });
+            self.before = Some(Before { old_at: reference.at, old, new, expected });
         }
         self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
         let covered = last.projected.is_some_and(|projected| projected.covered);
