@@ -63,6 +63,8 @@ mod chunk;
 mod codec;
 mod engine;
 mod error;
+#[cfg_attr(not(test), expect(dead_code, reason = "wired in by the patch format"))]
+mod forms;
 mod gather;
 pub mod inspect;
 mod limits;

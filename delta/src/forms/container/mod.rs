@@ -1,0 +1,3 @@
+//! Containers.
+
+mod deflate;

@@ -1,0 +1,3 @@
+//! Plain forms.
+
+mod container;
