@@ -3,9 +3,7 @@
 use super::bits::BitWriter;
 use super::matcher::{AHEAD, BEHIND, Habits, Matcher, Text};
 use super::notes::{Notes, NotesReader, Told, ToldCoding};
-use super::token::{
-    Codes, DISTANCES, LENGTHS, SYMBOL_ORDER, Token, distance_code, fixed_codes, length_code,
-};
+use super::token::{Codes, DISTANCES, LENGTHS, SYMBOL_ORDER, Token, distance_code, fixed_codes, length_code};
 use super::trees::{self, Counts, run_bits};
 use crate::error::Reason;
 

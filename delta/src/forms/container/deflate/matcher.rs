@@ -237,7 +237,8 @@ fn ends(bytes: &[u8], length: usize) -> [u8; 2] {
 #[inline]
 fn common(bytes: &[u8], other: &[u8]) -> usize {
     let mut same = 0;
-    while let (Some(left), Some(right)) = (bytes[same..].first_chunk::<8>(), other[same..].first_chunk::<8>()) {
+    while let (Some(left), Some(right)) = (bytes[same..].first_chunk::<8>(), other[same..].first_chunk::<8>())
+    {
         let differs = u64::from_le_bytes(*left) ^ u64::from_le_bytes(*right);
         if differs != 0 {
             return same + differs.trailing_zeros() as usize / 8;

@@ -7,6 +7,11 @@
 //! There is a library for this, but what it reads may make it take any amount of memory, or panic; and the two sizes
 //! that matter, of notes and of memory, are smaller here.
 
+#![expect(
+    clippy::cast_possible_truncation,
+    reason = "the format bounds every number here far below its type, and the loops are hot"
+)]
+
 mod bits;
 mod encode;
 mod matcher;

@@ -183,11 +183,18 @@ pub(super) enum ToldCoding {
     Own(Changes),
 }
 
+/// How code lengths differ from what zlib would choose.
+struct Lengths {
+    literals: usize,
+    distances: usize,
+    /// Where, counted over both, and the real lengths.
+    changes: Vec<(usize, u8)>,
+}
+
 /// How a block's own codes differ from what zlib would choose.
 #[derive(Default)]
 pub(super) struct Changes {
-    /// How many literals and distances have lengths, and which lengths differ.
-    lengths: Option<(usize, usize, Vec<(usize, u8)>)>,
+    lengths: Option<Lengths>,
     runs: Option<Vec<(u8, u8)>>,
     symbols: Option<Vec<u8>>,
 }
@@ -196,12 +203,11 @@ impl Changes {
     /// The codes of a block.
     pub(super) fn codes(self, counts: &Counts) -> Codes {
         let (mut literals, mut distances) = counts.code_lengths();
-        if let Some((literal_count, distance_count, changes)) = self.lengths {
-            literals.resize(literal_count, 0);
-            distances.resize(distance_count, 0);
-            for (place, length) in changes {
-                let all = literals.iter_mut().chain(&mut distances);
-                if let Some(place) = all.skip(place).next() {
+        if let Some(told) = self.lengths {
+            literals.resize(told.literals, 0);
+            distances.resize(told.distances, 0);
+            for (place, length) in told.changes {
+                if let Some(place) = literals.iter_mut().chain(&mut distances).nth(place) {
                     *place = length;
                 }
             }
@@ -322,7 +328,7 @@ impl NotesReader {
     }
 }
 
-fn read_changes(notes: &mut Cursor) -> Result<(usize, usize, Vec<(usize, u8)>), Reason> {
+fn read_changes(notes: &mut Cursor) -> Result<Lengths, Reason> {
     let literals = notes.size(286)?;
     let distances = notes.size(30)?;
     let count = notes.size(literals + distances)?;
@@ -333,7 +339,7 @@ fn read_changes(notes: &mut Cursor) -> Result<(usize, usize, Vec<(usize, u8)>), 
         changes.push((place, notes.byte(15)?));
         after = place + 1;
     }
-    Ok((literals, distances, changes))
+    Ok(Lengths { literals, distances, changes })
 }
 
 fn read_runs(notes: &mut Cursor) -> Result<Vec<(u8, u8)>, Reason> {
