@@ -117,7 +117,7 @@ fn deflated(bytes: &[u8], start: usize, check: Check, budget: &mut Budget) -> Op
         let end = rest.get(packed..packed + check.bytes()).ok_or(Refused::Malformed)?;
         if Sum::of(check, &plain) == end { Ok(packed) } else { Err(Refused::Malformed) }
     });
-    let habits = Habits { level: 6, memory: 8 };
+    let habits = Habits { level: 6, memory: 8, by_four: false };
     found(bytes, start, packed.ok(), plain, Method::Deflate { habits, check }, budget)
 }
 

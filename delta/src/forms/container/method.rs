@@ -2,7 +2,7 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 0, level, memory level, check | deflate; check: 0 none follows, 1 Adler-32, 2 CRC-32 and size |
+//! | 0, level, memory level, check | deflate; level: +16 when four bytes are looked up; check: 0 none follows, 1 Adler-32, 2 CRC-32 and size |
 //! | 1, filter, dictionary, properties, preset | LZMA2 as in xz; the filter's number there, or 0; the dictionary as a power of two; 9 × (5 × pb + lp) + lc; preset as of `xz`, +128 for `-e` |
 //! | 2, dictionary, properties, preset | LZMA as in `.lzma`, with an end mark |
 //! | 3, level | bzip2 |
@@ -126,7 +126,8 @@ impl Method {
     pub(crate) fn put(self, out: &mut Vec<u8>) {
         match self {
             Self::Deflate { habits, check } => {
-                out.extend([0, habits.level, habits.memory, check as u8]);
+                let level = habits.level | u8::from(habits.by_four) << 4;
+                out.extend([0, level, habits.memory, check as u8]);
             }
             Self::Lzma2 { filter, lzma } => {
                 out.extend([1, filter, lzma.dictionary, lzma.properties, lzma.preset]);
@@ -149,7 +150,8 @@ impl Method {
         let mut method = || {
             Some(match byte()? {
                 0 => {
-                    let habits = Habits::checked(byte()?, byte()?)?;
+                    let level = byte()?;
+                    let habits = Habits::checked(level & !16, byte()?, level & 16 != 0)?;
                     let check = match byte()? {
                         0 => Check::None,
                         1 => Check::Adler,

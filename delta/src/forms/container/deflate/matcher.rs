@@ -56,12 +56,14 @@ pub(crate) struct Habits {
     pub(crate) level: u8,
     /// zlib's memory level, 1 to 9: how many tokens fill a block, and how large the table is.
     pub(crate) memory: u8,
+    /// Whether it looks up four bytes, as Chromium's zlib, which is also Node's, and not three.
+    pub(crate) by_four: bool,
 }
 
 impl Habits {
     /// From numbers that may be anything.
-    pub(crate) fn checked(level: u8, memory: u8) -> Option<Self> {
-        (level <= 9 && (1..=9).contains(&memory)).then_some(Self { level, memory })
+    pub(crate) fn checked(level: u8, memory: u8, by_four: bool) -> Option<Self> {
+        (level <= 9 && (1..=9).contains(&memory)).then_some(Self { level, memory, by_four })
     }
 
     /// How many tokens fill a block.
@@ -70,13 +72,15 @@ impl Habits {
     }
 
     fn hash_bits(self) -> u32 {
-        u32::from(self.memory) + 7
+        let bits = u32::from(self.memory) + 7;
+        if self.by_four { bits.max(15) } else { bits }
     }
 }
 
 /// Foretells tokens. Places are counted from the start of the stream; `text` is some stretch around the next one.
 pub(super) struct Matcher {
     effort: Effort,
+    by_four: bool,
     shift: u32,
     mask: u32,
     /// The last place entered for each hash; 0 stands for none, as in zlib.
@@ -110,6 +114,7 @@ impl Matcher {
         let (heads, ring) = if effort.chain == 0 { (0, 0) } else { (1 << bits, RING) };
         Self {
             effort,
+            by_four: habits.by_four,
             shift: bits.div_ceil(3),
             mask: (1 << bits) - 1,
             heads: vec![0; heads],
@@ -173,8 +178,7 @@ impl Matcher {
     #[inline]
     fn enter(&mut self, text: Text<'_>, end: u32) {
         while self.entered < end {
-            let Some(three) = text.from(self.entered).first_chunk::<3>() else { break };
-            let hash = self.hash(three);
+            let Some(hash) = self.hash(text.from(self.entered)) else { break };
             self.earlier[self.entered as usize % RING] = self.heads[hash];
             self.heads[hash] = self.entered;
             self.entered += 1;
@@ -182,9 +186,15 @@ impl Matcher {
     }
 
     #[inline]
-    fn hash(&self, bytes: &[u8; 3]) -> usize {
-        let [first, second, third] = bytes.map(u32::from);
-        (((first << self.shift ^ second) << self.shift ^ third) & self.mask) as usize
+    fn hash(&self, bytes: &[u8]) -> Option<usize> {
+        let hash = if self.by_four {
+            let four = u32::from_le_bytes(*bytes.first_chunk()?);
+            four.wrapping_add(1).wrapping_mul(66521) >> 16
+        } else {
+            let [first, second, third] = bytes.first_chunk()?.map(u32::from);
+            (first << self.shift ^ second) << self.shift ^ third
+        };
+        Some((hash & self.mask) as usize)
     }
 
     /// Finds the first of the longest copies at `place` that is longer than `length`.
@@ -193,7 +203,7 @@ impl Matcher {
         self.enter(text, place + 1);
         let rest = text.from(place);
         let rest = &rest[..rest.len().min(LENGTH_MAX)];
-        if rest.len() < 3 || rest.len() <= length {
+        if self.entered <= place || rest.len() < 3 || rest.len() <= length {
             return None;
         }
         let nice = self.effort.nice.min(rest.len());

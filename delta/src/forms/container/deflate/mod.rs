@@ -59,8 +59,9 @@ pub(crate) fn study(packed: &[u8], notes_max: usize, like: Option<Habits>) -> Op
     }
     let memory = parts.memory_level().or(like.map(|like| like.memory)).unwrap_or(8);
     let mut tried: Vec<(usize, Habits)> = Vec::new();
-    for level in like.map(|like| like.level).into_iter().chain(LEVELS) {
-        let habits = Habits { level, memory };
+    let all = [false, true].into_iter().flat_map(|by_four| LEVELS.map(|level| (level, by_four)));
+    for (level, by_four) in like.map(|like| (like.level, like.by_four)).into_iter().chain(all) {
+        let habits = Habits { level, memory, by_four };
         if tried.iter().any(|(_, other)| *other == habits) {
             continue;
         }
@@ -102,7 +103,7 @@ impl Sink for Parts {
 impl Parts {
     /// zlib's memory level, by the tokens of a full block.
     fn memory_level(&self) -> Option<u8> {
-        let full = |memory: u8| Habits { level: 0, memory }.block_tokens();
+        let full = |memory: u8| Habits { level: 0, memory, by_four: false }.block_tokens();
         let most = self.blocks.iter().map(|block| block.tokens).max()?;
         (1..=9).find(|memory| full(*memory) == most)
     }

@@ -65,7 +65,7 @@ proptest! {
         seed: u64, bytes in 0usize..5_000, level in 0u8..=9,
     ) {
         let plain = text(seed, bytes);
-        let _ = make_again(&plain, Habits { level, memory: 1 }, &Notes { tokens, blocks }, 100);
+        let _ = make_again(&plain, Habits { level, memory: 1, by_four: seed % 2 == 0 }, &Notes { tokens, blocks }, 100);
     }
 
     #[test]
