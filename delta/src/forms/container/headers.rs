@@ -49,9 +49,26 @@ pub(super) fn bzip2(bytes: &[u8]) -> Option<u8> {
 /// The method of a zstd frame without a dictionary.
 pub(super) fn zstd(bytes: &[u8]) -> Option<Method> {
     let flags = *bytes.get(4)?;
-    let fine = bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) && flags & 0b1011 == 0;
-    let sized = flags >> 6 != 0 || flags >> 5 & 1 == 1;
-    fine.then_some(Method::Zstd { level: 3, checksum: flags >> 2 & 1 == 1, sized })
+    if !bytes.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) || flags & 0b1011 != 0 {
+        return None;
+    }
+    let is_single = flags >> 5 & 1 == 1;
+    let window = if is_single {
+        let bytes = bytes.get(5..13)?;
+        let (count, more) = [(1, 0), (2, 256), (4, 0), (8, 0)][usize::from(flags >> 6)];
+        bytes[..count].iter().rev().fold(0, |size, byte| size << 8 | u64::from(*byte)).checked_add(more)?
+    } else {
+        // The upper five bits are a power of two, the lower three eighths of it.
+        let window = *bytes.get(5)?;
+        (8 | u64::from(window & 7)) << (window >> 3) << 7
+    };
+    let window = (10..=WINDOW_LOG_MAX).find(|log| window <= 1 << log)?;
+    Some(Method::Zstd {
+        level: 3,
+        checksum: flags >> 2 & 1 == 1,
+        sized: is_single || flags >> 6 != 0,
+        window,
+    })
 }
 
 /// The head of a `.lzma` file that does not tell its size; gives its own size and the method.

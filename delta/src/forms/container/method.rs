@@ -6,7 +6,7 @@
 //! | 1, filter, dictionary, properties, preset | LZMA2 as in xz; the filter's number there, or 0; the dictionary as a power of two; 9 × (5 × pb + lp) + lc; preset as of `xz`, +128 for `-e` |
 //! | 2, dictionary, properties, preset | LZMA as in `.lzma`, with an end mark |
 //! | 3, level | bzip2 |
-//! | 4, level, flags | a zstd frame; flags: bit 0 checksum, bit 1 size in its head |
+//! | 4, level, flags, window | a zstd frame; flags: bit 0 checksum, bit 1 size in its head; the window as a power of two |
 
 use std::io::{self, BufRead, Read};
 
@@ -50,6 +50,8 @@ pub(crate) enum Method {
         checksum: bool,
         /// Whether its head tells its size.
         sized: bool,
+        /// How much of what it holds must be in memory while it is unpacked, as a power of two.
+        window: u8,
     },
 }
 
@@ -134,8 +136,8 @@ impl Method {
             }
             Self::Lzma(lzma) => out.extend([2, lzma.dictionary, lzma.properties, lzma.preset]),
             Self::Bzip2(level) => out.extend([3, level]),
-            Self::Zstd { level, checksum, sized } => {
-                out.extend([4, level, u8::from(checksum) | u8::from(sized) << 1]);
+            Self::Zstd { level, checksum, sized, window } => {
+                out.extend([4, level, u8::from(checksum) | u8::from(sized) << 1, window]);
             }
         }
     }
@@ -170,7 +172,8 @@ impl Method {
                 4 => {
                     let level = byte().filter(|level| (1..=22).contains(level))?;
                     let flags = byte().filter(|flags| *flags < 4)?;
-                    Self::Zstd { level, checksum: flags & 1 == 1, sized: flags & 2 == 2 }
+                    let window = byte().filter(|window| (10..=WINDOW_LOG_MAX).contains(window))?;
+                    Self::Zstd { level, checksum: flags & 1 == 1, sized: flags & 2 == 2, window }
                 }
                 _ => return None,
             })
@@ -212,8 +215,19 @@ impl Method {
                 Box::new(XzDecoder::new_stream(packed, stream))
             }
             Self::Bzip2(_) => Box::new(BzDecoder::new(packed)),
-            Self::Zstd { .. } => Box::new(zstd_decoder(packed).map_err(Reason::from_delta)?),
+            Self::Zstd { window, .. } => Box::new(zstd_decoder(packed, window).map_err(Reason::from_delta)?),
         })
+    }
+
+    /// The method with no more memory than unpacking so many bytes needs.
+    pub(crate) fn for_unpacking(self, plain_bytes: u64) -> Self {
+        let most = dictionary_for(plain_bytes);
+        let small = |lzma: Lzma| Lzma { dictionary: lzma.dictionary.min(most), ..lzma };
+        match self {
+            Self::Lzma2 { filter, lzma } => Self::Lzma2 { filter, lzma: small(lzma) },
+            Self::Lzma(lzma) => Self::Lzma(small(lzma)),
+            other => other,
+        }
     }
 
     /// Whether packing so many bytes costs in proportion to them: a delta may hold many small containers.
@@ -231,7 +245,7 @@ impl Method {
             Self::Deflate { .. } => 256 << 10,
             Self::Lzma2 { lzma, .. } | Self::Lzma(lzma) => lzma.dictionary_bytes() + (1 << 20),
             Self::Bzip2(_) => 5 << 20,
-            Self::Zstd { .. } => (1 << WINDOW_LOG_MAX) + (1 << 20),
+            Self::Zstd { window, .. } => (1 << window) + (1 << 20),
         }
     }
 
@@ -267,8 +281,8 @@ pub(crate) fn is_filter(number: u8) -> bool {
 }
 
 /// Unpacks one zstd frame.
-pub(crate) fn zstd_decoder<R: BufRead>(packed: R) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
+fn zstd_decoder<R: BufRead>(packed: R, window: u8) -> io::Result<zstd::stream::read::Decoder<'static, R>> {
     let mut decoder = zstd::stream::read::Decoder::with_buffer(packed)?;
-    decoder.window_log_max(WINDOW_LOG_MAX.into())?;
+    decoder.window_log_max(window.into())?;
     Ok(decoder.single_frame())
 }

@@ -86,12 +86,13 @@ fn keep(bytes: usize, found: &mut Vec<Found>, kinds: &HashSet<u8>, memory_bytes:
     let mut chain = Chain::default();
     let mut after = 0;
     found.retain_mut(|found| {
-        let needed = found.method.unpacking_bytes();
-        if !kinds.contains(&kind(found.method)) || needed > memory_bytes {
+        let method = found.method.for_unpacking(found.plain.len() as u64);
+        let needed = method.unpacking_bytes();
+        if !kinds.contains(&kind(method)) || needed > memory_bytes {
             return false;
         }
         let inner = keep(found.plain.len(), &mut found.inner, kinds, memory_bytes - needed);
-        chain.shells.push(shell(found, after, found.method, Notes::default(), inner));
+        chain.shells.push(shell(found, after, method, Notes::default(), inner));
         after = found.end();
         true
     });

@@ -44,7 +44,7 @@ impl Packer {
             Method::Bzip2(level) => {
                 Self::Bzip2(BzEncoder::new(Vec::new(), bzip2::Compression::new(level.into())))
             }
-            Method::Zstd { level, checksum, sized } => {
+            Method::Zstd { level, checksum, sized, .. } => {
                 Self::Zstd(zstd_encoder(level, checksum, sized, plain_bytes).map_err(Reason::from_delta)?)
             }
         })

@@ -58,8 +58,8 @@ impl Student {
                 self.lzma = Some(lzma);
                 Some((Method::Lzma(lzma), Notes::default()))
             }
-            Method::Zstd { checksum, sized, .. } => {
-                let make = |level| Method::Zstd { level, checksum, sized };
+            Method::Zstd { checksum, sized, window, .. } => {
+                let make = |level| Method::Zstd { level, checksum, sized, window };
                 let level = self.zstd.into_iter().chain(LEVELS).find(|level| makes(&make(*level)))?;
                 self.zstd = Some(level);
                 Some((make(level), Notes::default()))
