@@ -145,6 +145,14 @@ impl Reason {
         }
     }
 
+    /// What a reader of this crate's own gave up for.
+    pub(crate) fn from_io(error: io::Error) -> Self {
+        match error.downcast::<Self>() {
+            Ok(reason) => reason,
+            Err(error) => Self::from_delta(error),
+        }
+    }
+
     /// As the error of a reader; [`from_io`](Self::from_io) has it back.
     pub(crate) fn into_io(self) -> io::Error {
         io::Error::other(self)

@@ -60,6 +60,10 @@ pub(crate) const WINDOWS_MAX: u64 = 1 << 16;
 pub(crate) const PRIMER_BYTES_MAX: usize = 2 << 20;
 /// The window of a file that is sent whole, as a power of two.
 pub(crate) const WHOLE_WINDOW_LOG: u32 = 25;
+/// Most bytes of a file with its containers open: what it takes in scratch space.
+pub(crate) const PLAIN_BYTES_MAX: u64 = 4 << 30;
+/// Most bytes of what tells of the containers of a file.
+pub(crate) const CHAIN_BYTES_MAX: u64 = 24 << 20;
 /// Most bytes of the layout of a window.
 pub(crate) const LAYOUT_BYTES_MAX: u64 = 4 << 20;
 /// Streams of at most so many bytes together may be packed as one.
@@ -82,12 +86,19 @@ pub struct Limits {
     pub new_bytes: u64,
     /// Most entries of the new tree.
     pub entries: u32,
+    /// Most bytes of memory for unpacking and packing containers, beside [`APPLY_MEMORY_BYTES`].
+    pub container_memory_bytes: u64,
 }
 
 impl Default for Limits {
     /// 16 GiB of delta and of new files, [`ENTRIES_MAX`] entries: for a caller that has already compared the signed
     /// sizes with the free disk, and wants no surprise beyond.
     fn default() -> Self {
-        Self { delta_bytes: 16 << 30, new_bytes: 16 << 30, entries: ENTRIES_MAX }
+        Self {
+            delta_bytes: 16 << 30,
+            new_bytes: 16 << 30,
+            entries: ENTRIES_MAX,
+            container_memory_bytes: CONTAINER_MEMORY_BYTES,
+        }
     }
 }

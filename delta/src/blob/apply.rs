@@ -136,7 +136,7 @@ fn write_group<D: ReadAt + ?Sized>(
     let base = Base::open(old, old_files, group.sources()).map_err(|reason| (first(), reason))?;
     let bytes = group.files(&opened.new).map(|file| file.bytes).sum();
     let mut out = Spread::new(group.files(&opened.new), new_files);
-    let outcome = body::follow(&base, body, scratch, &mut out, bytes);
+    let outcome = body::follow(&base, body, scratch, opened.container_memory_bytes, &mut out, bytes);
 
     let path = out.path().cloned();
     out.end(outcome).map_err(|reason| {

@@ -21,8 +21,9 @@ pub(super) fn follow(
     old: &dyn ReadAt,
     body: &dyn ReadAt,
     scratch: &dyn Scratch,
+    container_memory_bytes: u64,
     out: &mut impl Write,
     bytes: u64,
 ) -> Result<(), Reason> {
-    Body::read_all(body, bytes)?.follow(old, body, scratch, out)
+    Body::read_all(body, bytes)?.follow(old, body, scratch, container_memory_bytes, out)
 }

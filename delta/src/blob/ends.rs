@@ -60,6 +60,8 @@ pub(crate) struct Opened<'a, D: ?Sized> {
     delta: &'a D,
     pub(crate) new: Tree,
     pub(crate) plan: Vec<Group>,
+    /// Most memory for containers.
+    pub(crate) container_memory_bytes: u64,
 }
 
 impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
@@ -75,7 +77,8 @@ impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
         within("entries of the new tree", new.entries().len() as u64, u64::from(limits.entries))?;
         let plan = plan::decode(&trailer.read_plan(delta)?, old, &new)?;
         trailer.check_bodies(&plan)?;
-        Ok(Self { delta, new, plan })
+        let container_memory_bytes = limits.container_memory_bytes;
+        Ok(Self { delta, new, plan, container_memory_bytes })
     }
 
     /// The new files that no group makes: an old file has their content, or they are empty.
@@ -172,7 +175,7 @@ impl Trailer {
     ) -> Result<Tree, Reason> {
         let body = Part::new(delta, self.index_start, self.index_bytes).ok_or(Reason::Truncated)?;
         let mut encoding = Vec::new();
-        body::follow(old, &body, &ScratchMemory, &mut encoding, self.encoding_bytes)?;
+        body::follow(old, &body, &ScratchMemory, 0, &mut encoding, self.encoding_bytes)?;
         if blake3::hash(&encoding) != *expected {
             return Err(Reason::Malformed("its index is not the one it names"));
         }
@@ -182,7 +185,7 @@ impl Trailer {
     fn read_plan(&self, delta: &(impl ReadAt + ?Sized)) -> Result<Vec<u8>, Reason> {
         let packed = Part::new(delta, self.plan_start, self.packed_bytes).ok_or(Reason::Truncated)?;
         let mut plan = Vec::new();
-        body::follow(NOTHING, &packed, &ScratchMemory, &mut plan, self.plan_bytes)?;
+        body::follow(NOTHING, &packed, &ScratchMemory, 0, &mut plan, self.plan_bytes)?;
         Ok(plan)
     }
 

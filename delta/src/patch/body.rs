@@ -2,38 +2,56 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | 0 whole; 1 windows |
+//! | 1 | 0 whole; 1 windows; 2 opened |
 //! | whole | a stream: the new file |
 //! | windows | number of windows; each window, in the new file's order (`window.rs`) |
+//! | opened | two streams: the containers of the old and of the new file (`forms/container/shells.rs`); windows, which make the new file's plain form of the old one's |
 
-use std::io::Write;
+use std::io::{Read, Write};
 
 use super::follow::Follower;
 use super::window::Located;
-use crate::access::{ReadAt, Scratch};
+use crate::access::{ReadAt, Scratch, ScratchFile};
 use crate::codec::{Section, Stream};
 use crate::error::Reason;
-use crate::limits::{BUFFER_BYTES, WHOLE_WINDOW_LOG, WINDOWS_MAX};
+use crate::forms::container::{Chain, Closed, Method, unpack};
+use crate::limits::{
+    BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG, WINDOWS_MAX,
+};
 
 pub(super) const WHOLE: u8 = 0;
 pub(super) const WINDOWS: u8 = 1;
+pub(super) const OPENED: u8 = 2;
 
 /// A body's parts, located in its delta.
 pub(crate) enum Body {
     Whole(Stream),
     Windows(Vec<Located>),
+    Opened(Box<Opened>),
+}
+
+/// What is made of opened containers.
+pub(crate) struct Opened {
+    pub(super) old: Chain,
+    pub(super) new: Chain,
+    pub(super) streams: [Stream; 2],
+    pub(super) windows: Vec<Located>,
 }
 
 impl Body {
     /// Reads a body that is all of a delta.
     pub(crate) fn read_all(delta: &dyn ReadAt, new_bytes: u64) -> Result<Self, Reason> {
         let mut section = Section::new(delta, 0..delta.size())?;
-        let body = Self::read(&mut section, new_bytes)?;
+        let body = Self::read(&mut section, delta, new_bytes)?;
         if section.is_at_end() { Ok(body) } else { Err(Reason::Malformed("bytes follow the end of a body")) }
     }
 
     /// Reads a body that makes so many bytes, and passes over its streams.
-    pub(crate) fn read(section: &mut Section<'_>, new_bytes: u64) -> Result<Self, Reason> {
+    pub(crate) fn read(
+        section: &mut Section<'_>,
+        delta: &dyn ReadAt,
+        new_bytes: u64,
+    ) -> Result<Self, Reason> {
         match section.byte()? {
             WHOLE => {
                 let stream = Stream::locate(section, new_bytes)?;
@@ -42,46 +60,104 @@ impl Body {
                 }
                 Ok(Self::Whole(stream))
             }
-            WINDOWS => Self::read_windows(section, new_bytes).map(Self::Windows),
+            WINDOWS => read_windows(section, new_bytes).map(Self::Windows),
+            OPENED => {
+                let (old, old_stream) = read_chain(section, delta)?;
+                let (new, new_stream) = read_chain(section, delta)?;
+                let plain = new.plain_bytes().filter(|bytes| *bytes <= PLAIN_BYTES_MAX);
+                let plain = plain.ok_or(Reason::Malformed("a plain form is too large"))?;
+                let windows = read_windows(section, plain)?;
+                Ok(Self::Opened(Box::new(Opened { old, new, streams: [old_stream, new_stream], windows })))
+            }
             _ => Err(Reason::Malformed("a body has an unknown kind")),
         }
     }
 
-    fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located>, Reason> {
-        let count = section.number_at_most(WINDOWS_MAX, "windows")?;
-        let mut windows = Vec::new();
-        let mut left = new_bytes;
-        for _ in 0..count {
-            let window = Located::read(section)?;
-            left = left
-                .checked_sub(u64::from(window.span.new_bytes))
-                .filter(|_| window.span.new_bytes > 0)
-                .ok_or(Reason::Malformed("windows are empty or longer than the new file"))?;
-            windows.push(window);
-        }
-        if left > 0 {
-            return Err(Reason::Malformed("the windows end before the new file does"));
-        }
-        Ok(windows)
-    }
-
-    /// Writes the new file; the caller compares its digest.
+    /// Writes the new file, of exactly the size given, and takes at most so much memory for containers; the caller compares
+    /// its digest.
     pub(crate) fn follow(
         self,
         old: &dyn ReadAt,
         delta: &dyn ReadAt,
         scratch: &dyn Scratch,
+        container_memory_bytes: u64,
         new: &mut impl Write,
     ) -> Result<(), Reason> {
-        let _ = scratch;
         match self {
-            Self::Whole(stream) => unpack(&stream, delta, new),
+            Self::Whole(stream) => write_stream(&stream, delta, new),
             Self::Windows(windows) => Follower::new(old, delta, windows).write_all(new),
+            Self::Opened(opened) => {
+                let plain = opened.unpack_old(old, scratch, container_memory_bytes)?;
+                let follower = Follower::new(&*plain, delta, opened.windows);
+                pump(Closed::new(opened.new, follower), new)
+            }
         }
     }
 }
 
-fn unpack(stream: &Stream, delta: &dyn ReadAt, new: &mut impl Write) -> Result<(), Reason> {
+impl Opened {
+    /// Writes the plain form of the old file to scratch space.
+    pub(super) fn unpack_old(
+        &self,
+        old: &dyn ReadAt,
+        scratch: &dyn Scratch,
+        memory_bytes: u64,
+    ) -> Result<Box<dyn ScratchFile>, Reason> {
+        let unpacking = self.old.memory_bytes(Method::unpacking_bytes);
+        let found = unpacking.max(self.new.memory_bytes(Method::packing_bytes));
+        if found > memory_bytes {
+            return Err(Reason::Limit { what: "bytes of memory for containers", found, limit: memory_bytes });
+        }
+        if self.old.plain_bytes().is_none_or(|bytes| bytes > PLAIN_BYTES_MAX) {
+            return Err(Reason::Malformed("a plain form is too large"));
+        }
+        let mut plain = scratch.file().map_err(Reason::Write)?;
+        unpack(old, &self.old, &mut *plain)?;
+        plain.flush().map_err(Reason::Write)?;
+        Ok(plain)
+    }
+}
+
+/// Reads the containers of a file.
+fn read_chain(section: &mut Section<'_>, delta: &dyn ReadAt) -> Result<(Chain, Stream), Reason> {
+    let stream = Stream::locate(section, CHAIN_BYTES_MAX)?;
+    let encoded = stream.unpack_all(delta, &[], NUMBERS_WINDOW_LOG)?;
+    let mut rest = &encoded[..];
+    let chain = Chain::take(&mut rest)?;
+    if rest.is_empty() { Ok((chain, stream)) } else { Err(Reason::Malformed("bytes follow the containers")) }
+}
+
+fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located>, Reason> {
+    let count = section.number_at_most(WINDOWS_MAX, "windows")?;
+    let mut windows = Vec::new();
+    let mut left = new_bytes;
+    for _ in 0..count {
+        let window = Located::read(section)?;
+        left = left
+            .checked_sub(u64::from(window.span.new_bytes))
+            .filter(|_| window.span.new_bytes > 0)
+            .ok_or(Reason::Malformed("windows are empty or longer than the new file"))?;
+        windows.push(window);
+    }
+    if left > 0 {
+        return Err(Reason::Malformed("the windows end before the new file does"));
+    }
+    Ok(windows)
+}
+
+/// Writes all that a reader gives. A size beyond the one promised shows in the digest.
+fn pump(mut from: impl Read, to: &mut impl Write) -> Result<(), Reason> {
+    let mut buffer = vec![0; BUFFER_BYTES];
+    loop {
+        let read = from.read(&mut buffer).map_err(Reason::from_io)?;
+        if read == 0 {
+            return Ok(());
+        }
+        to.write_all(buffer.get(..read).unwrap_or_default()).map_err(Reason::Write)?;
+    }
+}
+
+fn write_stream(stream: &Stream, delta: &dyn ReadAt, new: &mut impl Write) -> Result<(), Reason> {
     let mut unpacker = stream.unpack(delta, &[], WHOLE_WINDOW_LOG)?;
     let mut buffer = vec![0; BUFFER_BYTES];
     while unpacker.left() > 0 {

@@ -8,7 +8,7 @@ use super::window::Located;
 use crate::access::ReadAt;
 use crate::codec::{Section, Stream as PackedStream};
 use crate::error::Reason;
-use crate::inspect::{Inspection, Map, Origin, Stream, Subject, Window};
+use crate::inspect::{Containers, Inspection, Map, Origin, Stream, Subject, Window};
 use crate::limits::APPLY_MEMORY_BYTES;
 use crate::numbers;
 
@@ -17,8 +17,9 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
     let _ = old;
     let mut section = Section::new(delta, 0..delta.size())?;
     let header = Header::read(&mut section)?;
-    let body = Body::read(&mut section, header.new_bytes)?;
+    let body = Body::read(&mut section, delta, header.new_bytes)?;
     let mut seen = Seen { map: Map::new(header.new_bytes), streams: Vec::new(), windows: Vec::new() };
+    let mut containers = Vec::new();
     match &body {
         Body::Whole(stream) => {
             seen.stream("whole", stream);
@@ -28,6 +29,20 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
             for window in windows {
                 seen.window(window, delta)?;
             }
+        }
+        Body::Opened(opened) => {
+            seen.map = Map::new(opened.new.plain_bytes().unwrap_or_default());
+            for (name, stream) in ["old containers", "new containers"].into_iter().zip(&opened.streams) {
+                seen.stream(name, stream);
+            }
+            for window in &opened.windows {
+                seen.window(window, delta)?;
+            }
+            containers.push(Containers {
+                kind: "all kinds".to_owned(),
+                count: opened.new.count() as u64,
+                bytes: header.new_bytes,
+            });
         }
     }
     let packed_bytes = seen.streams.iter().map(|stream| stream.packed_bytes).sum::<u64>();
@@ -44,7 +59,7 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
         windows: seen.windows,
         map: Some(seen.map),
         references: Vec::new(),
-        containers: Vec::new(),
+        containers,
     }
     .balanced()
 }

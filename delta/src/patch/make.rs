@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
-use super::body::{WHOLE, WINDOWS};
+use super::body::{OPENED, WHOLE, WINDOWS};
 use super::control::Control;
 use super::differences::Recorder;
 
@@ -17,7 +17,8 @@ use super::{Options, primer};
 use crate::access::{ReadAt, load};
 use crate::codec;
 use crate::error::Reason;
-use crate::limits::{REGIONS_MAX, WHOLE_WINDOW_LOG};
+use crate::forms::container;
+use crate::limits::{NUMBERS_WINDOW_LOG, REGIONS_MAX, WHOLE_WINDOW_LOG};
 use crate::matching::{self, Region, Window};
 use crate::models::Model;
 use crate::numbers;
@@ -25,6 +26,11 @@ use crate::progress::{Meter, Progress};
 
 /// A file larger than this that is made from nothing is packed in one way only: all ways would take minutes.
 const ALONE_BYTES_MAX: u64 = 16 << 20;
+
+/// Larger files are not looked through for containers: they would have to be in memory.
+const OPENED_FILE_BYTES_MAX: u64 = 256 << 20;
+/// Most bytes of either plain form while a patch is made.
+const OPENED_PLAIN_BYTES_MAX: u64 = 768 << 20;
 
 /// The smallest body that leads from one file to another.
 pub(crate) fn make(
@@ -40,7 +46,14 @@ pub(crate) fn make(
         meter.finish();
         return Ok(body);
     }
-    let body = make_windows(old, new, options, &mut meter)?;
+    let body = match make_opened(old, new, options, &mut meter)? {
+        Some(body) => body,
+        None => {
+            let mut body = vec![WINDOWS];
+            make_windows(old, new, options, &mut meter, &mut body)?;
+            body
+        }
+    };
     let whole = make_whole(new, body.len())?;
     meter.finish();
     Ok(match whole {
@@ -61,15 +74,42 @@ fn make_whole(new: &dyn ReadAt, body_bytes: usize) -> io::Result<Option<Vec<u8>>
     Ok(Some(body))
 }
 
+/// A body on what is in containers, if both files have some that can be opened and closed again.
+fn make_opened(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    meter: &mut Meter<'_>,
+) -> io::Result<Option<Vec<u8>>> {
+    if old.size().max(new.size()) > OPENED_FILE_BYTES_MAX {
+        return Ok(None);
+    }
+    let may = container::Options {
+        plain_bytes_max: OPENED_PLAIN_BYTES_MAX,
+        memory_bytes_max: options.container_memory_bytes,
+    };
+    let opened = container::open(&load(old, 0..old.size())?, &load(new, 0..new.size())?, may);
+    let Some((old, new)) = opened else { return Ok(None) };
+    let mut body = vec![OPENED];
+    for chain in [&old.chain, &new.chain] {
+        let mut encoded = Vec::new();
+        chain.put(&mut encoded);
+        codec::pack(&encoded, &[], NUMBERS_WINDOW_LOG, options.strength())?.write(&mut body);
+    }
+    make_windows(&old.plain, &new.plain, options, meter, &mut body)?;
+    Ok(Some(body))
+}
+
+/// Appends the windows that lead from one file, or its plain form, to another.
 fn make_windows(
     old: &dyn ReadAt,
     new: &dyn ReadAt,
     options: &Options,
     meter: &mut Meter<'_>,
-) -> io::Result<Vec<u8>> {
+    body: &mut Vec<u8>,
+) -> io::Result<()> {
     let windows = matching::windows(old, new)?;
-    let mut body = vec![WINDOWS];
-    numbers::put(&mut body, windows.len() as u64);
+    numbers::put(body, windows.len() as u64);
     for Window { old: old_range, new: new_range } in windows {
         let old_bytes = load(old, old_range.clone())?;
         let new_bytes = load(new, new_range.clone())?;
@@ -78,7 +118,7 @@ fn make_windows(
         body.extend_from_slice(&make_window(&pair, options)?);
         meter.advance(new_bytes.len() as u64);
     }
-    Ok(body)
+    Ok(())
 }
 
 /// The smallest window at any of the prices that may suit it.

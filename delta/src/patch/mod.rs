@@ -162,7 +162,8 @@ pub fn apply(
     if old.size() != header.old_bytes {
         return Err(other_old(old, &header).into());
     }
-    let made = follow(old, delta, section, &header, scratch, new);
+    let memory = limits.container_memory_bytes;
+    let made = follow(old, delta, section, &header, scratch, memory, new);
     match made {
         Ok(()) => Ok(Applied { bytes: header.new_bytes, digest: header.new_digest }),
         Err(reason @ Reason::Write(_)) => Err(reason.into()),
@@ -182,14 +183,15 @@ fn follow(
     mut section: Section<'_>,
     header: &Header,
     scratch: &dyn Scratch,
+    container_memory_bytes: u64,
     new: impl Write,
 ) -> Result<(), Reason> {
-    let body = Body::read(&mut section, header.new_bytes)?;
+    let body = Body::read(&mut section, delta, header.new_bytes)?;
     if !section.is_at_end() {
         return Err(Reason::Malformed("bytes follow the end of the patch"));
     }
     let mut new = Witness::new(new);
-    body.follow(old, delta, scratch, &mut new)?;
+    body.follow(old, delta, scratch, container_memory_bytes, &mut new)?;
     if new.digest() != header.new_digest {
         return Err(Reason::Content { made: new.digest(), promised: header.new_digest });
     }

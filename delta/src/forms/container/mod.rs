@@ -27,7 +27,6 @@ mod study;
 mod tests;
 mod unpack;
 
-#[cfg_attr(not(test), expect(unused_imports, reason = "wired in by the patch format"))]
 pub(crate) use self::{
     close::Closed,
     method::Method,
