@@ -39,8 +39,8 @@ pub(crate) fn open(old: &[u8], new: &[u8], options: Options) -> Option<(Opened, 
     let mut student = Student::new(NOTES_BYTES_MAX);
     let new_chain = study(new, &mut new_found, &mut student, options.memory_bytes_max);
     let mut kinds = HashSet::new();
-    note_kinds(&new_chain, &mut kinds);
-    let old_chain = keep(old.len(), &mut old_found, &kinds, options.memory_bytes_max);
+    note_kinds(&new_chain, 0, &mut kinds);
+    let old_chain = keep(old.len(), &mut old_found, 0, &kinds, options.memory_bytes_max);
     if old_chain.shells.is_empty() || new_chain.shells.is_empty() {
         return None;
     }
@@ -81,17 +81,23 @@ fn study(file: &[u8], found: &mut Vec<Found>, student: &mut Student, memory_byte
     chain
 }
 
-/// Keeps what is packed in a way that is also opened in the new file.
-fn keep(bytes: usize, found: &mut Vec<Found>, kinds: &HashSet<u8>, memory_bytes: u64) -> Chain {
+/// Keeps what is packed in a way that is also opened in the new file, at the same depth.
+fn keep(
+    bytes: usize,
+    found: &mut Vec<Found>,
+    depth: usize,
+    kinds: &HashSet<(usize, u8)>,
+    memory_bytes: u64,
+) -> Chain {
     let mut chain = Chain::default();
     let mut after = 0;
     found.retain_mut(|found| {
         let method = found.method.for_unpacking(found.plain.len() as u64);
         let needed = method.unpacking_bytes();
-        if !kinds.contains(&kind(method)) || needed > memory_bytes {
+        if !kinds.contains(&(depth, kind(method))) || needed > memory_bytes {
             return false;
         }
-        let inner = keep(found.plain.len(), &mut found.inner, kinds, memory_bytes - needed);
+        let inner = keep(found.plain.len(), &mut found.inner, depth + 1, kinds, memory_bytes - needed);
         chain.shells.push(shell(found, after, method, Notes::default(), inner));
         after = found.end();
         true
@@ -104,10 +110,10 @@ fn shell(found: &Found, after: usize, method: Method, notes: Notes, chain: Chain
     Shell { gap: (found.packed.start - after) as u64, method, notes, size: found.plain.len() as u64, chain }
 }
 
-fn note_kinds(chain: &Chain, kinds: &mut HashSet<u8>) {
+fn note_kinds(chain: &Chain, depth: usize, kinds: &mut HashSet<(usize, u8)>) {
     for shell in &chain.shells {
-        kinds.insert(kind(shell.method));
-        note_kinds(&shell.chain, kinds);
+        kinds.insert((depth, kind(shell.method)));
+        note_kinds(&shell.chain, depth + 1, kinds);
     }
 }
 
