@@ -97,10 +97,12 @@ pub(super) enum Kind {
     LongLeave,
     /// A number that is passed on, such as that of a line.
     Number,
+    /// The number of entries of eight bytes from the base.
+    Function,
 }
 
 impl Kind {
-    pub(super) const COUNT: usize = 32;
+    pub(super) const COUNT: usize = 33;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Ahead,
@@ -135,6 +137,7 @@ impl Kind {
         Self::Leave,
         Self::LongLeave,
         Self::Number,
+        Self::Function,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -164,6 +167,7 @@ impl Kind {
                 | Self::Page
                 | Self::InPage
                 | Self::Offset
+                | Self::Function
         )
     }
 

@@ -35,6 +35,7 @@ mod learning;
 mod lines;
 mod objects;
 mod predictor;
+mod prepared;
 mod projection;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "samples are small")]

@@ -210,7 +210,6 @@ impl Writer {
     }
 
     /// Where the last reference ends.
-    #[cfg(test)]
     pub(super) fn end(&self) -> u32 {
         self.stretch.range.end
     }

@@ -109,6 +109,7 @@ impl<'a> Locator<'a> {
             Kind::LongBased => self.target(base).plus(value),
             Kind::Symbol => self.target(base).plus(value * SYMBOL_BYTES),
             Kind::Word => self.target(base).plus(value * WORD_BYTES),
+            Kind::Function => self.target(base).plus(value * FUNCTION_BYTES),
             // The last byte that it spans: what comes after may have moved otherwise.
             Kind::Length | Kind::LongLength => before.filter(|_| value > 0)?.plus(value - 1),
             Kind::Branch26 => self.field(at).plus(branch(value, 0, 26)),
@@ -168,6 +169,7 @@ impl<'a> Locator<'a> {
             Kind::Based | Kind::LongBased => from(self.target(base).value),
             Kind::Symbol => exactly(from(self.target(base).value), SYMBOL_BYTES)?,
             Kind::Word => exactly(from(self.target(base).value), WORD_BYTES)?,
+            Kind::Function => exactly(from(self.target(base).value), FUNCTION_BYTES)?,
             Kind::Length | Kind::LongLength => from(before?.value).wrapping_add(1),
             Kind::Branch26 => with_bits(was, from(field) >> 2, 0, 26),
             Kind::Branch19 => with_bits(was, from(field) >> 2, 5, 19),
@@ -194,6 +196,7 @@ impl<'a> Locator<'a> {
 
 const SYMBOL_BYTES: u64 = 24;
 const WORD_BYTES: u64 = 4;
+const FUNCTION_BYTES: u64 = 8;
 const PAGE_SHIFT: u32 = 12;
 const IN_PAGE: u64 = (1 << PAGE_SHIFT) - 1;
 
