@@ -99,10 +99,12 @@ pub(super) enum Kind {
     Number,
     /// The number of entries of eight bytes from the base.
     Function,
+    /// A displacement from any other register: where in a structure something is.
+    Member,
 }
 
 impl Kind {
-    pub(super) const COUNT: usize = 33;
+    pub(super) const COUNT: usize = 34;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Ahead,
@@ -138,6 +140,7 @@ impl Kind {
         Self::LongLeave,
         Self::Number,
         Self::Function,
+        Self::Member,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<Self> {

@@ -33,6 +33,7 @@ mod kind;
 mod layout;
 mod learning;
 mod lines;
+mod members;
 mod objects;
 mod predictor;
 mod prepared;

@@ -9,6 +9,7 @@ use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
 use super::learning::Learned;
 use super::lines::Lines;
+use super::members::Members;
 use super::projection::{Projected, Projection};
 use super::target::{Address, Locator};
 use crate::matching::Region;
@@ -30,6 +31,7 @@ pub(crate) struct Predictor<'a> {
     learned: Learned,
     frames: Frames,
     lines: Lines,
+    members: Members,
     /// The new element for each old one.
     successors: Vec<u32>,
     /// The field that was predicted last.
@@ -67,6 +69,7 @@ impl<'a> Predictor<'a> {
             learned: Learned::new(),
             frames: Frames::default(),
             lines: Lines::default(),
+            members: Members::new(),
             successors: new.successors(old),
             last: None,
             before: None,
@@ -82,6 +85,9 @@ impl<'a> Predictor<'a> {
         }
         if reference.kind == Kind::Number {
             return self.lines.predict(was, reference.at);
+        }
+        if reference.kind == Kind::Member {
+            return self.members.predict(was, reference.at);
         }
         self.advance(new_at);
         if self.stays_in_region(reference, was, new_at) {
@@ -113,6 +119,9 @@ impl<'a> Predictor<'a> {
         }
         if reference.kind == Kind::Number {
             return self.lines.learn(was, reference.at, is);
+        }
+        if reference.kind == Kind::Member {
+            return self.members.learn(was, reference.at, is);
         }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };

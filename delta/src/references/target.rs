@@ -129,7 +129,8 @@ impl<'a> Locator<'a> {
             | Kind::LongEnter
             | Kind::Leave
             | Kind::LongLeave
-            | Kind::Number => return None,
+            | Kind::Number
+            | Kind::Member => return None,
             Kind::Offset => {
                 let place = u64::from(base).checked_add(value)?;
                 return u32::try_from(place).ok().filter(|place| *place < BEYOND);
@@ -187,7 +188,8 @@ impl<'a> Locator<'a> {
             | Kind::LongEnter
             | Kind::Leave
             | Kind::LongLeave
-            | Kind::Number => return None,
+            | Kind::Number
+            | Kind::Member => return None,
             Kind::Offset => u64::from(place.wrapping_sub(base)),
             Kind::InPage => with_in_page(was, target & IN_PAGE)?,
         })

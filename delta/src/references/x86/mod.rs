@@ -50,6 +50,8 @@ const LOAD_ADDRESS: u8 = 0x8d;
 const PUSH_NUMBER: u8 = 0x68;
 /// The first of eight opcodes, one for each register.
 const MOVE_NUMBER: u8 = 0xb8;
+/// Where in a structure something may be, if it takes four bytes to say so.
+const MEMBERS: Range<u32> = 128..65_536;
 /// What may be the number of a line.
 const NUMBERS: Range<u32> = 16..100_000;
 
@@ -84,7 +86,7 @@ impl Scan<'_, '_> {
             slot(place, found, out);
         } else if found.facts & RELATIVE != 0 {
             self.relative(place, address, code, found, end - 4, out);
-        } else if found.facts & DISPLACEMENT != 0 && self.high.is_some() {
+        } else if found.facts & DISPLACEMENT != 0 {
             self.displacement(place, code, found, out);
         }
         if found.facts & BRANCH != 0 {
@@ -143,6 +145,8 @@ impl Scan<'_, '_> {
         let at = found.before_immediate - 4;
         if let Some(kind) = self.kind_of_address(field(code, at), found.facts & OWN_SEGMENT != 0) {
             out.push(place + u32::from(at), kind, 0);
+        } else if MEMBERS.contains(&field(code, at)) {
+            out.push(place + u32::from(at), Kind::Member, 0);
         }
     }
 
