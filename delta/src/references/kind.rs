@@ -180,6 +180,9 @@ impl Kind {
         let [a, b, c, d, ..] = value.to_le_bytes();
         match self {
             Self::Ahead => Some(u32::from_le_bytes([a, b, c, d]).wrapping_add(4)),
+            Self::Branch26 => Some(bits(value, 0, 26)),
+            Self::Branch19 => Some(bits(value, 5, 19)),
+            Self::Branch14 => Some(bits(value, 5, 14)),
             Self::Short => Some(i32::from(a.cast_signed()).cast_unsigned().wrapping_add(1)),
             _ => None,
         }
@@ -206,6 +209,14 @@ impl Kind {
             _ => 0,
         }
     }
+}
+
+/// A distance in words, with a sign, from some bits of an instruction.
+#[inline]
+pub(super) fn bits(word: u64, shift: u32, count: u32) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    let value = (u32::from_le_bytes([a, b, c, d]) >> shift) << (32 - count);
+    (value.cast_signed() >> (32 - count - 2)).cast_unsigned() & !3
 }
 
 /// A number of four bytes with a sign, as one of eight.

@@ -17,6 +17,8 @@ use crate::matching::Region;
 /// How far what was learned of a neighbour reaches, for targets that are in the window.
 const NEIGHBOURHOOD_BYTES: u32 = 4096;
 
+/// What went astray takes along what is so near.
+const STREAK_BYTES: u32 = 64;
 /// Lengths change by so much at most, if not by half.
 const LENGTH_CHANGE_BYTES: u64 = 64;
 
@@ -36,9 +38,15 @@ pub(crate) struct Predictor<'a> {
     successors: Vec<u32>,
     /// The field that was predicted last.
     last: Option<Predicted>,
+    /// The last target that was not where it was projected to: old, projected, new.
+    astray: Option<(u32, u32, u32)>,
     /// What the field before named.
     before: Option<Before>,
+    /// AArch64: the page that each register was last loaded with, in the new file.
+    pages: [Option<Address>; REGISTERS],
 }
+
+const REGISTERS: usize = 32;
 
 struct Predicted {
     new_at: u32,
@@ -72,7 +80,9 @@ impl<'a> Predictor<'a> {
             members: Members::new(),
             successors: new.successors(old),
             last: None,
+            astray: None,
             before: None,
+            pages: [None; REGISTERS],
         }
     }
 
@@ -124,11 +134,21 @@ impl<'a> Predictor<'a> {
             return self.members.learn(was, reference.at, is);
         }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
+        if reference.kind == Kind::Page {
+            self.pages[is as usize % REGISTERS] = Some(self.new.page(new_at, is));
+            return;
+        }
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
         let Some(base) = self.base(reference) else { return };
         let moved = Reference { at: new_at, ..*reference };
         let new_before = before.map(|before| before.new);
-        let Some(actual) = self.new.named_by(&moved, is, base, new_before) else { return };
+        let actual = match reference.kind {
+            Kind::InPage => {
+                self.pages[is as usize >> 5 & (REGISTERS - 1)].and_then(|page| self.new.in_page(page, is))
+            }
+            _ => self.new.named_by(&moved, is, base, new_before),
+        };
+        let Some(actual) = actual else { return };
         if !reference.kind.is_length() {
             let old = self.old.target(last.target);
             let new = self.new.target(actual);
@@ -136,6 +156,13 @@ impl<'a> Predictor<'a> {
             self.before = Some(Before { old_at: reference.at, old, new, expected });
         }
         self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
+        if let Some(projected) = last.projected.filter(|projected| projected.covered) {
+            if projected.place != actual {
+                self.astray = Some((last.target, projected.place, actual));
+            } else if self.astray.is_some_and(|(old, ..)| old.abs_diff(last.target) <= STREAK_BYTES) {
+                self.astray = None;
+            }
+        }
         let covered = last.projected.is_some_and(|projected| projected.covered);
         if !covered || last.guess != Some(actual) {
             self.learned.learn_near(last.target, actual);
@@ -156,7 +183,13 @@ impl<'a> Predictor<'a> {
             return Some(place);
         }
         if let Some(projected) = projected.filter(|projected| projected.covered) {
-            return Some(projected.place);
+            let astray = self.astray.filter(|(old, wrong, _)| {
+                target.abs_diff(*old) <= STREAK_BYTES
+                    && target.wrapping_sub(*old) == projected.place.wrapping_sub(*wrong)
+            });
+            return Some(
+                astray.map_or(projected.place, |(old, _, new)| target.wrapping_sub(old).wrapping_add(new)),
+            );
         }
         let farthest = if target >= BEYOND { u32::MAX } else { NEIGHBOURHOOD_BYTES };
         self.learned.neighbour(target, farthest).or(projected.map(|projected| projected.place))
