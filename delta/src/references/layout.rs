@@ -215,11 +215,14 @@ impl Layout {
         self.spans_of(element).iter().find(|span| span.role == role).copied()
     }
 
-    /// The smallest and the first address beyond the largest of an element.
+    /// The smallest and the first address beyond the largest of an element. Those of a kernel are in the upper half; what it
+    /// has for each processor is not counted.
     pub(super) fn bounds(&self, element: u32) -> Range<u64> {
         let spans = self.spans_of(element);
         let end = spans.iter().map(|span| span.address + u64::from(span.bytes)).max();
-        spans.first().map_or(0, |span| span.address)..end.unwrap_or(0)
+        let half = end.unwrap_or(0) >> 63;
+        let first = spans.iter().find(|span| span.address >> 63 == half);
+        first.map_or(0, |span| span.address)..end.unwrap_or(0)
     }
 }
 

@@ -48,6 +48,11 @@ pub(crate) struct Predictor<'a> {
 
 const REGISTERS: usize = 32;
 
+/// The number of a register in an instruction.
+fn register(word: u64, shift: u32) -> usize {
+    usize::from((word >> shift).to_le_bytes()[0] & 31)
+}
+
 struct Predicted {
     new_at: u32,
     target: u32,
@@ -135,7 +140,8 @@ impl<'a> Predictor<'a> {
         }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         if reference.kind == Kind::Page {
-            self.pages[is as usize % REGISTERS] = Some(self.new.page(new_at, is));
+            let page = self.new.page(new_at, is);
+            self.pages[register(is, 0)] = Some(page);
             return;
         }
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
@@ -143,9 +149,7 @@ impl<'a> Predictor<'a> {
         let moved = Reference { at: new_at, ..*reference };
         let new_before = before.map(|before| before.new);
         let actual = match reference.kind {
-            Kind::InPage => {
-                self.pages[is as usize >> 5 & (REGISTERS - 1)].and_then(|page| self.new.in_page(page, is))
-            }
+            Kind::InPage => self.pages[register(is, 5)].and_then(|page| self.new.in_page(page, is)),
             _ => self.new.named_by(&moved, is, base, new_before),
         };
         let Some(actual) = actual else { return };
