@@ -7,7 +7,7 @@ use std::io;
 
 use super::elf::Section;
 use super::find::File;
-use super::kind::Kind;
+use super::kind::{Kind, bits, signed};
 use super::store::Writer;
 use super::tables::Tables;
 use super::target::{in_page, split_immediate};
@@ -17,6 +17,8 @@ const WORD_BYTES: usize = 4;
 /// So many words after ADRP the other one is sought.
 const PAIR_WORDS_MAX: usize = 12;
 const REGISTERS: usize = 32;
+/// Jumps on conditions and literals reach less far.
+const NEAR_BYTES: u32 = 64 << 10;
 
 pub(super) fn find(file: &File<'_>, section: &Section, _: &mut Tables, out: &mut Writer) -> io::Result<()> {
     let stretch = file.visible(section);
@@ -49,14 +51,22 @@ impl Scan<'_> {
     fn word(&self, place: u32, address: u64, pages: &mut [Option<u64>; REGISTERS], out: &mut Writer) {
         let Some(word) = self.at(0) else { return };
         let (to, from) = (word as usize & 31, word as usize >> 5 & 31);
+        let long = u64::from(word);
         if is_branch(word) {
-            out.push(place, Kind::Branch26, 0);
+            let target = address.wrapping_add(signed(bits(long, 0, 26).into()));
+            if self.file.bounds.contains(&target) {
+                out.push(place, Kind::Branch26, 0);
+            }
         } else if is_short_branch(word) {
-            out.push(place, Kind::Branch19, 0);
+            if is_near(bits(long, 5, 19)) {
+                out.push(place, Kind::Branch19, 0);
+            }
         } else if is_bit_branch(word) {
             out.push(place, Kind::Branch14, 0);
         } else if is_address(word) {
-            out.push(place, Kind::Near, 0);
+            if is_near(low(split_immediate(long))) {
+                out.push(place, Kind::Near, 0);
+            }
         } else if is_page(word) {
             let distance = split_immediate(u64::from(word)) << PAGE_SHIFT;
             let page = (address >> PAGE_SHIFT << PAGE_SHIFT).wrapping_add(distance);
@@ -85,6 +95,16 @@ impl Scan<'_> {
             words.take_while(|word| !(is_page(*word) && *word as usize & 31 == register)).find(using)?;
         u32::try_from(in_page(u64::from(word))).ok()
     }
+}
+
+/// Functions are not that large: what names something further away is data between them.
+fn is_near(distance: u32) -> bool {
+    distance.cast_signed().unsigned_abs() < NEAR_BYTES
+}
+
+fn low(long: u64) -> u32 {
+    let [a, b, c, d, ..] = long.to_le_bytes();
+    u32::from_le_bytes([a, b, c, d])
 }
 
 /// B and BL.

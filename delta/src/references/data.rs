@@ -4,7 +4,8 @@ use std::io;
 
 use super::elf::Section;
 use super::find::File;
-use super::kind::{Kind, signed};
+use super::kind::{Kind, Reference, signed};
+use super::prepared::Prepared;
 use super::store::Writer;
 use super::tables::Tables;
 
@@ -13,7 +14,13 @@ const SMALLEST_ADDRESS: u64 = 0x1000;
 /// Fewer words than this are no jump table.
 const TABLE_WORDS_MIN: usize = 3;
 
-pub(super) fn find(file: &File<'_>, section: &Section, tables: &Tables, out: &mut Writer) -> io::Result<()> {
+pub(super) fn find(
+    file: &File<'_>,
+    section: &Section,
+    tables: &Tables,
+    prepared: &Prepared,
+    out: &mut Writer,
+) -> io::Result<()> {
     let stretch = file.visible(section);
     let first = stretch.start + (section.address.wrapping_sub(stretch.start - section.at) & 3);
     let code: Vec<_> = file
@@ -22,7 +29,11 @@ pub(super) fn find(file: &File<'_>, section: &Section, tables: &Tables, out: &mu
         .filter(|section| section.is_code() && section.is_loaded())
         .map(|section| section.address..section.address.saturating_add(section.bytes))
         .collect();
+    let places = file
+        .place(stretch.start)
+        .map_or(0..0, |start| start..file.place(stretch.end - 1).map_or(start, |last| last + 1));
     let mut scan = Scan {
+        prepared: prepared.within(places),
         pointers: (section.is_writable() || file.is_high())
             && (file.holds_addresses || section.name().starts_with(b".got")),
         smallest: file.bounds.start.max(SMALLEST_ADDRESS),
@@ -38,6 +49,8 @@ pub(super) fn find(file: &File<'_>, section: &Section, tables: &Tables, out: &mu
 }
 
 struct Scan<'a> {
+    /// What is known of this section already.
+    prepared: &'a [Reference],
     pointers: bool,
     smallest: u64,
     end: u64,
@@ -68,6 +81,7 @@ impl Scan<'_> {
             let word = u32::from_le_bytes(*word);
             let Some(here) = u32::try_from(done).ok().and_then(|done| place.checked_add(done)) else { break };
             let address = address.wrapping_add(done as u64);
+            self.write_prepared(here, out);
             if tables.may_begin(here) {
                 self.table = Some(Table { place: here, address, words: 0 });
             }
@@ -87,6 +101,14 @@ impl Scan<'_> {
             done += 4;
         }
         done
+    }
+
+    /// Adds what is known of a place already, and of those before.
+    fn write_prepared(&mut self, here: u32, out: &mut Writer) {
+        while let Some((next, rest)) = self.prepared.split_first().filter(|(next, _)| next.at <= here) {
+            out.push(next.at, next.kind, next.base);
+            self.prepared = rest;
+        }
     }
 
     /// Takes a word for the next entry of a jump table, if it leads into code.

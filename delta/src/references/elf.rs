@@ -221,3 +221,21 @@ impl Segment {
             && self.address.checked_add(self.memory_bytes).is_some()
     }
 }
+
+/// Empties sections that overlap others in the file: what is looked at twice would be looked at without end.
+pub(super) fn part(sections: &mut [Section]) {
+    let mut order: Vec<usize> = (0..sections.len()).collect();
+    order.sort_by_key(|index| sections[*index].range().start);
+    let mut end = 0;
+    for index in order {
+        let range = sections[index].range();
+        if range.is_empty() {
+            continue;
+        }
+        if range.start < end {
+            sections[index].bytes = 0;
+        } else {
+            end = range.end;
+        }
+    }
+}

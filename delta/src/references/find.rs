@@ -6,6 +6,7 @@ use std::ops::Range;
 use super::elf::{self, Header, Machine, Section};
 use super::kind::Kind;
 use super::layout::Layout;
+use super::prepared::Prepared;
 use super::source::Source;
 use super::store::{Dialect, References, Stretch, Writer};
 use super::tables::Tables;
@@ -19,7 +20,11 @@ impl References {
         let mut stretches = Vec::new();
         for (index, element) in (0..).zip(&layout.elements) {
             let Some(header) = Header::read(&source, element.at)? else { continue };
-            let sections = header.sections(&source)?;
+            let mut sections = header.sections(&source)?;
+            elf::part(&mut sections);
+            if !element.is_relocatable() {
+                sections.truncate(LINKED_SECTIONS_MAX);
+            }
             let bounds = layout.bounds(index);
             let mut file = File { source: &source, layout, header, sections, bounds, holds_addresses: true };
             if element.is_relocatable() {
@@ -32,6 +37,9 @@ impl References {
         Ok(Self::new(stretches))
     }
 }
+
+/// Most sections of a linked file that are looked at.
+const LINKED_SECTIONS_MAX: usize = 256;
 
 /// An ELF file whose references are being found.
 pub(super) struct File<'a> {
@@ -109,6 +117,9 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
             stretches.push(writer.finish());
         }
     }
+    let mut prepared = Prepared::default();
+    go::prepare(file, &mut prepared)?;
+    prepared.sort();
     let mut catches = Vec::new();
     let data = file.sections.iter().filter(|section| !section.is_code());
     // What functions catch is found by their frames.
@@ -118,7 +129,7 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
             continue;
         }
         if let Some(mut writer) = file.writer(file.visible(section).start, Dialect::Data) {
-            find_data(file, section, &tables, &mut catches, &mut writer)?;
+            find_data(file, section, &tables, &prepared, &mut catches, &mut writer)?;
             stretches.push(writer.finish());
         }
     }
@@ -139,6 +150,7 @@ fn find_data(
     file: &File<'_>,
     section: &Section,
     tables: &Tables,
+    prepared: &Prepared,
     catches: &mut Vec<u64>,
     out: &mut Writer,
 ) -> io::Result<()> {
@@ -152,10 +164,10 @@ fn find_data(
         (_, b".eh_frame") => unwind::find_frames(file, section, catches, out),
         (_, b".eh_frame_hdr") => unwind::find_frame_index(file, section, out),
         (_, CATCHES) => unwind::find_catches(file, section, catches, out),
-        (_, b".gopclntab" | b".data.rel.ro.gopclntab") => go::find_function_table(file, section, out),
+        (_, name) if go::SECTIONS.contains(&name) => go::find_function_table(file, prepared, out),
         _ if !section.is_loaded() => Ok(()),
         _ if file.is_kernel() && kernel::is_table(file, section)? => kernel::find_table(file, section, out),
-        _ => data::find(file, section, tables, out),
+        _ => data::find(file, section, tables, prepared, out),
     }
 }
 

@@ -7,6 +7,8 @@ use super::kind::{Kind, signed, signed_byte};
 
 /// Most displacements remembered of one function.
 const SLOTS_MAX: usize = 48;
+/// Slots do not move further: what seems to is another instruction.
+const MOVE_MAX: u64 = 64 << 10;
 /// So far apart, two fields are not in one function.
 const FUNCTION_BYTES_MAX: u32 = 16 << 10;
 
@@ -93,6 +95,9 @@ fn guess(known: &[Moved], old: i64) -> Option<i64> {
 }
 
 fn remember(known: &mut Vec<Moved>, moved: Moved) {
+    if moved.old.abs_diff(moved.new) > MOVE_MAX {
+        return;
+    }
     let place = known.partition_point(|known| known.old < moved.old);
     if let Some(known) = known.get_mut(place).filter(|known| known.old == moved.old) {
         known.new = moved.new;

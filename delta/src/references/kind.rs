@@ -97,10 +97,14 @@ pub(super) enum Kind {
     LongLeave,
     /// A number that is passed on, such as that of a line.
     Number,
+    /// The number of entries of eight bytes from the base.
+    Function,
+    /// A displacement from any other register: where in a structure something is.
+    Member,
 }
 
 impl Kind {
-    pub(super) const COUNT: usize = 32;
+    pub(super) const COUNT: usize = 34;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Ahead,
@@ -135,6 +139,8 @@ impl Kind {
         Self::Leave,
         Self::LongLeave,
         Self::Number,
+        Self::Function,
+        Self::Member,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -164,6 +170,7 @@ impl Kind {
                 | Self::Page
                 | Self::InPage
                 | Self::Offset
+                | Self::Function
         )
     }
 
@@ -173,6 +180,9 @@ impl Kind {
         let [a, b, c, d, ..] = value.to_le_bytes();
         match self {
             Self::Ahead => Some(u32::from_le_bytes([a, b, c, d]).wrapping_add(4)),
+            Self::Branch26 => Some(bits(value, 0, 26)),
+            Self::Branch19 => Some(bits(value, 5, 19)),
+            Self::Branch14 => Some(bits(value, 5, 14)),
             Self::Short => Some(i32::from(a.cast_signed()).cast_unsigned().wrapping_add(1)),
             _ => None,
         }
@@ -199,6 +209,14 @@ impl Kind {
             _ => 0,
         }
     }
+}
+
+/// A distance in words, with a sign, from some bits of an instruction.
+#[inline]
+pub(super) fn bits(word: u64, shift: u32, count: u32) -> u32 {
+    let [a, b, c, d, ..] = word.to_le_bytes();
+    let value = (u32::from_le_bytes([a, b, c, d]) >> shift) << (32 - count);
+    (value.cast_signed() >> (32 - count - 2)).cast_unsigned() & !3
 }
 
 /// A number of four bytes with a sign, as one of eight.

@@ -20,6 +20,8 @@ use crate::access::ReadAt;
 pub(super) const BEYOND: u32 = crate::limits::WINDOW_BYTES_MAX;
 /// Most ELF files in one window; more are left alone.
 pub(super) const ELEMENTS_MAX: usize = 16 << 10;
+/// Most headers that are read for one window, of files and sections.
+const HEADERS_MAX: usize = 1 << 20;
 /// Most segments in one window.
 pub(super) const ALL_SEGMENTS_MAX: usize = 64 << 10;
 
@@ -78,8 +80,8 @@ impl Layout {
     pub(crate) fn read(bytes: &dyn ReadAt, window: Range<u64>) -> io::Result<Option<Self>> {
         let source = Source::new(bytes, 0..bytes.size());
         let mut layout = Self { window: window.clone(), ..Self::default() };
-        let mut segments = 0;
-        let mut at = match read_element(&source, 0)? {
+        let (mut segments, mut headers) = (0, HEADERS_MAX);
+        let mut at = match read_element(&source, 0, &mut headers)? {
             Some(element) => {
                 let end = element.bytes;
                 if end > window.start {
@@ -92,7 +94,7 @@ impl Layout {
         };
         while let Some(found) = search(&source, at..window.end)? {
             at = found + 1;
-            let Some(element) = read_element(&source, found)? else { continue };
+            let Some(element) = read_element(&source, found, &mut headers)? else { continue };
             segments += element.segments.len();
             if layout.elements.len() == ELEMENTS_MAX || segments > ALL_SEGMENTS_MAX {
                 break;
@@ -213,11 +215,14 @@ impl Layout {
         self.spans_of(element).iter().find(|span| span.role == role).copied()
     }
 
-    /// The smallest and the first address beyond the largest of an element.
+    /// The smallest and the first address beyond the largest of an element. Those of a kernel are in the upper half; what it
+    /// has for each processor is not counted.
     pub(super) fn bounds(&self, element: u32) -> Range<u64> {
         let spans = self.spans_of(element);
         let end = spans.iter().map(|span| span.address + u64::from(span.bytes)).max();
-        spans.first().map_or(0, |span| span.address)..end.unwrap_or(0)
+        let half = end.unwrap_or(0) >> 63;
+        let first = spans.iter().find(|span| span.address >> 63 == half);
+        first.map_or(0, |span| span.address)..end.unwrap_or(0)
     }
 }
 
@@ -238,8 +243,14 @@ fn parts(element_at: u64, segment: &Segment, window: &Range<u64>) -> [Range<u64>
     ]
 }
 
-fn read_element(source: &Source<'_>, at: u64) -> io::Result<Option<Element>> {
-    let Some(header) = Header::read(source, at)? else { return Ok(None) };
+/// Reads one, while there is work left to spend on headers.
+fn read_element(source: &Source<'_>, at: u64, work: &mut usize) -> io::Result<Option<Element>> {
+    let header = Header::read(source, at)?;
+    let cost = header.map(|header| 1 + usize::from(header.sections));
+    let Some((header, left)) = header.zip(cost.and_then(|cost| work.checked_sub(cost))) else {
+        return Ok(None);
+    };
+    *work = left;
     let segments = header.segments(source)?;
     let sections = header.sections(source)?;
     let bytes = header.extent(&segments, &sections);

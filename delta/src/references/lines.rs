@@ -10,6 +10,8 @@ const NUMBERS: usize = 16;
 const FILE_BYTES: u32 = 64 << 10;
 /// Smaller numbers are hardly ever those of lines.
 const SMALLEST: u32 = 48;
+/// Lines do not move further: what seems to is another number.
+const MOVE_MAX: u32 = 10_000;
 /// One number further back counts like so much difference in value.
 const STEP: u32 = 16;
 /// A number that is less like the next one than this tells nothing.
@@ -45,7 +47,7 @@ impl Lines {
 
     pub(super) fn learn(&mut self, was: u64, at: u32, is: u64) {
         let (Ok(old), Ok(new)) = (u32::try_from(was), u32::try_from(is)) else { return };
-        if old >= SMALLEST {
+        if old >= SMALLEST && old.abs_diff(new) <= MOVE_MAX {
             self.last[self.next] = Number { old, new, at };
             self.next = (self.next + 1) % NUMBERS;
         }

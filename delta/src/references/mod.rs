@@ -33,8 +33,10 @@ mod kind;
 mod layout;
 mod learning;
 mod lines;
+mod members;
 mod objects;
 mod predictor;
+mod prepared;
 mod projection;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "samples are small")]

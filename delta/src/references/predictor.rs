@@ -9,6 +9,7 @@ use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
 use super::learning::Learned;
 use super::lines::Lines;
+use super::members::Members;
 use super::projection::{Projected, Projection};
 use super::target::{Address, Locator};
 use crate::matching::Region;
@@ -16,6 +17,8 @@ use crate::matching::Region;
 /// How far what was learned of a neighbour reaches, for targets that are in the window.
 const NEIGHBOURHOOD_BYTES: u32 = 4096;
 
+/// What went astray takes along what is so near.
+const STREAK_BYTES: u32 = 64;
 /// Lengths change by so much at most, if not by half.
 const LENGTH_CHANGE_BYTES: u64 = 64;
 
@@ -30,12 +33,24 @@ pub(crate) struct Predictor<'a> {
     learned: Learned,
     frames: Frames,
     lines: Lines,
+    members: Members,
     /// The new element for each old one.
     successors: Vec<u32>,
     /// The field that was predicted last.
     last: Option<Predicted>,
+    /// The last target that was not where it was projected to: old, projected, new.
+    astray: Option<(u32, u32, u32)>,
     /// What the field before named.
     before: Option<Before>,
+    /// AArch64: the page that each register was last loaded with, in the new file.
+    pages: [Option<Address>; REGISTERS],
+}
+
+const REGISTERS: usize = 32;
+
+/// The number of a register in an instruction.
+fn register(word: u64, shift: u32) -> usize {
+    usize::from((word >> shift).to_le_bytes()[0] & 31)
 }
 
 struct Predicted {
@@ -67,9 +82,12 @@ impl<'a> Predictor<'a> {
             learned: Learned::new(),
             frames: Frames::default(),
             lines: Lines::default(),
+            members: Members::new(),
             successors: new.successors(old),
             last: None,
+            astray: None,
             before: None,
+            pages: [None; REGISTERS],
         }
     }
 
@@ -82,6 +100,9 @@ impl<'a> Predictor<'a> {
         }
         if reference.kind == Kind::Number {
             return self.lines.predict(was, reference.at);
+        }
+        if reference.kind == Kind::Member {
+            return self.members.predict(was, reference.at);
         }
         self.advance(new_at);
         if self.stays_in_region(reference, was, new_at) {
@@ -114,12 +135,24 @@ impl<'a> Predictor<'a> {
         if reference.kind == Kind::Number {
             return self.lines.learn(was, reference.at, is);
         }
+        if reference.kind == Kind::Member {
+            return self.members.learn(was, reference.at, is);
+        }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
+        if reference.kind == Kind::Page {
+            let page = self.new.page(new_at, is);
+            self.pages[register(is, 0)] = Some(page);
+            return;
+        }
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
         let Some(base) = self.base(reference) else { return };
         let moved = Reference { at: new_at, ..*reference };
         let new_before = before.map(|before| before.new);
-        let Some(actual) = self.new.named_by(&moved, is, base, new_before) else { return };
+        let actual = match reference.kind {
+            Kind::InPage => self.pages[register(is, 5)].and_then(|page| self.new.in_page(page, is)),
+            _ => self.new.named_by(&moved, is, base, new_before),
+        };
+        let Some(actual) = actual else { return };
         if !reference.kind.is_length() {
             let old = self.old.target(last.target);
             let new = self.new.target(actual);
@@ -127,6 +160,13 @@ impl<'a> Predictor<'a> {
             self.before = Some(Before { old_at: reference.at, old, new, expected });
         }
         self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
+        if let Some(projected) = last.projected.filter(|projected| projected.covered) {
+            if projected.place != actual {
+                self.astray = Some((last.target, projected.place, actual));
+            } else if self.astray.is_some_and(|(old, ..)| old.abs_diff(last.target) <= STREAK_BYTES) {
+                self.astray = None;
+            }
+        }
         let covered = last.projected.is_some_and(|projected| projected.covered);
         if !covered || last.guess != Some(actual) {
             self.learned.learn_near(last.target, actual);
@@ -147,7 +187,13 @@ impl<'a> Predictor<'a> {
             return Some(place);
         }
         if let Some(projected) = projected.filter(|projected| projected.covered) {
-            return Some(projected.place);
+            let astray = self.astray.filter(|(old, wrong, _)| {
+                target.abs_diff(*old) <= STREAK_BYTES
+                    && target.wrapping_sub(*old) == projected.place.wrapping_sub(*wrong)
+            });
+            return Some(
+                astray.map_or(projected.place, |(old, _, new)| target.wrapping_sub(old).wrapping_add(new)),
+            );
         }
         let farthest = if target >= BEYOND { u32::MAX } else { NEIGHBOURHOOD_BYTES };
         self.learned.neighbour(target, farthest).or(projected.map(|projected| projected.place))

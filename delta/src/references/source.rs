@@ -85,10 +85,6 @@ impl<'a> Source<'a> {
         Ok(self.get::<1>(at)?.map(|[byte]| byte))
     }
 
-    pub(super) fn u16(&self, at: u64) -> io::Result<Option<u16>> {
-        Ok(self.get(at)?.map(u16::from_le_bytes))
-    }
-
     pub(super) fn u32(&self, at: u64) -> io::Result<Option<u32>> {
         Ok(self.get(at)?.map(u32::from_le_bytes))
     }

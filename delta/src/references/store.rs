@@ -78,13 +78,9 @@ impl References {
     }
 
     /// How many there are.
+    #[cfg(test)]
     pub(crate) fn count(&self) -> u64 {
         self.stretches.iter().map(|stretch| u64::from(stretch.count)).sum()
-    }
-
-    /// The memory that they take.
-    pub(crate) fn size(&self) -> usize {
-        self.stretches.iter().map(Stretch::size).sum()
     }
 
     /// Those that lie wholly within a part of the window.

@@ -1,6 +1,6 @@
 //! From a field's value to the place that it names, and back.
 
-use super::kind::{Kind, Reference, signed, signed_byte};
+use super::kind::{Kind, Reference, bits, signed, signed_byte};
 use super::layout::{BEYOND, Layout, Span};
 
 /// An element's number, where there is none: addresses are places.
@@ -109,17 +109,14 @@ impl<'a> Locator<'a> {
             Kind::LongBased => self.target(base).plus(value),
             Kind::Symbol => self.target(base).plus(value * SYMBOL_BYTES),
             Kind::Word => self.target(base).plus(value * WORD_BYTES),
+            Kind::Function => self.target(base).plus(value * FUNCTION_BYTES),
             // The last byte that it spans: what comes after may have moved otherwise.
             Kind::Length | Kind::LongLength => before.filter(|_| value > 0)?.plus(value - 1),
-            Kind::Branch26 => self.field(at).plus(branch(value, 0, 26)),
-            Kind::Branch19 => self.field(at).plus(branch(value, 5, 19)),
-            Kind::Branch14 => self.field(at).plus(branch(value, 5, 14)),
+            Kind::Branch26 => self.field(at).plus(signed(bits(value, 0, 26).into())),
+            Kind::Branch19 => self.field(at).plus(signed(bits(value, 5, 19).into())),
+            Kind::Branch14 => self.field(at).plus(signed(bits(value, 5, 14).into())),
             Kind::Near => self.field(at).plus(split_immediate(value)),
-            Kind::Page => {
-                let field = self.field(at);
-                let page = (field.value & !IN_PAGE).wrapping_add(split_immediate(value) << PAGE_SHIFT);
-                Address { value: page.wrapping_add(u64::from(reference.base)), ..field }
-            }
+            Kind::Page => self.page(at, value).plus(u64::from(reference.base)),
             Kind::Slot
             | Kind::LongSlot
             | Kind::FrameSlot
@@ -128,7 +125,8 @@ impl<'a> Locator<'a> {
             | Kind::LongEnter
             | Kind::Leave
             | Kind::LongLeave
-            | Kind::Number => return None,
+            | Kind::Number
+            | Kind::Member => return None,
             Kind::Offset => {
                 let place = u64::from(base).checked_add(value)?;
                 return u32::try_from(place).ok().filter(|place| *place < BEYOND);
@@ -140,6 +138,18 @@ impl<'a> Locator<'a> {
             }
         };
         self.place(address)
+    }
+
+    /// The page that ADRP at a place loads.
+    pub(super) fn page(&mut self, at: u32, word: u64) -> Address {
+        let field = self.field(at);
+        let value = (field.value & !IN_PAGE).wrapping_add(split_immediate(word) << PAGE_SHIFT);
+        Address { value, ..field }
+    }
+
+    /// The place that an instruction names by where it is in a page.
+    pub(super) fn in_page(&mut self, page: Address, word: u64) -> Option<u32> {
+        self.place(page.plus(in_page(word)))
     }
 
     /// What a field has to be to name a place.
@@ -168,6 +178,7 @@ impl<'a> Locator<'a> {
             Kind::Based | Kind::LongBased => from(self.target(base).value),
             Kind::Symbol => exactly(from(self.target(base).value), SYMBOL_BYTES)?,
             Kind::Word => exactly(from(self.target(base).value), WORD_BYTES)?,
+            Kind::Function => exactly(from(self.target(base).value), FUNCTION_BYTES)?,
             Kind::Length | Kind::LongLength => from(before?.value).wrapping_add(1),
             Kind::Branch26 => with_bits(was, from(field) >> 2, 0, 26),
             Kind::Branch19 => with_bits(was, from(field) >> 2, 5, 19),
@@ -185,7 +196,8 @@ impl<'a> Locator<'a> {
             | Kind::LongEnter
             | Kind::Leave
             | Kind::LongLeave
-            | Kind::Number => return None,
+            | Kind::Number
+            | Kind::Member => return None,
             Kind::Offset => u64::from(place.wrapping_sub(base)),
             Kind::InPage => with_in_page(was, target & IN_PAGE)?,
         })
@@ -194,6 +206,7 @@ impl<'a> Locator<'a> {
 
 const SYMBOL_BYTES: u64 = 24;
 const WORD_BYTES: u64 = 4;
+const FUNCTION_BYTES: u64 = 8;
 const PAGE_SHIFT: u32 = 12;
 const IN_PAGE: u64 = (1 << PAGE_SHIFT) - 1;
 
@@ -220,12 +233,6 @@ impl Kind {
 
 fn exactly(distance: u64, size: u64) -> Option<u64> {
     distance.is_multiple_of(size).then_some(distance / size)
-}
-
-/// A distance in words, with a sign, from some bits of an instruction.
-fn branch(word: u64, shift: u32, bits: u32) -> u64 {
-    let value = (word >> shift) << (64 - bits);
-    (value.cast_signed() >> (64 - bits - 2)).cast_unsigned()
 }
 
 fn with_bits(word: u64, value: u64, shift: u32, bits: u32) -> u64 {

@@ -145,8 +145,27 @@ fn any_parts(fill: &[u8]) -> Vec<Part> {
         part(".symtab", 2, 0, bytes(96)),
     ];
     parts[10].bytes[..4].copy_from_slice(&[1, 0x1b, 3, 0x3b]);
-    let plausible = [0xf1, 0xff, 0xff, 0xff, 0, 0, 1, 8, 5, 0, 0, 0, 0, 0, 0, 0];
-    parts[15].bytes[..16].copy_from_slice(&plausible);
+    parts.push(part(".typelink", DATA, READ, bytes(40)));
+    parts.push(part(".go.module", DATA, WRITE, vec![0; 41 * 8]));
+    let addresses: Vec<u64> = (0..parts.len()).map(|index| ADDRESS + offset(&parts, index)).collect();
+    let put =
+        |part: &mut Part, at: usize, value: u64| part.bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
+    // Go: five functions, tables of names, units, files and values.
+    for (word, value) in [0x0801_0000_ffff_fff1, 5, 1, 0, 72, 80, 96, 104, 120].into_iter().enumerate() {
+        put(&mut parts[15], 8 * word, value);
+    }
+    let (text, constants, functions) = (addresses[8], addresses[9], addresses[15]);
+    let words = [
+        (0, functions),
+        (1, functions + 72),
+        (19, constants),
+        (22, text),
+        (37, constants),
+        (38, constants + 200),
+    ];
+    for (word, value) in words.into_iter().chain([(40, constants)]) {
+        put(&mut parts[19], 8 * word, value);
+    }
     parts
 }
 

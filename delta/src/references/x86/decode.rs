@@ -217,10 +217,14 @@ const fn quick() -> [u16; 512] {
             Form::TestImmediate => 4 | IMMEDIATE | HAS_MODRM | TEST,
             _ => UNKNOWN,
         };
-        if at < 256 && is_short_branch(at as u8) {
-            table[at] |= SHORT_BRANCH;
-        }
         at += 1;
+    }
+    let mut opcode = 0_u8;
+    while opcode < u8::MAX {
+        if is_short_branch(opcode) {
+            table[opcode as usize] |= SHORT_BRANCH;
+        }
+        opcode += 1;
     }
     table[0x81] |= ADDS;
     table[0x83] |= ADDS;

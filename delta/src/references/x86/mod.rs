@@ -30,6 +30,7 @@ pub(super) fn find(
         } else {
             Kind::ShortPointer
         }),
+        own: file.section(b".data..percpu").map_or(0, |section| section.bytes),
         relocations: relocations_of(file, section),
         file,
         tables,
@@ -50,6 +51,8 @@ const LOAD_ADDRESS: u8 = 0x8d;
 const PUSH_NUMBER: u8 = 0x68;
 /// The first of eight opcodes, one for each register.
 const MOVE_NUMBER: u8 = 0xb8;
+/// Where in a structure something may be, if it takes four bytes to say so.
+const MEMBERS: Range<u32> = 128..65_536;
 /// What may be the number of a line.
 const NUMBERS: Range<u32> = 16..100_000;
 
@@ -57,6 +60,8 @@ struct Scan<'a, 'b> {
     bounds: Range<u64>,
     /// How addresses stand in immediates, if they do.
     high: Option<Kind>,
+    /// A processor's own data, whose addresses begin at zero.
+    own: u64,
     relocations: Option<u32>,
     file: &'a File<'a>,
     tables: &'b mut Tables,
@@ -84,7 +89,7 @@ impl Scan<'_, '_> {
             slot(place, found, out);
         } else if found.facts & RELATIVE != 0 {
             self.relative(place, address, code, found, end - 4, out);
-        } else if found.facts & DISPLACEMENT != 0 && self.high.is_some() {
+        } else if found.facts & DISPLACEMENT != 0 {
             self.displacement(place, code, found, out);
         }
         if found.facts & BRANCH != 0 {
@@ -116,12 +121,16 @@ impl Scan<'_, '_> {
             8 => Kind::Ahead4,
             _ => return,
         };
-        if self.bounds.contains(&target) {
+        if self.bounds.contains(&target) || self.is_own(found, target) {
             out.push(place + u32::from(at), kind, 0);
             if found.opcode == LOAD_ADDRESS {
                 self.mark(target);
             }
         }
+    }
+
+    fn is_own(&self, found: &Instruction, address: u64) -> bool {
+        found.facts & OWN_SEGMENT != 0 && address < self.own
     }
 
     fn mark(&mut self, address: u64) {
@@ -141,8 +150,13 @@ impl Scan<'_, '_> {
     /// An address that something is added to. A processor's own data has small addresses.
     fn displacement(&mut self, place: u32, code: &[u8], found: &Instruction, out: &mut Writer) {
         let at = found.before_immediate - 4;
-        if let Some(kind) = self.kind_of_address(field(code, at), found.facts & OWN_SEGMENT != 0) {
+        let value = field(code, at);
+        if self.is_own(found, value.into()) {
+            out.push(place + u32::from(at), Kind::ShortPointer, 0);
+        } else if let Some(kind) = self.kind_of_address(value) {
             out.push(place + u32::from(at), kind, 0);
+        } else if MEMBERS.contains(&field(code, at)) {
+            out.push(place + u32::from(at), Kind::Member, 0);
         }
     }
 
@@ -161,7 +175,7 @@ impl Scan<'_, '_> {
             }
         }
         let number = field(code, found.before_immediate);
-        if let Some(kind) = self.kind_of_address(number, false) {
+        if let Some(kind) = self.kind_of_address(number) {
             out.push(at, kind, 0);
         } else if let Some(relocations) = self.relocations.filter(|_| found.opcode == PUSH_NUMBER) {
             out.push(at, Kind::Symbol, relocations);
@@ -172,16 +186,13 @@ impl Scan<'_, '_> {
 
     /// How an address stands in four bytes, if it is one.
     #[inline]
-    fn kind_of_address(&self, value: u32, small: bool) -> Option<Kind> {
+    fn kind_of_address(&self, value: u32) -> Option<Kind> {
         let kind = self.high?;
         let value = u64::from(value);
         let address = if kind == Kind::SignedPointer { signed(value) } else { value };
-        (self.bounds.contains(&address) && (small || address >= HIGH)).then_some(kind)
+        self.bounds.contains(&address).then_some(kind)
     }
 }
-
-/// Addresses below are too likely to be numbers.
-const HIGH: u64 = 1 << 20;
 
 fn slot(place: u32, found: &Instruction, out: &mut Writer) {
     let long = found.facts & DISPLACEMENT != 0;
