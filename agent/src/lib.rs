@@ -15,6 +15,7 @@
 //! | [`service`], [`health`] | a component's process and its probes |
 //! | [`control`] | HTTP and JSON on a Unix socket, for everything below |
 //! | [`release`] | keys, fleet documents, building, signing, publishing; offline |
+//! | [`deltas`] | deltas between files and directories for people; measured against other tools |
 //! | [`cli`], [`console`], [`demo`] | what people see |
 //! | [`telemetry`] | logs and metrics, from the one stream of events |
 //!
@@ -29,6 +30,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod control;
+pub mod deltas;
 pub mod demo;
 pub mod driver;
 pub mod health;

@@ -10,6 +10,10 @@ use crate::patch;
 /// Equal parts that a [`Map`] divides the new file into.
 pub const MAP_PARTS: usize = 512;
 
+/// How far from the end of the stretch before it, in the old file, one may begin and still follow it: what was
+/// inserted or removed there moves nothing else.
+pub const NEAR_BYTES: u64 = 64 << 10;
+
 /// What a delta leads between.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Subject {
@@ -106,9 +110,9 @@ pub struct Containers {
 /// What a byte of the new file is made of. Every byte is of one origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Origin {
-    /// An unchanged old byte, of a stretch that follows the one before it in the old file too.
+    /// An unchanged old byte, of a stretch that begins near where the one before it ended in the old file.
     Copied,
-    /// An unchanged old byte, of a stretch from elsewhere.
+    /// An unchanged old byte, of a stretch from elsewhere: more than [`NEAR_BYTES`] away.
     Moved,
     /// A byte of a reference that was predicted: it differs from the old byte and costs nothing.
     Predicted,
@@ -304,20 +308,20 @@ mod tests {
     #[test]
     fn a_delta_is_told_by_what_it_does() {
         let noise: Vec<u8> =
-            (0..20_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
-        let mut new = noise[40_000..].to_vec();
-        new.extend_from_slice(&noise[..40_000]);
+            (0..40_000_u32).flat_map(|n| n.wrapping_mul(2_654_435_761).to_be_bytes()).collect();
+        let mut new = noise[100_000..].to_vec();
+        new.extend_from_slice(&noise[..100_000]);
         new[100] ^= 1;
         let brought: Vec<u8> = (0..3_000_u32).map(|n| n.wrapping_mul(n).to_le_bytes()[1]).collect();
         new.extend_from_slice(&brought);
         let mut delta = Vec::new();
         crate::diff(&noise, &new, &Options::default(), &mut |_| {}, &mut delta).unwrap();
         let found = inspect(&delta, None).unwrap();
-        assert_eq!((found.old_bytes, found.new_bytes), (Some(80_000), 83_000));
+        assert_eq!((found.old_bytes, found.new_bytes), (Some(160_000), 163_000));
         assert_eq!(found.delta_bytes, delta.len() as u64);
         let map = found.map.unwrap();
         assert!((1..=20).contains(&map.of(Origin::Corrected)), "{}", map.of(Origin::Corrected));
-        assert!(map.of(Origin::Moved) >= 39_900 && map.of(Origin::Literal) >= 2_900);
+        assert!(map.of(Origin::Moved) >= 159_000 && map.of(Origin::Literal) >= 2_900);
     }
 
     #[test]

@@ -47,10 +47,8 @@
 
 mod access;
 mod blob;
-mod budget;
 mod chunk;
 mod codec;
-mod engine;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
@@ -63,7 +61,6 @@ mod matching;
 mod memory;
 mod models;
 mod numbers;
-mod pack;
 mod patch;
 mod progress;
 mod reading;
@@ -82,8 +79,8 @@ pub use chunk::{CHUNK_BYTES_AVERAGE, CHUNK_BYTES_MAX, CHUNK_BYTES_MIN, Chunk, ch
 pub use error::{ApplyError, Fault, Reason};
 pub use gather::build_from_chunks;
 pub use limits::{
-    APPLY_MEMORY_BYTES, CONTAINER_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATCH_FILE_BYTES_MAX,
-    PATH_BYTES_MAX, TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, WINDOW_BYTES_MAX,
+    APPLY_MEMORY_BYTES, CONTAINER_MEMORY_BYTES, ENTRIES_MAX, Limits, NAME_BYTES_MAX, PATH_BYTES_MAX,
+    TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, WINDOW_BYTES_MAX,
 };
 pub use patch::{Applied, Effort, Options, PATCH_MAGIC, PATCH_VERSION, apply, diff};
 pub use progress::Progress;

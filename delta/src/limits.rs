@@ -15,10 +15,12 @@ pub const TREE_ENCODING_BYTES_MAX: usize = 32 << 20;
 /// Most bytes of all files of a tree together (1 TiB).
 pub const TREE_BYTES_MAX: u64 = 1 << 40;
 
-/// Files beyond this size, old or new, are not patched: sorting the old file's suffixes takes several times its size in
-/// memory. They reuse chunks instead, streaming both ways.
-pub const PATCH_FILE_BYTES_MAX: u64 = 128 << 20;
+/// Files of a tree are read into memory to be compared if they have no more bytes together; larger ones are read where they
+/// are.
+pub(crate) const LOADED_BYTES_MAX: u64 = 64 << 20;
 
+/// Most bytes of several old files that a new file is made from together.
+pub(crate) const SOURCES_BYTES_MAX: u64 = WINDOW_BYTES_MAX as u64;
 /// Most old files that a new file is made from.
 pub(crate) const SOURCES_MAX: usize = 8;
 /// Old files of a group are read into memory when they have no more bytes together; so many small ones cannot be kept
@@ -27,29 +29,31 @@ pub(crate) const BASE_LOADED_BYTES_MAX: u64 = 8 << 20;
 /// Most bytes of a delta's plan, unpacked.
 pub(crate) const PLAN_BYTES_MAX: usize = 16 << 20;
 
-/// The window of every compressed stream, as a power of two: what unpacking costs in memory.
-pub(crate) const WINDOW_LOG: u32 = 25;
-/// Most bytes of new file that one segment of a patch yields.
-pub(crate) const SEGMENT_BYTES_MAX: usize = 1 << 20;
-/// Most bytes of encoded moves in one segment of a patch.
-pub(crate) const SEGMENT_MOVES_BYTES_MAX: usize = 1 << 20;
 /// The buffer that files are read, hashed and copied through.
 pub(crate) const BUFFER_BYTES: usize = 128 << 10;
 
-/// Most memory that [`apply`](crate::apply) holds at one time, whatever the sizes of the files.
-/// [`apply_tree`](crate::apply_tree) holds this, small old files of 8 MiB, the delta's plan, the two trees (at most a few
-/// times [`TREE_ENCODING_BYTES_MAX`]) and nothing else.
-pub const APPLY_MEMORY_BYTES: usize = 48 << 20;
+/// Most memory that [`apply`](crate::apply) holds at one time, whatever the sizes of the files, but for what re-packing
+/// containers takes. [`apply_tree`](crate::apply_tree) holds this, small old files of 8 MiB, the delta's plan, the two trees (at
+/// most a few times [`TREE_ENCODING_BYTES_MAX`]) and nothing else.
+pub const APPLY_MEMORY_BYTES: usize = 64 << 20;
 
 const _: () = assert!(
-    (1 << WINDOW_LOG) + 2 * SEGMENT_BYTES_MAX + SEGMENT_MOVES_BYTES_MAX + 16 * BUFFER_BYTES
+    (1 << LITERALS_WINDOW_LOG)
+        + 3 * (1 << NUMBERS_WINDOW_LOG)
+        + PRIMER_BYTES_MAX
+        + 3 * 12 * REGIONS_MAX as usize
+        + REFERENCES_BYTES_MAX
+        + 16 * BUFFER_BYTES
         <= APPLY_MEMORY_BYTES
 );
+const _: () = assert!((1 << WHOLE_WINDOW_LOG) + 16 * BUFFER_BYTES <= APPLY_MEMORY_BYTES);
 
 /// Most bytes of one window of a patch, old or new: larger files are made window by window.
 pub const WINDOW_BYTES_MAX: u32 = 256 << 20;
-/// Most regions of one window. The applier keeps them all, twice.
-pub(crate) const REGIONS_MAX: u32 = 1 << 20;
+/// Most regions of one window. The applier keeps them all, in the order of both files.
+pub(crate) const REGIONS_MAX: u32 = 1 << 19;
+/// Most bytes of references of one window; those that have no room any more are not predicted.
+pub(crate) const REFERENCES_BYTES_MAX: usize = 26 << 20;
 /// Most windows of one patch.
 pub(crate) const WINDOWS_MAX: u64 = 1 << 16;
 /// Most old bytes that a window's literals lean on.
@@ -59,7 +63,7 @@ pub(crate) const WHOLE_WINDOW_LOG: u32 = 25;
 /// Most bytes of the layout of a window.
 pub(crate) const LAYOUT_BYTES_MAX: u64 = 4 << 20;
 /// Streams of at most so many bytes together may be packed as one.
-pub(crate) const JOINED_BYTES_MAX: u64 = 256 << 10;
+pub(crate) const JOINED_BYTES_MAX: u64 = 64 << 10;
 /// The window of packed numbers, as a power of two.
 pub(crate) const NUMBERS_WINDOW_LOG: u32 = 21;
 /// The window of packed literals, as a power of two.

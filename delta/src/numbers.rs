@@ -21,9 +21,17 @@ pub(crate) fn put_signed(out: &mut Vec<u8>, value: i64) {
 
 /// Takes the first number off the bytes.
 pub(crate) fn take(bytes: &mut &[u8]) -> Result<u64, Reason> {
+    if let Some((byte, rest)) = bytes.split_first()
+        && *byte < 0x80
+    {
+        *bytes = rest;
+        return Ok(u64::from(*byte));
+    }
     let mut value = 0_u64;
     for at in 0..NUMBER_BYTES_MAX {
-        let (byte, rest) = bytes.split_first().ok_or(Reason::Malformed("a number is cut off"))?;
+        let Some((byte, rest)) = bytes.split_first() else {
+            return Err(Reason::Malformed("a number is cut off"));
+        };
         *bytes = rest;
         let bits = u64::from(byte & 0x7f);
         let shifted = bits << (7 * at);

@@ -20,6 +20,8 @@ pub const MESSAGE_MAX: usize = CENSUS_MAX + FRAME_MAX;
 pub const MEMBERS_MAX: usize = 105_000;
 /// Distinct labels of one sort in a census.
 pub const LABELS_MAX: usize = 4_096;
+/// Deltas that lead to a tree in turn: each is a version skipped, and more work to follow.
+pub const DELTAS_IN_TURN_MAX: usize = 4;
 /// Rollouts of one component that are kept beside the newest that is done.
 pub const ROLLOUTS_MAX: usize = 2;
 /// Rollouts of one component that are kept at all: room for those whose ballots are still on their way.

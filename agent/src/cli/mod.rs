@@ -5,6 +5,7 @@
 
 mod clock;
 mod daemon;
+mod delta;
 pub mod explain;
 pub mod failure;
 mod fleet;
@@ -46,7 +47,8 @@ EXAMPLES:
   swell demo                                       watch a whole fleet on this machine
   swell fleet init --name shop                     make keys and the first policy
   swell release build --component web --release-version 1.2.0 --tree ./build
-  swell rollout explain                            why is it where it is?";
+  swell rollout explain                            why is it where it is?
+  swell delta diff app-1.0 app-1.1                 a delta between two files, without any fleet";
 
 /// Everything that `swell` understands.
 #[derive(Parser, Debug)]
@@ -70,6 +72,8 @@ enum Verb {
     Status(status::StatusArgs),
     #[command(subcommand)]
     Rollout(rollout::RolloutVerb),
+    #[command(subcommand)]
+    Delta(delta::DeltaVerb),
     Console(run::ConsoleArgs),
     Demo(run::DemoArgs),
     #[command(hide = true)]
@@ -103,6 +107,7 @@ fn run(verb: Verb, screen: Screen) -> Result<ExitCode, Failure> {
         Verb::Release(verb) => release::run(verb, screen)?,
         Verb::Status(args) => status::run(&args, screen)?,
         Verb::Rollout(verb) => rollout::run(verb, screen)?,
+        Verb::Delta(verb) => delta::run(verb, screen)?,
         Verb::Agent(args) => return run::agent(&args),
         Verb::Console(args) => return run::console(&args),
         Verb::Demo(args) => return run::demo(&args, screen.json),

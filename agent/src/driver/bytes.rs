@@ -1,10 +1,11 @@
 //! Fetch jobs: what a recipe needs that is not here yet, asked of the transfer until it is here.
 //!
-//! A delta is one blob. Chunks take two rounds: the tree's index, then those of its chunks that no slot
+//! Deltas are one blob or a few. Chunks take two rounds: the tree's index, then those of its chunks that no slot
 //! and no blob here has. A job ends by an answer to the core, or by being cancelled.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 use groundswell_delta::Tree;
 use groundswell_protocol::digest::Digest;
@@ -15,10 +16,13 @@ use groundswell_protocol::node::{Recipe, Trouble, Work};
 use crate::control::api::TransferView;
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
-use crate::transfer::{FetchError, Transfer, Want};
+use crate::transfer::{FetchError, Progress, Transfer, Want};
 
 /// Bytes of a tree's index: about half a million files.
 const INDEX_BYTES_MAX: u64 = 64 << 20;
+
+/// How long deltas of earlier releases are waited for while nothing comes.
+const IN_TURN_PATIENCE: Duration = Duration::from_secs(60);
 
 /// The end of a fetch job.
 pub(super) type Fetched = (RolloutId, Result<(), Trouble>);
@@ -33,6 +37,9 @@ struct Job {
     bytes: u64,
     /// The index is here, and its chunks were asked for.
     has_index: bool,
+    /// How many bytes had come when last looked at, and when that was less.
+    came: u64,
+    came_at: Instant,
 }
 
 /// All fetch jobs.
@@ -61,9 +68,9 @@ impl Bytes {
         }
         self.cancel(work.rollout);
         let first = match &work.recipe {
-            Recipe::Present => None,
-            Recipe::Delta { blob, bytes, .. } => Some((*blob, *bytes)),
-            Recipe::Chunks => Some((work.tree, work.index_bytes)),
+            Recipe::Present => Vec::new(),
+            Recipe::Deltas { steps, .. } => steps.iter().map(|step| (step.blob, step.bytes)).collect(),
+            Recipe::Chunks => vec![(work.tree, work.index_bytes)],
         };
         if work.recipe == Recipe::Chunks && work.index_bytes > INDEX_BYTES_MAX {
             let why = format!("the tree's index has {} bytes, more than this agent takes", work.index_bytes);
@@ -75,9 +82,13 @@ impl Bytes {
             missing: BTreeMap::new(),
             bytes: 0,
             has_index: false,
+            came: 0,
+            came_at: Instant::now(),
         };
         if !is_here(&self.slots, work) {
-            job.want(first, &self.store);
+            for blob in first {
+                job.want(blob, &self.store);
+            }
         }
         self.jobs.insert(work.rollout, job);
         self.go_on(work.rollout)
@@ -148,7 +159,7 @@ impl Bytes {
             match missing_chunks(&self.store, &self.slots, &job.work) {
                 Ok(chunks) => {
                     for chunk in chunks {
-                        job.want(Some(chunk), &self.store);
+                        job.want(chunk, &self.store);
                     }
                 }
                 Err(why) => {
@@ -167,18 +178,41 @@ impl Bytes {
         None
     }
 
+    /// Ends jobs that follow deltas of earlier releases while none of their bytes comes: whoever fetched those may have
+    /// gone, and there is another way. The deltas of a release itself are with its publisher, and worth waiting for.
+    pub(super) fn stalled(&mut self, now: Instant) -> Vec<Fetched> {
+        let progress = self.transfer.progress();
+        let mut stalled = Vec::new();
+        for (rollout, job) in &mut self.jobs {
+            let came = job.done_bytes(&progress);
+            if came != job.came {
+                (job.came, job.came_at) = (came, now);
+            }
+            let in_turn = matches!(&job.work.recipe, Recipe::Deltas { steps, .. } if steps.len() > 1);
+            if in_turn && now.duration_since(job.came_at) >= IN_TURN_PATIENCE {
+                stalled.push(*rollout);
+            }
+        }
+        stalled
+            .into_iter()
+            .map(|rollout| {
+                self.cancel(rollout);
+                let why = "no peer has the deltas of the earlier releases".to_owned();
+                (rollout, Err(Trouble::Unreachable(why)))
+            })
+            .collect()
+    }
+
     /// The jobs under way, for screens.
     pub(super) fn views(&self) -> Vec<TransferView> {
         let progress = self.transfer.progress();
         let view = |job: &Job| {
             let of_job = progress.iter().filter(|p| job.missing.contains_key(&p.blob));
-            let (partial, peers) =
-                of_job.fold((0, 0), |(bytes, peers), p| (bytes + p.done_bytes, p.peers.max(peers)));
-            let left: u64 = job.missing.values().sum();
+            let peers = of_job.map(|p| p.peers).max().unwrap_or(0);
             TransferView {
                 rollout: job.work.rollout,
                 bytes: job.bytes,
-                done_bytes: (job.bytes.saturating_sub(left) + partial).min(job.bytes),
+                done_bytes: job.done_bytes(&progress),
                 peers: u32::try_from(peers).unwrap_or(u32::MAX),
             }
         };
@@ -198,11 +232,16 @@ impl Bytes {
 }
 
 impl Job {
-    fn want(&mut self, blob: Option<(Digest, u64)>, store: &BlobStore) {
-        if let Some((digest, bytes)) = blob
-            && !store.has(&digest)
-            && self.missing.insert(digest, bytes).is_none()
-        {
+    /// Bytes that have come, of those asked for so far.
+    fn done_bytes(&self, progress: &[Progress]) -> u64 {
+        let of_job = progress.iter().filter(|p| self.missing.contains_key(&p.blob));
+        let partial: u64 = of_job.map(|p| p.done_bytes).sum();
+        let left: u64 = self.missing.values().sum();
+        (self.bytes.saturating_sub(left) + partial).min(self.bytes)
+    }
+
+    fn want(&mut self, (digest, bytes): (Digest, u64), store: &BlobStore) {
+        if !store.has(&digest) && self.missing.insert(digest, bytes).is_none() {
             self.bytes = self.bytes.saturating_add(bytes);
         }
     }

@@ -268,6 +268,8 @@ impl Agent {
 
     fn keep_house(&mut self) {
         self.metrics.set_counters(&self.counters());
+        let stalled = self.bytes.stalled(std::time::Instant::now());
+        self.fetched(stalled);
         self.feed(Input::WallClock(wall_clock()));
     }
 

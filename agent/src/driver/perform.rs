@@ -6,14 +6,14 @@ use std::ops::ControlFlow;
 use groundswell_delta::OpenFile;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::node::event::Blame;
-use groundswell_protocol::node::{Event, Recipe, Record, Trouble, Verdict, Work};
+use groundswell_protocol::node::{DeltaStep, Event, Recipe, Record, Trouble, Verdict, Work};
 use groundswell_protocol::trust::policy::FleetId;
 
 use super::Agent;
 use super::bytes::Fetched;
 use super::effects::{Effect, Effects};
 use crate::link;
-use crate::slots::{Slots, Source};
+use crate::slots::{DeltaSource, Slots, Source};
 use crate::store::blobs::{BlobStore, StoreError};
 use crate::store::journal::{Write, Writer};
 use crate::telemetry::logs::log_event;
@@ -98,10 +98,16 @@ pub(super) fn build(slots: &Slots, store: &BlobStore, work: &Work) -> Result<(),
     let go_on = |_| ControlFlow::Continue(());
     let built = match &work.recipe {
         Recipe::Present => return Err(Trouble::Local("the slot that held the tree is gone".to_owned())),
-        Recipe::Delta { from, blob, bytes } => {
-            let delta = store.open_blob(blob).map_err(unstored)?.ok_or_else(|| gone("the delta"))?;
-            let delta = OpenFile::new(delta).map_err(|error| Trouble::Local(error.to_string()))?;
-            let source = Source::Delta { old: *from, delta: &delta, delta_bytes: *bytes };
+        Recipe::Deltas { from, steps } => {
+            let mut deltas = Vec::new();
+            for step in steps {
+                let delta =
+                    store.open_blob(&step.blob).map_err(unstored)?.ok_or_else(|| gone("the delta"))?;
+                deltas.push(OpenFile::new(delta).map_err(|error| Trouble::Local(error.to_string()))?);
+            }
+            let steps: Vec<_> =
+                steps.iter().zip(&deltas).map(|(step, delta)| source_of(step, delta)).collect();
+            let source = Source::Deltas { old: *from, steps: &steps };
             component.stage(&work.tree, work.bytes, source, &go_on)
         }
         Recipe::Chunks => {
@@ -112,6 +118,10 @@ pub(super) fn build(slots: &Slots, store: &BlobStore, work: &Work) -> Result<(),
         }
     };
     built.map(|_| ()).map_err(|error| error.trouble())
+}
+
+fn source_of<'a>(step: &DeltaStep, delta: &'a OpenFile) -> DeltaSource<'a> {
+    DeltaSource { tree: step.tree, tree_bytes: step.tree_bytes, delta, delta_bytes: step.bytes }
 }
 
 /// Puts the tree's index into the store: peers that build from chunks ask for it, however it came here.

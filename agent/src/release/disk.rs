@@ -17,7 +17,7 @@ use super::problem::Problem;
 ///
 /// # Errors
 /// When there is none, or it is something else than a regular file.
-pub(super) fn open_regular(path: &Path) -> Result<File, Problem> {
+pub fn open_regular(path: &Path) -> Result<File, Problem> {
     let flags = OFlags::NONBLOCK.bits().cast_signed();
     let file = OpenOptions::new()
         .read(true)
@@ -60,14 +60,15 @@ pub(super) fn read_open(path: &Path, file: &File, most: usize) -> Result<Vec<u8>
 }
 
 /// The directory that holds `path`'s name.
-fn parent(path: &Path) -> &Path {
+pub(crate) fn parent(path: &Path) -> &Path {
     match path.parent() {
         Some(parent) if !parent.as_os_str().is_empty() => parent,
         _ => Path::new("."),
     }
 }
 
-fn sync_directory(path: &Path) -> io::Result<()> {
+/// Waits until the names in a directory are on the disk.
+pub(crate) fn sync_directory(path: &Path) -> io::Result<()> {
     File::open(path)?.sync_all()
 }
 
@@ -106,7 +107,8 @@ pub fn write_new(path: &Path, bytes: &[u8], mode: u32) -> Result<(), Problem> {
 }
 
 /// A directory that is being filled under another name, and removed with all in it unless it is finished.
-pub(super) struct NewDirectory {
+#[derive(Debug)]
+pub struct NewDirectory {
     making: TempDir,
     target: PathBuf,
 }
@@ -116,7 +118,7 @@ impl NewDirectory {
     ///
     /// # Errors
     /// When something is there already, or the disk refuses.
-    pub(super) fn begin(target: &Path) -> Result<Self, Problem> {
+    pub fn begin(target: &Path) -> Result<Self, Problem> {
         if !is_vacant(target).map_err(|error| Problem::writing(target, &error))? {
             return Err(Problem::writing(target, &io::ErrorKind::AlreadyExists.into()));
         }
@@ -129,7 +131,7 @@ impl NewDirectory {
     }
 
     /// Where to write meanwhile.
-    pub(super) fn path(&self) -> &Path {
+    pub fn path(&self) -> &Path {
         self.making.path()
     }
 
@@ -137,7 +139,7 @@ impl NewDirectory {
     ///
     /// # Errors
     /// When the disk refuses; nothing is left then.
-    pub(super) fn finish(self) -> Result<(), Problem> {
+    pub fn finish(self) -> Result<(), Problem> {
         let finish = || {
             // One call for thousands of small files, where an fsync of each would take seconds.
             rustix::fs::syncfs(File::open(self.making.path())?)?;

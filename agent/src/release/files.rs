@@ -116,14 +116,14 @@ impl ReadAt for ChunkedFile {
 }
 
 /// Files whose reading is watched: `read` rises by every byte.
-pub(super) struct Watched<'a, T> {
-    pub(super) files: &'a T,
-    pub(super) read: &'a Cell<u64>,
-    pub(super) tell: &'a dyn Fn(u64),
+pub(crate) struct Watched<'a, T> {
+    pub(crate) files: &'a T,
+    pub(crate) read: &'a Cell<u64>,
+    pub(crate) tell: &'a dyn Fn(u64),
 }
 
 /// See [`Watched`].
-pub(super) struct WatchedFile<'a, F> {
+pub(crate) struct WatchedFile<'a, F> {
     file: F,
     read: &'a Cell<u64>,
     tell: &'a dyn Fn(u64),

@@ -42,7 +42,7 @@ pub type Progress<'a> = dyn Fn(u64) -> ControlFlow<()> + 'a;
 pub(super) struct BrokenOff;
 
 /// A directory that is being filled.
-pub(super) struct NewFiles<'a> {
+pub struct NewFiles<'a> {
     root: Directory,
     /// The directory that was written to last; files come sorted, so it mostly is the next one's too.
     last_parent: Option<(Option<String>, OwnedFd)>,
@@ -59,7 +59,7 @@ struct Meter<'a> {
 
 impl<'a> NewFiles<'a> {
     /// Fills an empty directory.
-    pub(super) fn new(root: Directory, progress: &'a Progress<'a>) -> Self {
+    pub fn new(root: Directory, progress: &'a Progress<'a>) -> Self {
         Self {
             root,
             last_parent: None,
@@ -71,7 +71,7 @@ impl<'a> NewFiles<'a> {
     }
 
     /// Waits until everything is on the disk: what files are left, then the directories, the innermost first.
-    pub(super) fn complete(mut self) -> io::Result<()> {
+    pub fn complete(mut self) -> io::Result<()> {
         self.sync_files()?;
         for path in self.directories.iter().rev() {
             self.sync_directory(Some(path))?;
@@ -163,7 +163,7 @@ fn sync_together(files: &[(TreePath, File)]) -> io::Result<()> {
 }
 
 /// A file being written.
-pub(super) struct NewFile<'a> {
+pub struct NewFile<'a> {
     path: TreePath,
     out: BufWriter<Metered<'a>>,
 }

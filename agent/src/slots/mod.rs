@@ -26,6 +26,7 @@ pub mod files;
 mod inventory;
 mod layout;
 mod opening;
+mod scratch;
 mod staging;
 
 use std::collections::BTreeMap;
@@ -36,11 +37,11 @@ use groundswell_protocol::bounds::COMPONENTS_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::trust::names::ComponentName;
 
-pub use building::Progress;
+pub use building::{NewFile, NewFiles, Progress};
 pub use component::{Component, Slot};
 pub use error::{SlotError, StageError};
 pub use inventory::ChunkPlace;
-pub use staging::{Source, Staged};
+pub use staging::{DeltaSource, Source, Staged};
 
 /// The slots of all components.
 #[derive(Debug)]

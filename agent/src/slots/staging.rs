@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, PoisonError};
 
 use groundswell_delta::{
-    ChunkRef, Hash, Limits, ReadAt, TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, Tree, TreeError, apply_tree,
-    build_from_chunks,
+    ChainStep, ChunkRef, Hash, Limits, ReadAt, TREE_BYTES_MAX, TREE_ENCODING_BYTES_MAX, Tree, TreeError,
+    apply_chain, build_from_chunks,
 };
 use groundswell_protocol::digest::Digest;
 use rustix::fs::statvfs;
@@ -18,6 +18,7 @@ use super::error::{SlotError, StageError};
 use super::files::Directory;
 use super::inventory::Inventory;
 use super::layout::{Link, short};
+use super::scratch::ScratchSpace;
 
 /// Bytes that must stay free beside a new version: for the journal, logs, and what else runs here.
 const FREE_AFTER_BYTES: u64 = 64 << 20;
@@ -27,14 +28,12 @@ const OVERHEAD_PART: u64 = 32;
 /// What a version is built from.
 #[derive(Clone, Copy)]
 pub enum Source<'a> {
-    /// A delta from a version in a slot here.
-    Delta {
-        /// The tree that it begins at.
+    /// Deltas in turn, from a version in a slot here.
+    Deltas {
+        /// The tree that the first one begins at.
         old: Digest,
-        /// The delta. Its digest need not have been verified.
-        delta: &'a dyn ReadAt,
-        /// Most bytes that are read of it.
-        delta_bytes: u64,
+        /// The deltas.
+        steps: &'a [DeltaSource<'a>],
     },
     /// Its chunks: those in slots here are found without help.
     Chunks {
@@ -43,6 +42,19 @@ pub enum Source<'a> {
         /// Gives the other chunks; `None` for one that it has not.
         blobs: &'a dyn Fn(&Digest) -> io::Result<Option<Vec<u8>>>,
     },
+}
+
+/// A delta on the way to a version.
+#[derive(Clone, Copy)]
+pub struct DeltaSource<'a> {
+    /// The tree that it leads to.
+    pub tree: Digest,
+    /// Most bytes of that tree's files.
+    pub tree_bytes: u64,
+    /// The delta. Its digest need not have been verified.
+    pub delta: &'a dyn ReadAt,
+    /// Most bytes of it.
+    pub delta_bytes: u64,
 }
 
 /// A version that is in a slot.
@@ -111,9 +123,8 @@ impl Component {
         disk::ensure_directory(&path).map_err(failed())?;
         let mut files = NewFiles::new(Directory::open(&path).map_err(failed())?, progress);
         let built = match source {
-            Source::Delta { old, delta, delta_bytes } => {
-                let limits = Limits { delta_bytes, new_bytes: bytes, ..Limits::default() };
-                self.using(&old, || self.build_from_delta(tree, &old, delta, &limits, &mut files))?
+            Source::Deltas { old, steps } => {
+                self.using(&old, || self.build_from_deltas(tree, bytes, &old, steps, &mut files))?
             }
             Source::Chunks { index, blobs } => {
                 self.build_from_blobs(tree, bytes, index, blobs, &mut files)?
@@ -131,19 +142,24 @@ impl Component {
         done
     }
 
-    fn build_from_delta(
+    fn build_from_deltas(
         &self,
         tree: &Digest,
+        bytes: u64,
         old: &Digest,
-        delta: &dyn ReadAt,
-        limits: &Limits,
+        steps: &[DeltaSource<'_>],
         files: &mut NewFiles<'_>,
     ) -> Result<Tree, StageError> {
         let inventory = self.inventory(old).ok_or(StageError::OldNotHere(*old))?;
         let old_tree = self.tree(old)?;
         let old_files = Directory::open(&inventory.path).map_err(SlotError::disk("open", &inventory.path))?;
-        let expected = Hash::from_bytes(tree.0);
-        Ok(apply_tree(&old_tree, &old_files, delta, &expected, files, limits)?)
+        let mut chain: Vec<_> = steps.iter().map(DeltaSource::step).collect();
+        if let Some(last) = chain.last_mut() {
+            last.to = Hash::from_bytes(tree.0);
+            last.limits.new_bytes = bytes;
+        }
+        let mut scratch = ScratchSpace::in_directory(&self.0.layout.slots);
+        Ok(apply_chain(&old_tree, &old_files, &chain, files, &mut scratch)?)
     }
 
     fn build_from_blobs(
@@ -202,6 +218,14 @@ impl Component {
         // Only after an exchange something is left here.
         let _ = disk::remove(&staging);
         Ok(Staged { path, was_here: false })
+    }
+}
+
+impl<'a> DeltaSource<'a> {
+    fn step(&self) -> ChainStep<'a, dyn ReadAt + 'a> {
+        let limits =
+            Limits { delta_bytes: self.delta_bytes, new_bytes: self.tree_bytes, ..Limits::default() };
+        ChainStep { delta: self.delta, to: Hash::from_bytes(self.tree.0), limits }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use blake3::Hash;
 
-use crate::access::{ReadAt, ReadTree, WriteTree};
+use crate::access::{ReadAt, ReadTree, Scratch, WriteTree};
 use crate::error::{ApplyError, Reason};
 use crate::limits::Limits;
 use crate::reading::{Part, Reading};
@@ -10,11 +10,11 @@ use crate::tree::{EntryKind, Tree, TreePath};
 use crate::witness::{CopyError, Witness, copy_exact};
 
 use super::base::{self, Base};
+use super::body;
 use super::ends::Opened;
 use super::files::{ByContent, File};
-use super::plan::{Group, Kind};
+use super::plan::Group;
 use super::spread::Spread;
-use super::{body, pieces};
 
 /// Builds the tree named `expected`, and returns it. Each file is finished only after its digest was found right; the
 /// tree is complete only if this succeeds, and the caller makes it visible only then. Files come in the delta's order,
@@ -29,10 +29,11 @@ pub fn apply_tree(
     delta: &(impl ReadAt + ?Sized),
     expected: &Hash,
     new_files: &mut impl WriteTree,
+    scratch: &dyn Scratch,
     limits: &Limits,
 ) -> Result<Tree, ApplyError> {
     let opened = Opened::read(old, delta, expected, limits)?;
-    write_tree(&opened, old, old_files, new_files)?;
+    write_tree(&opened, old, old_files, new_files, scratch)?;
     Ok(opened.new)
 }
 
@@ -42,10 +43,11 @@ pub(crate) fn write_tree<D: ReadAt + ?Sized>(
     old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
+    scratch: &dyn Scratch,
 ) -> Result<(), ApplyError> {
     write_frame(&opened.new, new_files)?;
     write_copies(opened, old, old_files, new_files)?;
-    write_groups(opened, old, old_files, new_files, &|_| true)
+    write_groups(opened, old, old_files, new_files, scratch, &|_| true)
 }
 
 /// Writes directories and links.
@@ -108,11 +110,12 @@ pub(crate) fn write_groups<D: ReadAt + ?Sized>(
     old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
+    scratch: &dyn Scratch,
     is_wanted: &dyn Fn(&Hash) -> bool,
 ) -> Result<(), ApplyError> {
     for (group, body) in opened.groups() {
         if opened.makes_any(group, is_wanted) {
-            write_group(opened, (group, &body), old, old_files, new_files)
+            write_group(opened, (group, &body), old, old_files, new_files, scratch)
                 .map_err(|(file, reason)| ApplyError { file, reason })?;
         }
     }
@@ -127,19 +130,14 @@ fn write_group<D: ReadAt + ?Sized>(
     old: &Tree,
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
+    scratch: &dyn Scratch,
 ) -> Result<(), Failed> {
     let first = || group.files(&opened.new).next().map(|file| file.entry.path.clone());
     let base = Base::open(old, old_files, group.sources()).map_err(|reason| (first(), reason))?;
     let bytes = group.files(&opened.new).map(|file| file.bytes).sum();
     let mut out = Spread::new(group.files(&opened.new), new_files);
-    let outcome = match &group.kind {
-        Kind::Patch { .. } => body::follow(&base, body, &mut out, bytes),
-        Kind::Whole => body::unpack(body, &mut out, bytes),
-        Kind::Pieces => {
-            let chunks = group.files(&opened.new).next().map_or(&[][..], |file| file.chunks);
-            pieces::follow(old, old_files, body, chunks, &mut out)
-        }
-    };
+    let outcome = body::follow(&base, body, scratch, &mut out, bytes);
+
     let path = out.path().cloned();
     out.end(outcome).map_err(|reason| {
         let reason = match reason {

@@ -1,25 +1,28 @@
 //! The beginning and the end of a delta: what it leads from and to, and its plan. Nothing is written before all of it has
 //! been checked.
 
-use std::io::{self, BufReader, Read, Write};
+use std::io::{self, Write};
 
 use blake3::Hash;
 
-use crate::access::ReadAt;
+use crate::access::{ReadAt, ScratchMemory};
 use crate::error::Reason;
 use crate::limits::{Limits, PLAN_BYTES_MAX, TREE_ENCODING_BYTES_MAX};
-use crate::pack::{Unpacker, pack};
-use crate::reading::{Part, Reading};
+use crate::patch::Options;
+use crate::reading::Part;
 use crate::tree::{Tree, TreeError};
 
+use super::body;
 use super::files::{File, files};
-use super::plan::{self, Group, Kind};
-use super::{body, pieces};
+use super::plan::{self, Group};
 
 /// How a delta between trees begins.
 pub const DELTA_MAGIC: [u8; 6] = *b"GSDELT";
 /// The format that this crate writes and reads.
 pub const DELTA_VERSION: u16 = 2;
+
+/// What a plan is made from.
+const NOTHING: &Vec<u8> = &Vec::new();
 
 const HEADER_BYTES: u64 = 6 + 2 + 32 + 32;
 const TRAILER_BYTES: u64 = 4 * 4;
@@ -32,11 +35,17 @@ pub(super) fn write_header(old: &Tree, new: &Tree, out: &mut impl Write) -> io::
 }
 
 /// What follows the bodies.
-pub(super) fn write_trailer(old: &Tree, new: &Tree, plan: &[Group], out: &mut impl Write) -> io::Result<()> {
+pub(super) fn write_trailer(
+    old: &Tree,
+    new: &Tree,
+    plan: &[Group],
+    options: &Options,
+    out: &mut impl Write,
+) -> io::Result<()> {
     let encoding = new.encode();
-    let index = body::make(&old.encode(), &encoding)?;
+    let index = body::make(&old.encode(), &encoding, options, &mut |_| {})?;
     let plan = plan::encode(plan);
-    let packed = pack(&plan)?;
+    let packed = body::make(NOTHING, &plan, options, &mut |_| {})?;
     out.write_all(&index)?;
     out.write_all(&packed)?;
     for part in [&encoding, &index, &plan, &packed] {
@@ -85,14 +94,6 @@ impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
         group.files(&self.new).any(|file| is_wanted(file.digest))
     }
 
-    /// All entries of the old tree that a group reads.
-    pub(crate) fn sources(&self, group: &Group, body: &impl ReadAt) -> Result<Vec<u32>, Reason> {
-        match (&group.kind, group.files(&self.new).next()) {
-            (Kind::Pieces, Some(file)) => pieces::sources(body, file.chunks),
-            _ => Ok(group.sources().to_vec()),
-        }
-    }
-
     /// The groups and their bodies, in order.
     pub(crate) fn groups(&self) -> impl Iterator<Item = (&Group, Part<&'a D>)> {
         self.plan.iter().scan(HEADER_BYTES, |start, group| {
@@ -132,7 +133,7 @@ struct Trailer {
     index_bytes: u64,
     encoding_bytes: u64,
     plan_start: u64,
-    plan_bytes: usize,
+    plan_bytes: u64,
     packed_bytes: u64,
 }
 
@@ -157,7 +158,7 @@ impl Trailer {
             index_bytes,
             encoding_bytes: u64::from(encoding_bytes),
             plan_start,
-            plan_bytes: plan_bytes as usize,
+            plan_bytes: u64::from(plan_bytes),
             packed_bytes,
         })
     }
@@ -171,7 +172,7 @@ impl Trailer {
     ) -> Result<Tree, Reason> {
         let body = Part::new(delta, self.index_start, self.index_bytes).ok_or(Reason::Truncated)?;
         let mut encoding = Vec::new();
-        body::follow(old, &body, &mut encoding, self.encoding_bytes)?;
+        body::follow(old, &body, &ScratchMemory, &mut encoding, self.encoding_bytes)?;
         if blake3::hash(&encoding) != *expected {
             return Err(Reason::Malformed("its index is not the one it names"));
         }
@@ -180,16 +181,8 @@ impl Trailer {
 
     fn read_plan(&self, delta: &(impl ReadAt + ?Sized)) -> Result<Vec<u8>, Reason> {
         let packed = Part::new(delta, self.plan_start, self.packed_bytes).ok_or(Reason::Truncated)?;
-        let mut packed = BufReader::new(Reading::new(packed));
-        let mut unpacked = Unpacker::new(&mut packed)?;
         let mut plan = Vec::new();
-        let most = self.plan_bytes as u64;
-        unpacked.by_ref().take(most).read_to_end(&mut plan).map_err(Reason::from_delta)?;
-        if plan.len() != self.plan_bytes {
-            return Err(Reason::Truncated);
-        }
-        unpacked.end()?;
-        body::ended(&mut packed)?;
+        body::follow(NOTHING, &packed, &ScratchMemory, &mut plan, self.plan_bytes)?;
         Ok(plan)
     }
 

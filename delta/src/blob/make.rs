@@ -3,15 +3,15 @@
 use std::io::{self, Write};
 
 use crate::access::{ReadAt, ReadTree};
-use crate::limits::PATCH_FILE_BYTES_MAX;
-use crate::pack::packer;
+use crate::limits::LOADED_BYTES_MAX;
+use crate::patch::Options;
 use crate::reading::Reading;
 use crate::tree::{Tree, TreePath};
-use crate::witness::{CopyError, Witness, at_end, copy_exact};
+use crate::witness::{CopyError, Witness, at_end, copy_exact, witness};
 
+use super::base::Base;
 use super::files::{File, files};
 use super::groups::{Row, rows};
-use super::pieces::{self, OldChunks};
 use super::plan::{Group, Kind};
 use super::sources::choose;
 use super::{body, ends};
@@ -56,8 +56,8 @@ pub enum DiffError {
 }
 
 /// Writes the delta that leads from one tree to another; from [`Tree::empty`] it holds everything. Calls
-/// `progress` with the bytes of the new tree done so far. The same trees give the same delta. Takes some 13 times the size
-/// of the largest patched file in memory (see [`PATCH_FILE_BYTES_MAX`]).
+/// `progress` with the bytes of the new tree done so far. The same trees give the same delta. Takes memory as
+/// [`diff`](crate::diff) does.
 ///
 /// # Errors
 /// Names the file that could not be read or has changed.
@@ -66,6 +66,7 @@ pub fn diff_trees(
     old_files: &impl ReadTree,
     new: &Tree,
     new_files: &impl ReadTree,
+    options: &Options,
     out: impl Write,
     progress: &mut dyn FnMut(u64),
 ) -> Result<DeltaSummary, DiffError> {
@@ -77,79 +78,79 @@ pub fn diff_trees(
     progress(done);
     let rows = rows(choices, &|file| is_opened(new_files, file))?;
     let mut maker = Maker {
-        old_chunks: OldChunks::new(old),
+        old,
         old_files,
         new_files,
+        options,
         out,
         plan: Vec::new(),
         summary: DeltaSummary { reused_files: files(new).count() as u64 - changed, ..Default::default() },
     };
     for row in rows {
-        maker.row(&row)?;
+        maker.row(&row, &mut |bytes| progress(done + bytes))?;
         done += row.files.iter().map(|file| file.bytes).sum::<u64>();
         progress(done);
     }
     let Maker { mut out, plan, summary, .. } = maker;
-    ends::write_trailer(old, new, &plan, &mut out).map_err(DiffError::Write)?;
+    ends::write_trailer(old, new, &plan, options, &mut out).map_err(DiffError::Write)?;
     out.flush().map_err(DiffError::Write)?;
     Ok(DeltaSummary { bytes: out.bytes(), ..summary })
 }
 
 struct Maker<'a, O, N, W> {
-    old_chunks: OldChunks,
+    old: &'a Tree,
     old_files: &'a O,
     new_files: &'a N,
+    options: &'a Options,
     out: Witness<W>,
     plan: Vec<Group>,
     summary: DeltaSummary,
 }
 
 impl<O: ReadTree, N: ReadTree, W: Write> Maker<'_, O, N, W> {
-    fn row(&mut self, row: &Row<'_>) -> Result<(), DiffError> {
-        let start = self.out.bytes();
-        let kind = match &row.files[..] {
-            [alone] if alone.bytes > PATCH_FILE_BYTES_MAX || row.sources.is_empty() => self.stream(alone)?,
-            _ => self.patch_or_whole(row)?,
-        };
-        let patched = match &kind {
-            Kind::Patch { .. } => row.patched,
-            Kind::Pieces => 1,
-            Kind::Whole => 0,
-        };
+    fn row(&mut self, row: &Row<'_>, tell: &mut dyn FnMut(u64)) -> Result<(), DiffError> {
+        let body = self.body(row, tell)?;
+        self.out.write_all(&body).map_err(DiffError::Write)?;
+        let sources: Vec<_> = row.sources.iter().map(|source| source.at).collect();
+        let is_new = sources.is_empty();
+        let patched = if is_new { 0 } else { row.patched };
         self.summary.patched_files += patched;
         self.summary.new_files += row.files.len() as u64 - patched;
+        let kind = if is_new { Kind::Whole } else { Kind::Patch { sources } };
         let files = row.files.iter().map(|file| file.at).collect();
-        self.plan.push(Group { kind, files, bytes: self.out.bytes() - start });
+        self.plan.push(Group { kind, files, bytes: body.len() as u64 });
         Ok(())
     }
 
-    fn patch_or_whole(&mut self, row: &Row<'_>) -> Result<Kind, DiffError> {
-        let old = load(self.old_files, &row.sources)?;
-        let new = load(self.new_files, &row.files)?;
-        let patch = body::make(&old, &new).map_err(DiffError::Write)?;
-        drop(old);
-        let whole = body::smaller_whole(&new, patch.len()).map_err(DiffError::Write)?;
-        self.out.write_all(whole.as_ref().unwrap_or(&patch)).map_err(DiffError::Write)?;
-        let sources = row.sources.iter().map(|source| source.at).collect();
-        Ok(if whole.is_some() { Kind::Whole } else { Kind::Patch { sources } })
+    fn body(&self, row: &Row<'_>, tell: &mut dyn FnMut(u64)) -> Result<Vec<u8>, DiffError> {
+        let made = match &row.files[..] {
+            [alone] if alone.bytes > LOADED_BYTES_MAX => {
+                let new = self.verified(alone)?;
+                for source in &row.sources {
+                    copy(self.old_files, source, &mut io::sink())?;
+                }
+                let sources: Vec<_> = row.sources.iter().map(|source| source.at).collect();
+                let old = Base::open(self.old, self.old_files, &sources)
+                    .map_err(|_| DiffError::Changed { file: alone.entry.path.clone() })?;
+                body::make(&old, &new, self.options, tell)
+            }
+            _ => {
+                let old = load(self.old_files, &row.sources)?;
+                body::make(&old, &load(self.new_files, &row.files)?, self.options, tell)
+            }
+        };
+        made.map_err(DiffError::Write)
     }
 
-    /// For a file that is not patched: what no old file has of its chunks.
-    fn stream(&mut self, new: &File<'_>) -> Result<Kind, DiffError> {
-        let runs = self.old_chunks.runs(new.chunks);
-        let is_shared = runs.iter().any(|run| run.source.is_some());
-        let bytes = if is_shared { pieces::sent_bytes(&runs, new.chunks) } else { new.bytes };
-        if is_shared {
-            self.out.write_all(&pieces::encode(&runs)).map_err(DiffError::Write)?;
+    /// Opens a new file, and checks that it is what its tree says.
+    fn verified(&self, file: &File<'_>) -> Result<N::File, DiffError> {
+        let read = |error| DiffError::Read { file: file.entry.path.clone(), error };
+        let opened = self.new_files.open(&file.entry.path).map_err(read)?;
+        let found = witness(Reading::new(&opened)).map_err(read)?;
+        if found != (file.bytes, *file.digest) {
+            return Err(DiffError::Changed { file: file.entry.path.clone() });
         }
-        let mut packed = packer(&mut self.out, bytes).map_err(DiffError::Write)?;
-        if is_shared {
-            copy(self.new_files, new, &mut pieces::sieve(&mut packed, &runs, new.chunks))?;
-        } else {
-            copy(self.new_files, new, &mut packed)?;
-        }
-        packed.finish().map_err(DiffError::Write)?;
-        Ok(if is_shared { Kind::Pieces } else { Kind::Whole })
+        Ok(opened)
     }
 }
 
@@ -167,7 +168,7 @@ fn is_opened(files: &impl ReadTree, file: &File<'_>) -> Result<bool, DiffError> 
 /// Files in a row, in memory.
 fn load(files: &impl ReadTree, row: &[File<'_>]) -> Result<Vec<u8>, DiffError> {
     let size = row.iter().map(|file| file.bytes).sum::<u64>();
-    let size = usize::try_from(size).expect("BUG: files beyond PATCH_FILE_BYTES_MAX");
+    let size = usize::try_from(size).expect("BUG: files beyond LOADED_BYTES_MAX");
     let mut bytes = Vec::with_capacity(size);
     for file in row {
         copy(files, file, &mut bytes)?;

@@ -15,7 +15,7 @@
 //! | 32 | the new tree's digest |
 //! | … | the groups' bodies, one after another |
 //! | … | the index: a patch that makes the new tree's encoding from the old tree's |
-//! | … | the plan: a zstd frame |
+//! | … | the plan: a body from nothing |
 //! | 4, 4 | sizes of the new tree's encoding and of the index |
 //! | 4, 4 | sizes of the plan, unpacked and packed |
 //!
@@ -24,24 +24,17 @@
 //! | number | what |
 //! |---|---|
 //! | 1 | how many groups, then each: |
-//! | 1 | kind: 0 patch, 1 whole, 2 pieces |
+//! | 1 | kind: 0 patch, 1 whole |
 //! | 1 + n | new files: how many, and each one's entry, less that of the file named before in the plan |
 //! | 1 + n | patch: old files: how many, and each one's entry, less that of the file named before in the plan |
 //! | 1 | size of the body in bytes |
 //!
-//! | kind | the body |
-//! |---|---|
-//! | patch | makes the new files in a row from the old files in a row |
-//! | whole | one zstd frame of the new files in a row |
-//! | pieces | one file. 4: number of runs, then each run; one zstd frame of all chunks that are in no old file |
-//!
-//! A run of pieces: 4: number of chunks (the new file's next ones); 4: the old file's entry, or
-//! `ff ff ff ff` for chunks in the frame; 4: the first of its chunks (0 for chunks in the frame).
+//! A body is one of a patch (`patch/body.rs`): from the old files in a row, or from nothing, it makes the new files in a row.
 //!
 //! # The files
 //! `sources/` which old files a new one is made from · `groups` what is packed together · `make` · `plan` and `ends` the
 //! format · `base` old files in a row · `spread` a row cut into new files · `apply` · `body` the only one that knows the
-//! engine · `pieces` files too large for it.
+//! engine.
 
 mod apply;
 mod base;
@@ -50,7 +43,6 @@ mod ends;
 mod files;
 mod groups;
 mod make;
-mod pieces;
 mod plan;
 mod sources;
 mod spread;

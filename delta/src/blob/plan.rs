@@ -8,7 +8,6 @@ use super::files::{File, file};
 
 const PATCH: u64 = 0;
 const WHOLE: u64 = 1;
-const PIECES: u64 = 2;
 
 /// Bytes that a number takes at most.
 const NUMBER_BYTES_MAX: u32 = 10;
@@ -33,8 +32,6 @@ pub(crate) enum Kind {
     },
     /// From nothing.
     Whole,
-    /// Of chunks, from anywhere.
-    Pieces,
 }
 
 impl Group {
@@ -42,7 +39,7 @@ impl Group {
     pub(crate) fn sources(&self) -> &[u32] {
         match &self.kind {
             Kind::Patch { sources } => sources,
-            Kind::Whole | Kind::Pieces => &[],
+            Kind::Whole => &[],
         }
     }
 
@@ -60,7 +57,6 @@ pub(crate) fn encode(groups: &[Group]) -> Vec<u8> {
         let (kind, sources) = match &group.kind {
             Kind::Patch { sources } => (PATCH, Some(sources)),
             Kind::Whole => (WHOLE, None),
-            Kind::Pieces => (PIECES, None),
         };
         put(kind, &mut out);
         put_entries(&group.files, &mut new, &mut out);
@@ -96,7 +92,6 @@ pub(crate) fn decode(mut bytes: &[u8], old: &Tree, new: &Tree) -> Result<Vec<Gro
                 Kind::Patch { sources }
             }
             WHOLE => Kind::Whole,
-            PIECES if files.len() == 1 => Kind::Pieces,
             _ => return Err(Reason::Malformed("its plan has a group of an unknown kind")),
         };
         groups.push(Group { kind, files, bytes: take(&mut bytes)? });

@@ -10,7 +10,7 @@ use crate::error::Reason;
 /// Literal context, literal position and position bits worth trying: text and code, words of four bytes, bytes alone.
 const SETTINGS: [Setting; 3] = [Setting::new(3, 0, 2), Setting::new(0, 2, 2), Setting::new(4, 0, 0)];
 /// Streams below this size are too small for a choice of settings to matter.
-const CHOICE_BYTES_MIN: usize = 64;
+const CHOICE_BYTES_MIN: usize = 256;
 /// Streams beyond this size are packed with the first setting only: time matters more.
 const CHOICE_BYTES_MAX: usize = 4 << 20;
 /// Smallest dictionary (LZMA's own bound).

@@ -171,7 +171,7 @@ impl Stream {
                 How::Lzma(Box::new(LzmaUnpacker::new(section, self.raw_bytes, primer, window_log)?))
             }
         };
-        Ok(Unpacker { how, left: self.raw_bytes })
+        Ok(Unpacker { how, left: self.raw_bytes, buffer: Vec::new(), used: 0 })
     }
 
     /// Unpacks all of it at once; its size was bounded when it was located.
@@ -184,8 +184,8 @@ impl Stream {
         let mut unpacker = self.unpack(delta, primer, window_log)?;
         let mut raw = Vec::new();
         let mut part = [0; 16 << 10];
-        while unpacker.left > 0 {
-            let bytes = usize::try_from(unpacker.left).map_or(part.len(), |left| left.min(part.len()));
+        while unpacker.left() > 0 {
+            let bytes = usize::try_from(unpacker.left()).map_or(part.len(), |left| left.min(part.len()));
             let part = part.get_mut(..bytes).unwrap_or_default();
             unpacker.fill(part)?;
             raw.extend_from_slice(part);
@@ -198,8 +198,15 @@ impl Stream {
 /// A stream being unpacked.
 pub(crate) struct Unpacker<'a> {
     how: How<'a>,
+    /// Bytes still to come from it.
     left: u64,
+    /// Bytes that came and were not asked for yet: most requests are for a few, and methods do better with many.
+    buffer: Vec<u8>,
+    used: usize,
 }
+
+/// How many bytes are unpacked at one time.
+const UNPACKED_BYTES: usize = 8 << 10;
 
 enum How<'a> {
     Unpacked(io::Cursor<Vec<u8>>),
@@ -212,22 +219,42 @@ impl Unpacker<'_> {
     /// Bytes that are unpacked already.
     pub(crate) fn of(bytes: Vec<u8>) -> Self {
         let left = bytes.len() as u64;
-        Self { how: How::Unpacked(io::Cursor::new(bytes)), left }
+        Self { how: How::Unpacked(io::Cursor::new(bytes)), left, buffer: Vec::new(), used: 0 }
     }
 
     /// How many bytes are left to unpack.
     pub(crate) fn left(&self) -> u64 {
-        self.left
+        self.left + (self.buffer.len() - self.used) as u64
     }
 
     /// Fills a buffer; less is an error.
+    #[inline]
     pub(crate) fn fill(&mut self, buffer: &mut [u8]) -> Result<(), Reason> {
+        if let Some(part) = self.buffer.get(self.used..self.used + buffer.len()) {
+            buffer.copy_from_slice(part);
+            self.used += buffer.len();
+            return Ok(());
+        }
         self.read_exact(buffer).map_err(Reason::from_delta)
+    }
+
+    /// Reads past the buffer, which is empty.
+    fn read_unpacked(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
+        let part = buffer.get_mut(..most).unwrap_or_default();
+        let read = match &mut self.how {
+            How::Unpacked(bytes) => bytes.read(part)?,
+            How::Stored(section) => section.read(part)?,
+            How::Zstd(unpacker) => unpacker.read(part)?,
+            How::Lzma(unpacker) => unpacker.read(part)?,
+        };
+        self.left -= read as u64;
+        Ok(read)
     }
 
     /// Ends the stream: all of it must have been used, and no more be packed than it said.
     pub(crate) fn end(mut self) -> Result<(), Reason> {
-        if self.left > 0 {
+        if self.left() > 0 {
             return Err(Reason::Malformed("a stream holds more than is used"));
         }
         let over = match &mut self.how {
@@ -244,15 +271,19 @@ impl Unpacker<'_> {
 
 impl Read for Unpacker<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        let most = usize::try_from(self.left).map_or(buffer.len(), |left| left.min(buffer.len()));
-        let part = buffer.get_mut(..most).unwrap_or_default();
-        let read = match &mut self.how {
-            How::Unpacked(bytes) => bytes.read(part)?,
-            How::Stored(section) => section.read(part)?,
-            How::Zstd(unpacker) => unpacker.read(part)?,
-            How::Lzma(unpacker) => unpacker.read(part)?,
-        };
-        self.left -= read as u64;
+        if self.used == self.buffer.len() {
+            if buffer.len() >= UNPACKED_BYTES {
+                return self.read_unpacked(buffer);
+            }
+            let mut unpacked = std::mem::take(&mut self.buffer);
+            unpacked.resize(UNPACKED_BYTES, 0);
+            self.used = 0;
+            let read = self.read_unpacked(&mut unpacked)?;
+            unpacked.truncate(read);
+            self.buffer = unpacked;
+        }
+        let read = self.buffer.get(self.used..).unwrap_or_default().read(buffer)?;
+        self.used += read;
         Ok(read)
     }
 }

@@ -10,9 +10,9 @@ use super::Region;
 use super::agree::{common, differing};
 
 /// So many regions before and after the one at a byte lend their diagonals.
-const NEARBY: usize = 8;
+const NEARBY: usize = 6;
 /// No more diagonals are followed at once.
-const FOLLOWED_MAX: usize = 24;
+const FOLLOWED_MAX: usize = 20;
 /// An agreeing stretch of this length is passed at once.
 const STRETCH_BYTES: usize = 16;
 
@@ -50,11 +50,13 @@ pub(crate) fn clean(old: &[u8], new: &[u8], regions: &[Region], prices: &Prices)
         ways.follow(nearby);
         ways.advance(regions.get(index).map_or(new.len(), |region| region.new as usize));
     }
-    ways.finish()
+    let cleaned = ways.finish();
+    // Only so many diagonals are followed at once; where that was too few, what was given stays.
+    let is_dearer = price(old, new, &cleaned, prices) > price(old, new, regions, prices);
+    if is_dearer { regions.to_vec() } else { cleaned }
 }
 
 /// The price of regions.
-#[cfg(test)]
 pub(super) fn price(old: &[u8], new: &[u8], regions: &[Region], prices: &Prices) -> u64 {
     let mut literals = new.len();
     let mut wrong = 0;
@@ -107,7 +109,7 @@ impl<'a> Ways<'a> {
     /// Sees to it that the diagonals of these regions are followed, and forgets others that are not worth it.
     fn follow(&mut self, nearby: &[Region]) {
         let ceiling = self.ceiling();
-        let wanted = |diagonal: isize| nearby.iter().any(|region| region.diagonal() == diagonal as i64);
+        let wanted = |diagonal: isize| nearby.iter().any(|region| region.diagonal() == diagonal);
         let room = FOLLOWED_MAX - nearby.len();
         let mut others = 0;
         self.open.retain(|way| {
@@ -119,7 +121,7 @@ impl<'a> Ways<'a> {
             way.cost < ceiling && others <= room
         });
         for region in nearby {
-            let diagonal = Some(region.diagonal() as isize);
+            let diagonal = Some(region.diagonal());
             if self.open.iter().all(|way| way.diagonal != diagonal) {
                 let cheapest = self.cheapest();
                 let before = self.keep(cheapest);

@@ -24,8 +24,16 @@ mod present;
 mod scan;
 mod seeds;
 mod suffixes;
+#[cfg(test)]
+mod tests;
+mod window;
+
+use pieces::Pieces;
+use seeds::Seeds;
+use suffixes::Suffixes;
 
 pub(crate) use clean::{Prices, clean};
+pub(crate) use window::{Window, windows};
 
 /// A stretch of the new file that resembles one of the old file, though not in every byte.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +53,8 @@ impl Region {
     }
 
     /// How far its place in the old file is from that in the new one.
-    pub(crate) fn diagonal(&self) -> i64 {
-        i64::from(self.old) - i64::from(self.new)
+    pub(crate) fn diagonal(&self) -> isize {
+        (self.old as usize).cast_signed() - (self.new as usize).cast_signed()
     }
 }
 
@@ -62,8 +70,12 @@ pub(crate) enum Effort {
 /// Finds the regions of a pair of files (each of less than 2 GiB): in the new file's order, without overlap there, none
 /// empty.
 pub(crate) fn find(old: &[u8], new: &[u8], effort: Effort, threads: usize) -> Vec<Region> {
+    find_in(old, new, effort, Pieces::default(), threads)
+}
+
+fn find_in(old: &[u8], new: &[u8], effort: Effort, pieces: Pieces, threads: usize) -> Vec<Region> {
     match effort {
-        Effort::Fast => pieces::scan(old, new, &seeds::Seeds::new(old), threads),
-        Effort::Best => pieces::scan(old, new, &suffixes::Suffixes::new(old), threads),
+        Effort::Fast => pieces::scan(old, new, &Seeds::new(old), pieces, threads),
+        Effort::Best => pieces::scan(old, new, &Suffixes::new(old), pieces, threads),
     }
 }

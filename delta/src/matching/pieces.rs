@@ -9,13 +9,30 @@ use std::sync::{Mutex, PoisonError};
 use super::Region;
 use super::scan::{Index, scan as scan_part};
 
-const PIECE_BYTES: usize = 4 << 20;
-/// So much is scanned before a piece.
-const APPROACH_BYTES: usize = 64 << 10;
+/// How the new file is cut.
+#[derive(Clone, Copy)]
+pub(super) struct Pieces {
+    /// No piece is larger.
+    pub(super) bytes: usize,
+    /// So much is scanned before one.
+    pub(super) approach: usize,
+}
+
+impl Default for Pieces {
+    fn default() -> Self {
+        Self { bytes: 4 << 20, approach: 64 << 10 }
+    }
+}
 
 /// Finds the regions of the new file.
-pub(super) fn scan(old: &[u8], new: &[u8], index: &impl Index, threads: usize) -> Vec<Region> {
-    let count = new.len().div_ceil(PIECE_BYTES).max(1);
+pub(super) fn scan(
+    old: &[u8],
+    new: &[u8],
+    index: &impl Index,
+    pieces: Pieces,
+    threads: usize,
+) -> Vec<Region> {
+    let count = new.len().div_ceil(pieces.bytes).max(1);
     let size = new.len().div_ceil(count);
     let next = AtomicUsize::new(0);
     let found = Mutex::new(vec![Vec::new(); count]);
@@ -27,7 +44,7 @@ pub(super) fn scan(old: &[u8], new: &[u8], index: &impl Index, threads: usize) -
             }
             let begin = piece * size;
             let end = (begin + size).min(new.len());
-            let mut regions = scan_part(old, new, index, begin.saturating_sub(APPROACH_BYTES), end);
+            let mut regions = scan_part(old, new, index, begin.saturating_sub(pieces.approach), end);
             drop_before(&mut regions, begin);
             found.lock().unwrap_or_else(PoisonError::into_inner)[piece] = regions;
         }

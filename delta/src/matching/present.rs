@@ -28,13 +28,18 @@ impl Present {
 
     fn place(&self, short: &[u8]) -> (usize, u64) {
         let hash = hash(word(short) ^ u64::from(short[SHORT_BYTES - 1]).rotate_left(29));
-        let place = (u128::from(hash) * self.words.len() as u128) >> 64;
-        (place as usize, 1 << (hash & 63))
+        (share(hash, self.words.len()), 1 << (hash & 63))
     }
 }
 
+/// The place that a hash has among so many.
+pub(super) fn share(hash: u64, places: usize) -> usize {
+    let place = (u128::from(hash) * places as u128) >> u64::BITS;
+    usize::try_from(place).expect("BUG: a place beyond the last")
+}
+
 /// Spreads a number over all bits.
-pub(super) fn hash(number: u64) -> u64 {
+pub(super) const fn hash(number: u64) -> u64 {
     let number = (number ^ (number >> 32)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     (number ^ (number >> 29)).wrapping_mul(0xbf58_476d_1ce4_e5b9)
 }

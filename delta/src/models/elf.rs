@@ -1,6 +1,7 @@
 //! The references of executables.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use self_cell::self_cell;
 
@@ -12,7 +13,7 @@ use crate::references::{Layout, Predictor, Reference, References};
 pub(crate) struct Ground {
     pub(crate) old: Layout,
     pub(crate) new: Layout,
-    pub(crate) regions: Vec<Region>,
+    pub(crate) regions: Rc<[Region]>,
 }
 
 self_cell!(
@@ -40,11 +41,9 @@ impl ElfModel {
 
 impl Model for ElfModel {
     fn fields(&self, old: Range<u32>, out: &mut Vec<Field>) {
-        out.extend(self.references.within(old).map(|reference| Field {
-            at: reference.at,
-            bytes: reference.bytes(),
-            name: reference.name(),
-        }));
+        self.references.visit(old, |reference| {
+            out.push(Field { at: reference.at, bytes: reference.bytes(), name: reference.name() });
+        });
     }
 
     fn predict(&mut self, field: &Field, was: u64, new_at: u32) -> Option<u64> {

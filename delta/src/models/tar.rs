@@ -50,6 +50,8 @@ const FIELDS: [Range<usize>; 16] = [
 const PART_BITS: u32 = 8;
 const PAX_PARTS: [(u64, Range<usize>); 2] = [(254, 0..8), (255, 8..PAX_TIME_DIGITS)];
 
+/// How far the first header of a window is sought.
+const SEARCHED_BYTES: u64 = 8 << 20;
 /// Most headers that are predicted: the rest is taken as it is.
 const HEADERS_MAX: usize = 1 << 20;
 
@@ -78,15 +80,12 @@ pub(crate) struct TarModel<'a> {
 }
 
 impl<'a> TarModel<'a> {
-    /// Reads the headers of archives that begin at the starts given, as far as they lie in the window of the old file. None
-    /// if there is no archive.
-    pub(crate) fn find(old: &'a dyn ReadAt, starts: &[u64], window: Range<u64>) -> io::Result<Option<Self>> {
+    /// Reads the headers of archives in a window of the old file, the first of which begins near the window's start. None if
+    /// there is no archive.
+    pub(crate) fn find(old: &'a dyn ReadAt, window: Range<u64>) -> io::Result<Option<Self>> {
         let mut headers = Vec::new();
-        let mut done = 0;
-        for start in starts.iter().filter(|start| window.contains(start)) {
-            if *start >= done {
-                done = find_headers(old, *start, &window, &mut headers)?;
-            }
+        if let Some(start) = first_header(old, &window)? {
+            find_headers(old, start, &window, &mut headers)?;
         }
         Ok((!headers.is_empty()).then(|| Self {
             old,
@@ -221,13 +220,28 @@ impl Model for TarModel<'_> {
     }
 }
 
-/// Appends the headers of one archive. Returns where it ends.
+/// Where the first header of a window is: at its start, or where the member ends that the window begins within.
+fn first_header(old: &dyn ReadAt, window: &Range<u64>) -> io::Result<Option<u64>> {
+    let mut at = window.start.next_multiple_of(BLOCK_BYTES);
+    let end = if window.start == 0 { BLOCK_BYTES } else { window.start.saturating_add(SEARCHED_BYTES) };
+    let mut block = [0; 512];
+    while at < end && at.saturating_add(BLOCK_BYTES) <= window.end {
+        old.read_exact_at(&mut block, at)?;
+        if member_size(&block).is_some() {
+            return Ok(Some(at));
+        }
+        at += BLOCK_BYTES;
+    }
+    Ok(None)
+}
+
+/// Appends the headers of one archive after another.
 fn find_headers(
     old: &dyn ReadAt,
     start: u64,
     window: &Range<u64>,
     headers: &mut Vec<Header>,
-) -> io::Result<u64> {
+) -> io::Result<()> {
     let mut at = start;
     let mut pax_time_at = None;
     let mut block = [0; 512];
@@ -242,9 +256,9 @@ fn find_headers(
             old.read_exact_at(&mut block, content)?;
             pax_time_at = find_pax_time(&block).and_then(|place| within(content + place));
         }
-        at = content + size.div_ceil(BLOCK_BYTES) * BLOCK_BYTES;
+        at = content.saturating_add(size.div_ceil(BLOCK_BYTES).saturating_mul(BLOCK_BYTES));
     }
-    Ok(at)
+    Ok(())
 }
 
 /// The size of the member whose header this is, if it is one. Links and directories have none in fact.
@@ -356,7 +370,7 @@ mod tests {
     #[test]
     fn a_checksum_follows_from_its_header() {
         let archive = archive("1", 1_791_287_822, "ann");
-        let mut model = TarModel::find(&archive, &[0], 0..archive.len() as u64).unwrap().unwrap();
+        let mut model = TarModel::find(&archive, 0..archive.len() as u64).unwrap().unwrap();
         let mut fields = Vec::new();
         model.fields(0..u32::try_from(archive.len()).unwrap(), &mut fields);
         for field in fields {

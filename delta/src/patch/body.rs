@@ -25,6 +25,13 @@ pub(crate) enum Body {
 }
 
 impl Body {
+    /// Reads a body that is all of a delta.
+    pub(crate) fn read_all(delta: &dyn ReadAt, new_bytes: u64) -> Result<Self, Reason> {
+        let mut section = Section::new(delta, 0..delta.size())?;
+        let body = Self::read(&mut section, new_bytes)?;
+        if section.is_at_end() { Ok(body) } else { Err(Reason::Malformed("bytes follow the end of a body")) }
+    }
+
     /// Reads a body that makes so many bytes, and passes over its streams.
     pub(crate) fn read(section: &mut Section<'_>, new_bytes: u64) -> Result<Self, Reason> {
         match section.byte()? {

@@ -112,8 +112,10 @@ impl<'a> Corrections<'a> {
         match self.rights.next()? {
             Some(right) => {
                 self.right = right;
-                let wrong = self.runs.next()?.filter(|wrong| *wrong > 0);
-                self.wrong = wrong.ok_or(Reason::Malformed("a run of differences has no length"))?;
+                let Some(wrong) = self.runs.next()?.filter(|wrong| *wrong > 0) else {
+                    return Err(Reason::Malformed("a run of differences has no length"));
+                };
+                self.wrong = wrong;
             }
             // Everything after the last run is right.
             None => self.right = u64::MAX,

@@ -2,6 +2,7 @@
 //! checked before it is used.
 
 use std::io::{self, Read, Write};
+use std::rc::Rc;
 
 use super::control::Control;
 use super::differences::Corrections;
@@ -87,7 +88,7 @@ impl Read for Follower<'_> {
 /// A window being made.
 struct OpenWindow<'a> {
     old: OldWindow<'a>,
-    regions: Vec<Region>,
+    regions: Rc<[Region]>,
     /// Regions that are done.
     done_regions: usize,
     /// Bytes done of the region in work.
@@ -113,7 +114,8 @@ impl<'a> OpenWindow<'a> {
         let mut old = OldWindow::new(source, span.old_at..end)?;
         let ([lengths, gaps, turns, shifts], rest) = located.open(delta)?;
         let control = Control { lengths, gaps, turns, shifts };
-        let regions = control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?;
+        let regions: Rc<[Region]> =
+            control.decode(span.regions as usize, span.old_bytes, span.new_bytes)?.into();
         drop(control);
         let windows = Windows { old: span.old_at..end, new: new_at..new_at + u64::from(span.new_bytes) };
         let layout = located.layout(delta)?;

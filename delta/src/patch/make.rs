@@ -1,6 +1,7 @@
 //! Making a body: regions, what they were wrong by, and what is in none.
 
 use std::io;
+use std::rc::Rc;
 
 use super::body::{WHOLE, WINDOWS};
 use super::control::Control;
@@ -16,11 +17,14 @@ use super::{Options, primer};
 use crate::access::{ReadAt, load};
 use crate::codec;
 use crate::error::Reason;
-use crate::limits::WHOLE_WINDOW_LOG;
-use crate::matching::{self, Region};
+use crate::limits::{REGIONS_MAX, WHOLE_WINDOW_LOG};
+use crate::matching::{self, Region, Window};
 use crate::models::Model;
 use crate::numbers;
 use crate::progress::{Meter, Progress};
+
+/// A file larger than this that is made from nothing is packed in one way only: all ways would take minutes.
+const ALONE_BYTES_MAX: u64 = 16 << 20;
 
 /// The smallest body that leads from one file to another.
 pub(crate) fn make(
@@ -30,6 +34,12 @@ pub(crate) fn make(
     tell: &mut dyn FnMut(Progress),
 ) -> io::Result<Vec<u8>> {
     let mut meter = Meter::new(new.size(), tell);
+    if old.size() == 0 && new.size() > ALONE_BYTES_MAX {
+        let mut body = vec![WHOLE];
+        codec::pack_whole(new, WHOLE_WINDOW_LOG)?.write(&mut body);
+        meter.finish();
+        return Ok(body);
+    }
     let body = make_windows(old, new, options, &mut meter)?;
     let whole = make_whole(new, body.len())?;
     meter.finish();
@@ -57,12 +67,13 @@ fn make_windows(
     options: &Options,
     meter: &mut Meter<'_>,
 ) -> io::Result<Vec<u8>> {
+    let windows = matching::windows(old, new)?;
     let mut body = vec![WINDOWS];
-    numbers::put(&mut body, u64::from(new.size() > 0));
-    if new.size() > 0 {
-        let windows = Windows { old: 0..old.size(), new: 0..new.size() };
-        let old_bytes = load(old, windows.old.clone())?;
-        let new_bytes = load(new, windows.new.clone())?;
+    numbers::put(&mut body, windows.len() as u64);
+    for Window { old: old_range, new: new_range } in windows {
+        let old_bytes = load(old, old_range.clone())?;
+        let new_bytes = load(new, new_range.clone())?;
+        let windows = Windows { old: old_range, new: new_range };
         let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes };
         body.extend_from_slice(&make_window(&pair, options)?);
         meter.advance(new_bytes.len() as u64);
@@ -76,7 +87,9 @@ fn make_window(pair: &Pair<'_>, options: &Options) -> io::Result<Vec<u8>> {
     let mut best: Option<Vec<u8>> = None;
     for prices in prices(pair.new) {
         let (old_image, new_image) = found.images(pair.old, pair.new);
-        let regions = matching::clean(old_image, new_image, &found.regions, prices);
+        let mut regions = matching::clean(old_image, new_image, &found.regions, prices);
+        keep_longest(&mut regions, REGIONS_MAX as usize);
+        let regions = regions.into();
         let window = make_window_of(pair, &regions, found.layout.as_deref(), options)?;
         if best.as_ref().is_none_or(|best| window.len() < best.len()) {
             best = Some(window);
@@ -87,7 +100,7 @@ fn make_window(pair: &Pair<'_>, options: &Options) -> io::Result<Vec<u8>> {
 
 fn make_window_of(
     pair: &Pair<'_>,
-    regions: &[Region],
+    regions: &Rc<[Region]>,
     layout: Option<&[u8]>,
     options: &Options,
 ) -> io::Result<Vec<u8>> {
@@ -119,6 +132,15 @@ fn make_window_of(
     let mut window = Vec::new();
     window::write(span, layout, &streams, &primer, options.strength(), options.threads, &mut window)?;
     Ok(window)
+}
+
+/// Leaves out the shortest regions if there are too many.
+fn keep_longest(regions: &mut Vec<Region>, most: usize) {
+    let mut shortest = 1;
+    while regions.len() > most {
+        shortest *= 2;
+        regions.retain(|region| region.bytes >= shortest);
+    }
 }
 
 /// Rebuilds every region as the applier will, and records what is wrong.

@@ -5,9 +5,12 @@ use std::ops::Range;
 use crate::access::ReadAt;
 use crate::error::Reason;
 
-const BLOCK_BYTES: usize = 64 << 10;
-/// Blocks kept: regions mostly advance through the old file, with short excursions.
-const BLOCKS: usize = 32;
+/// Small, because excursions from the way through the old file are short.
+const BLOCK_BYTES: usize = 4 << 10;
+/// Blocks kept, each in the place that its number gives: as many as a stretch of 4 MiB has.
+const BLOCKS: usize = 1 << 10;
+/// From this size on bytes are read past the blocks: they are read once.
+const DIRECT_BYTES: usize = 16 << 10;
 
 /// A stretch of the old file, whose places count from its beginning.
 pub(crate) struct OldWindow<'a> {
@@ -34,12 +37,17 @@ impl<'a> OldWindow<'a> {
 
     /// Appends bytes of the old file.
     pub(crate) fn read(&mut self, at: u64, bytes: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
-        let mut at = self
-            .range
-            .start
-            .checked_add(at)
-            .filter(|at| at.checked_add(bytes as u64).is_some_and(|end| end <= self.range.end))
-            .ok_or(Reason::Malformed("a region reads past the old file"))?;
+        let at = self.range.start.checked_add(at);
+        let fits = |at: &u64| at.checked_add(bytes as u64).is_some_and(|end| end <= self.range.end);
+        let Some(mut at) = at.filter(fits) else {
+            return Err(Reason::Malformed("a region reads past the old file"));
+        };
+        if bytes >= DIRECT_BYTES {
+            let from = out.len();
+            out.resize(from + bytes, 0);
+            let part = out.get_mut(from..).unwrap_or_default();
+            return self.source.read_exact_at(part, at).map_err(Reason::from_old);
+        }
         let mut left = bytes;
         while left > 0 {
             let within = usize::try_from(at % BLOCK_BYTES as u64).unwrap_or_default();

@@ -1,6 +1,7 @@
 //! Which models predict a window's fields, on both sides of a patch.
 
 use std::ops::Range;
+use std::rc::Rc;
 
 use crate::access::ReadAt;
 use crate::error::Reason;
@@ -20,7 +21,7 @@ pub(super) fn models<'a>(
     old: &'a dyn ReadAt,
     windows: Windows,
     layout: Option<&[u8]>,
-    regions: &[Region],
+    regions: &Rc<[Region]>,
 ) -> Result<Models<'a>, Reason> {
     let mut models = Models::default();
     if let Some(told) = layout {
@@ -29,10 +30,10 @@ pub(super) fn models<'a>(
             old_layout.ok_or(Reason::Malformed("a layout is told where the old file has none"))?;
         let new_layout = Layout::decode(told, &old_layout, windows.new)?;
         let references = References::find(&old_layout, old).map_err(Reason::from_old)?;
-        let ground = Ground { old: old_layout, new: new_layout, regions: regions.to_vec() };
+        let ground = Ground { old: old_layout, new: new_layout, regions: Rc::clone(regions) };
         models.push(Box::new(ElfModel::new(references, ground)));
     }
-    if let Some(tar) = TarModel::find(old, &[0], windows.old).map_err(Reason::from_old)? {
+    if let Some(tar) = TarModel::find(old, windows.old).map_err(Reason::from_old)? {
         models.push(Box::new(tar));
     }
     Ok(models)

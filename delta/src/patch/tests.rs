@@ -162,11 +162,7 @@ fn a_patch_is_never_much_larger_than_the_packed_file() {
         let patch = patch(&old, &new);
         assert!(patch.len() <= packed.len() + 64, "{} {}", patch.len(), packed.len());
     }
-    let header = header::Header {
-        old_bytes: 32 << 30,
-        old_name: [0; 16],
-        new_bytes: 32 << 30,
-        new_digest: blake3::hash(b""),
-    };
+    let header =
+        Header { old_bytes: 32 << 30, old_name: [0; 16], new_bytes: 32 << 30, new_digest: blake3::hash(b"") };
     assert!(header.encode().len() <= header::HEADER_BYTES_MAX + 2);
 }

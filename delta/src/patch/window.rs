@@ -26,6 +26,9 @@ pub(crate) const STREAM_NAMES: [&str; STREAMS] =
     ["lengths", "gaps", "turns", "shifts", "rights", "runs", "values", "literals"];
 
 const LITERALS: usize = STREAMS - 1;
+/// Streams of so many bytes together are always joined.
+const TINY_BYTES_MAX: u64 = 1 << 10;
+
 const JOINED: u8 = 1;
 const LAYOUT: u8 = 2;
 
@@ -52,10 +55,13 @@ pub(crate) fn write(
     numbers::put(out, u64::from(span.old_bytes));
     numbers::put(out, u64::from(span.new_bytes));
     numbers::put(out, u64::from(span.regions));
-    let apart = pack_apart(streams, primer, strength, threads)?;
-    let joined = pack_joined(streams, strength)?;
+    let total = streams.iter().map(Vec::len).sum::<usize>() as u64;
+    let joined = if total <= JOINED_BYTES_MAX { Some(pack_joined(streams, strength)?) } else { None };
+    let apart =
+        if total > TINY_BYTES_MAX { pack_apart(streams, primer, strength, threads)? } else { Vec::new() };
     let apart_bytes = apart.iter().map(Packed::size).sum::<usize>();
-    let joined = joined.filter(|(sizes, packed)| sizes.len() + packed.size() < apart_bytes);
+    let joined =
+        joined.filter(|(sizes, packed)| apart.is_empty() || sizes.len() + packed.size() < apart_bytes);
     let mut flags = 0;
     if joined.is_some() {
         flags |= JOINED;
@@ -108,21 +114,14 @@ fn pack_apart(
     Ok(packed)
 }
 
-/// All of them in one stream, with the sizes to part them again; only if they are small.
-fn pack_joined(
-    streams: &[Vec<u8>; STREAMS],
-    strength: Strength,
-) -> std::io::Result<Option<(Vec<u8>, Packed)>> {
-    let total = streams.iter().map(Vec::len).sum::<usize>();
-    if total as u64 > JOINED_BYTES_MAX {
-        return Ok(None);
-    }
+/// All of them in one stream, with the sizes to part them again.
+fn pack_joined(streams: &[Vec<u8>; STREAMS], strength: Strength) -> std::io::Result<(Vec<u8>, Packed)> {
     let mut sizes = Vec::new();
     for stream in streams.iter().take(LITERALS) {
         numbers::put(&mut sizes, stream.len() as u64);
     }
     let joined = streams.concat();
-    Ok(Some((sizes, codec::pack(&joined, &[], LITERALS_WINDOW_LOG, strength)?)))
+    Ok((sizes, codec::pack(&joined, &[], LITERALS_WINDOW_LOG, strength)?))
 }
 
 /// A window's place in a delta.

@@ -21,32 +21,54 @@ const NOWHERE: u32 = u32::MAX;
 
 pub(super) struct Learned {
     exceptions: Vec<Moved>,
+    /// A bit for each of them that was ever set: most targets are no exceptions, and this says so from a cache.
+    touched: Vec<u64>,
     near: [Vec<Moved>; NEAR_SHIFTS.len()],
 }
 
 impl Learned {
     pub(super) fn new() -> Self {
         let table = |log: u32| vec![Moved { old: NOWHERE, new: NOWHERE }; 1 << log];
-        Self { exceptions: table(EXCEPTIONS_LOG), near: NEAR_SHIFTS.map(|_| table(NEAR_LOG)) }
+        Self {
+            exceptions: table(EXCEPTIONS_LOG),
+            touched: vec![0; 1 << (EXCEPTIONS_LOG - 6)],
+            near: NEAR_SHIFTS.map(|_| table(NEAR_LOG)),
+        }
     }
 
     /// Where a target is known to have gone, if not where it was projected to.
     #[inline]
     pub(super) fn exception(&self, old: u32) -> Option<u32> {
-        let entry = self.exceptions.get(slot(old, EXCEPTIONS_LOG))?;
+        let slot = slot(old, EXCEPTIONS_LOG);
+        if !self.is_touched(slot) {
+            return None;
+        }
+        let entry = self.exceptions.get(slot)?;
         (entry.old == old).then_some(entry.new)
     }
 
     /// A target was projected, and is there or elsewhere.
     #[inline]
     pub(super) fn learn(&mut self, old: u32, projected: Option<u32>, new: u32) {
-        if let Some(entry) = self.exceptions.get_mut(slot(old, EXCEPTIONS_LOG)) {
+        let slot = slot(old, EXCEPTIONS_LOG);
+        if projected == Some(new) && !self.is_touched(slot) {
+            return;
+        }
+        if let Some(word) = self.touched.get_mut(slot / 64) {
+            *word |= 1 << (slot % 64);
+        }
+        if let Some(entry) = self.exceptions.get_mut(slot) {
             if projected != Some(new) {
                 *entry = Moved { old, new };
             } else if entry.old == old {
                 entry.old = NOWHERE;
             }
         }
+    }
+
+    #[inline]
+    fn is_touched(&self, slot: usize) -> bool {
+        self.touched.get(slot / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
     /// Where something nearby went tells where this is.

@@ -14,10 +14,9 @@
 use std::ops::Range;
 
 use super::kind::{Kind, Reference};
+use crate::limits::REFERENCES_BYTES_MAX;
 
-/// Most bytes of references of one window. Those that have no room any more are not predicted.
-const REFERENCES_BYTES_MAX: usize = 26 << 20;
-const BLOCK_BYTES: u32 = 4 << 10;
+const BLOCK_BYTES: u32 = 512;
 const ANY_KIND: u8 = 7;
 const FAR: u32 = 31;
 const NEW_BASE: u8 = 0x80;
@@ -100,6 +99,27 @@ impl References {
             .filter(move |reference| {
                 reference.at >= start && end - reference.at >= u32::from(reference.bytes())
             })
+    }
+}
+
+impl References {
+    /// Visits those that lie wholly within a part of the window, in order.
+    #[inline]
+    pub(crate) fn visit(&self, range: Range<u32>, mut visit: impl FnMut(Reference)) {
+        let first = self.stretches.partition_point(|stretch| stretch.range.end <= range.start);
+        for stretch in self.stretches.iter().skip(first) {
+            if stretch.range.start >= range.end {
+                return;
+            }
+            for reference in stretch.from(range.start) {
+                if reference.at >= range.end {
+                    break;
+                }
+                if reference.at >= range.start && range.end - reference.at >= u32::from(reference.bytes()) {
+                    visit(reference);
+                }
+            }
+        }
     }
 }
 

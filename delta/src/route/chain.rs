@@ -61,14 +61,16 @@ pub(super) fn apply_within<D: ReadAt + ?Sized>(
         let (before, opened) = chain.step(number)?;
         let view = View { tree: before, old: &known, old_files, held: &held };
         let mut keeper = Keeper::new(&opened.new, wanted, scratch, held.room(memory));
-        write_groups(opened, before, &view, &mut keeper, &|digest| wanted.contains(digest.as_bytes()))?;
+        write_groups(opened, before, &view, &mut keeper, scratch, &|digest| {
+            wanted.contains(digest.as_bytes())
+        })?;
         let made = keeper.held;
         held.retain(wanted);
         held.add(made);
     }
     let (before, last) = chain.step(needs.len())?;
     let view = View { tree: before, old: &known, old_files, held: &held };
-    write_tree(last, before, &view, new_files)?;
+    write_tree(last, before, &view, new_files, scratch)?;
     chain.into_last()
 }
 
@@ -127,9 +129,10 @@ impl<'a, D: ReadAt + ?Sized> Chain<'a, D> {
         let copies = opened.copies().map(|file| file.digest);
         let mut reads: Digests =
             copies.filter(|digest| is_wanted(digest)).map(|digest| *digest.as_bytes()).collect();
-        for (group, body) in opened.groups().filter(|(group, _)| opened.makes_any(group, &is_wanted)) {
-            let sources = opened.sources(group, &body)?;
-            reads.extend(sources.iter().filter_map(|at| file(before, *at)).map(|old| *old.digest.as_bytes()));
+        for group in opened.plan.iter().filter(|group| opened.makes_any(group, &is_wanted)) {
+            reads.extend(
+                group.sources().iter().filter_map(|at| file(before, *at)).map(|old| *old.digest.as_bytes()),
+            );
         }
         Ok(reads)
     }

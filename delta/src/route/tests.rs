@@ -5,7 +5,9 @@ use proptest::prelude::*;
 
 use crate::memory::{Memory, path};
 use crate::tree::tests::trees;
-use crate::{ApplyError, Fault, Limits, Reason, Scratch, ScratchFile, Tree, diff_trees, scan, verify};
+use crate::{
+    ApplyError, Fault, Limits, Options, Reason, Scratch, ScratchFile, Tree, diff_trees, scan, verify,
+};
 
 use super::chain::apply_within;
 use super::{CHAIN_MEMORY_BYTES, ChainStep};
@@ -45,7 +47,7 @@ impl History {
         let delta = |pair: &[(Memory, Tree)]| {
             let [(old_files, old), (new_files, new)] = pair else { unreachable!() };
             let mut delta = Vec::new();
-            diff_trees(old, old_files, new, new_files, &mut delta, &mut |_| {}).unwrap();
+            diff_trees(old, old_files, new, new_files, &Options::default(), &mut delta, &mut |_| {}).unwrap();
             delta
         };
         let deltas = versions.windows(2).map(delta).collect();
@@ -74,7 +76,7 @@ impl History {
 
     /// Follows all deltas and compares the end.
     fn check(&self) -> Room {
-        let (mut made, mut room) = (Memory::default(), Room::default());
+        let (mut made, room) = (Memory::default(), Room::default());
         let tree = self.apply(&self.deltas, &mut made, &room).unwrap();
         let (files, last) = self.versions.last().unwrap();
         assert_eq!(tree, *last);
@@ -153,7 +155,7 @@ fn what_memory_has_no_room_for_goes_to_scratch_space() {
     };
     // On the way are: in the second and third versions each a tool of 100,000 bytes, and 900 bytes that stay.
     for (memory, files) in [(0, 3), (900, 2), (100_000, 2), (100_900, 1), (200_900, 0)] {
-        let mut room = Room::default();
+        let room = Room::default();
         follow(memory, &room).unwrap();
         assert_eq!(room.files.get(), files, "{memory}");
     }

@@ -65,7 +65,7 @@ use crate::wire::frame::Frame;
 pub use entropy::Entropy;
 pub use event::{Event, Refusal};
 pub use input::{Input, Trouble, Via, WriteId};
-pub use outbox::{Outbox, Recipe, Verdict, Work};
+pub use outbox::{DeltaStep, Outbox, Recipe, Verdict, Work};
 pub use record::Record;
 pub use status::Status;
 

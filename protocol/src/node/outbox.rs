@@ -15,17 +15,28 @@ use super::record::Record;
 pub enum Recipe {
     /// The tree is here already, in some slot: a release of bytes that were released before.
     Present,
-    /// Patch the tree `from`, which is here, with one delta.
-    Delta {
+    /// Patch the tree `from`, which is here, with one delta or several in turn.
+    Deltas {
         /// A tree in a slot.
         from: Digest,
-        /// The delta's name.
-        blob: Digest,
-        /// The delta's size.
-        bytes: u64,
+        /// The deltas; the last one leads to the tree to build.
+        steps: Vec<DeltaStep>,
     },
     /// The index, and of its chunks those that no slot here has.
     Chunks,
+}
+
+/// A delta on the way to a tree.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct DeltaStep {
+    /// The tree that it leads to.
+    pub tree: Digest,
+    /// Size of that tree's files.
+    pub tree_bytes: u64,
+    /// The delta's name.
+    pub blob: Digest,
+    /// The delta's size.
+    pub bytes: u64,
 }
 
 /// Work on one release's bytes.

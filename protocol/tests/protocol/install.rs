@@ -4,14 +4,15 @@ use std::collections::BTreeSet;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Failure, SkipReason, VoteState};
-use groundswell_protocol::node::Event;
 use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::record::Ending;
+use groundswell_protocol::node::{Event, Input, Recipe, Verdict};
 use groundswell_protocol::time::Span;
 use groundswell_protocol::trust::command::Instruction;
-use groundswell_protocol::trust::manifest::Requirement;
+use groundswell_protocol::trust::manifest::{DeltaOffer, Manifest, Requirement};
 use groundswell_protocol::trust::names::ComponentName;
 
+use crate::fleet::effects::Effect;
 use crate::fleet::papers::web;
 use crate::fleet::{FIRST, Fleet};
 
@@ -65,6 +66,34 @@ fn a_day_that_turns_good_ends_on_the_release() {
     fleet.set_sick(canary, "1.0", false);
     fleet.set_sick(canary, FIRST, false);
     assert!(fleet.run_until(MINUTE.times(5), |f| f.all_at(rollout, Stage::Confirmed)));
+}
+
+#[test]
+fn deltas_of_the_release_before_lead_on_unless_it_was_stopped() {
+    let mut fleet = ready(4);
+    let offer = |from: &str, to: &str, bytes| DeltaOffer {
+        from: tree(from),
+        blob: tree(&format!("{from} to {to}")),
+        bytes,
+    };
+    let first = Manifest { deltas: vec![offer(FIRST, "1.0", 100)], ..fleet.papers.manifest(1, "1.0") };
+    let second = Manifest { deltas: vec![offer("1.0", "2.0", 200)], ..fleet.papers.manifest(2, "2.0") };
+    let third = Manifest { deltas: vec![offer("1.0", "3.0", 300)], ..fleet.papers.manifest(3, "3.0") };
+    let (rollout, fact) = fleet.sign(first);
+    assert_eq!(fleet.submit(0, fact), Verdict::Accepted);
+    let recipe = |fleet: &mut Fleet, manifest: Manifest| {
+        let (_, fact) = fleet.sign(manifest);
+        let effects = fleet.input(0, Input::Submitted(fact)).unwrap();
+        effects.0.into_iter().find_map(|effect| match effect {
+            Effect::Fetch(work) => Some(work.recipe),
+            _ => None,
+        })
+    };
+    let Some(Recipe::Deltas { from, steps }) = recipe(&mut fleet, second) else { panic!("by deltas") };
+    let over: Vec<_> = steps.iter().map(|step| (step.tree, step.bytes)).collect();
+    assert_eq!((from, over), (tree(FIRST), vec![(tree("1.0"), 100), (tree("2.0"), 200)]));
+    fleet.order(0, rollout, Instruction::Stop);
+    assert_eq!(recipe(&mut fleet, third), Some(Recipe::Chunks));
 }
 
 #[test]
@@ -138,7 +167,7 @@ fn a_machine_that_runs_newer_skips() {
     let verdict = fleet.submit(0, old);
     assert_eq!(
         verdict,
-        groundswell_protocol::node::Verdict::Refused(groundswell_protocol::node::Refusal::Collected),
+        Verdict::Refused(groundswell_protocol::node::Refusal::Collected),
         "below the newest done"
     );
 }

@@ -22,9 +22,9 @@ const BUILD_MILLISECONDS: u64 = 30;
 const SWITCH_MILLISECONDS: (u64, u64) = (20, 80);
 
 fn payload_bytes(work: &Work) -> u64 {
-    match work.recipe {
+    match &work.recipe {
         Recipe::Present => 0,
-        Recipe::Delta { bytes, .. } => bytes,
+        Recipe::Deltas { steps, .. } => steps.iter().map(|step| step.bytes).sum(),
         Recipe::Chunks => work.index_bytes + work.bytes,
     }
 }

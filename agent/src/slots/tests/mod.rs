@@ -36,6 +36,26 @@ fn a_version_staged_by_chunks_and_the_next_by_delta_are_what_was_published() {
 }
 
 #[test]
+fn a_version_is_staged_by_deltas_in_turn_and_those_between_leave_nothing() {
+    let room = tempdir().unwrap();
+    let component = open(&room);
+    let [one, two, three] = [1, 2, 3].map(Version::numbered);
+    one.stage_by_chunks(&component).unwrap();
+    let (first, second) = (two.delta_from(&one), three.delta_from(&two));
+
+    let stage = |steps: &[(&Version, &[u8])]| three.stage_by_deltas(&component, &one.digest, steps);
+    let error = stage(&[(&three, &second), (&two, &first)]).unwrap_err();
+    assert!(matches!(error.trouble(), Trouble::BadBytes(_)), "{error}");
+    assert!(stage(&[(&two, &first)]).is_err(), "it ends at another version");
+    assert_eq!(names(&room).len(), 2);
+
+    let staged = stage(&[(&two, &first), (&three, &second)]).unwrap();
+    three.assert_in(&staged.path);
+    component.verify(&three.digest).unwrap();
+    assert_eq!(names(&room).len(), 4);
+}
+
+#[test]
 fn chunks_that_are_here_are_not_asked_for() {
     let room = tempdir().unwrap();
     let component = open(&room);

@@ -13,7 +13,7 @@ use groundswell_protocol::digest::Digest;
 use tempfile::TempDir;
 
 use super::super::files::Directory;
-use super::super::{Component, Slots, Source, StageError, Staged};
+use super::super::{Component, DeltaSource, Slots, Source, StageError, Staged};
 
 /// A version's files, and all that a peer would send of them.
 pub(super) struct Version {
@@ -116,8 +116,26 @@ impl Version {
         old: &Digest,
         delta: &[u8],
     ) -> Result<Staged, StageError> {
-        let delta_bytes = delta.len() as u64;
-        let source = Source::Delta { old: *old, delta: &delta, delta_bytes };
+        self.stage_by_deltas(component, old, &[(self, delta)])
+    }
+
+    /// Stages this version by deltas in turn, each with the version that it leads to.
+    pub(super) fn stage_by_deltas(
+        &self,
+        component: &Component,
+        old: &Digest,
+        deltas: &[(&Self, &[u8])],
+    ) -> Result<Staged, StageError> {
+        let steps: Vec<_> = deltas
+            .iter()
+            .map(|(to, delta)| DeltaSource {
+                tree: to.digest,
+                tree_bytes: to.tree.bytes(),
+                delta,
+                delta_bytes: delta.len() as u64,
+            })
+            .collect();
+        let source = Source::Deltas { old: *old, steps: &steps };
         let last = Cell::new(0);
         let progress = |bytes| {
             assert!(bytes > last.replace(bytes), "progress goes forward");

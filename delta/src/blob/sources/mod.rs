@@ -9,7 +9,7 @@ mod likeness;
 mod marks;
 
 use crate::access::{ReadAt, ReadTree};
-use crate::limits::{PATCH_FILE_BYTES_MAX, SOURCES_MAX};
+use crate::limits::{SOURCES_BYTES_MAX, SOURCES_MAX};
 use crate::tree::{Entry, Tree};
 
 use super::files::{ByContent, File, file, files};
@@ -50,7 +50,7 @@ pub(super) fn choose<'a>(
         let same_path = old.entries().binary_search_by(|entry| entry.path.cmp(&new.entry.path)).ok();
         let same_path = same_path.and_then(|at| u32::try_from(at).ok());
         let mut covered = cover(chunks.hits(new.chunks), new.bytes, same_path, &admits);
-        if covered.bytes < new.bytes / CHUNKS_PART && new.bytes <= PATCH_FILE_BYTES_MAX {
+        if covered.bytes < new.bytes / CHUNKS_PART {
             let known = match &content {
                 Some(known) => known,
                 None => content.insert(OldMarks::read(old, old_files)?),
@@ -66,19 +66,20 @@ pub(super) fn choose<'a>(
             sources.insert(0, named);
             sources.truncate(SOURCES_MAX);
         }
-        choices.push(Choice { new, sources: within_memory(old, &sources) });
+        choices.push(Choice { new, sources: in_one_window(old, &sources) });
     }
     Ok(choices)
 }
 
 fn may_serve(old: u64, new: u64) -> bool {
     let worth = old <= SOURCE_BYTES_SMALL || old / SOURCE_RATIO_MAX <= new;
-    old > 0 && old <= PATCH_FILE_BYTES_MAX && worth
+    old > 0 && worth
 }
 
-/// The best sources that can be in memory together, the best first.
-fn within_memory<'a>(old: &'a Tree, sources: &[u32]) -> Vec<File<'a>> {
-    let mut room = PATCH_FILE_BYTES_MAX;
+/// The best sources that fit in one window of a patch together, the best first; the best one in any case.
+fn in_one_window<'a>(old: &'a Tree, sources: &[u32]) -> Vec<File<'a>> {
+    let first = sources.first().and_then(|at| file(old, *at)).map_or(0, |best| best.bytes);
+    let mut room = SOURCES_BYTES_MAX.max(first);
     let fitting = sources
         .iter()
         .filter_map(|at| file(old, *at))

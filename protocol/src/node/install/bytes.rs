@@ -1,5 +1,6 @@
 //! From known to staged: which recipe, from whom, and what to do when it fails.
 
+use super::recipes::recipes;
 use super::{Install, Node, Part};
 use crate::bounds::{HOLDERS_MAX, STAGE_RETRY, STAGE_RETRY_MAX};
 use crate::digest::Digest;
@@ -10,17 +11,6 @@ use crate::node::input::Trouble;
 use crate::node::outbox::{Outbox, Recipe, Work};
 use crate::time::Time;
 use crate::trust::manifest::Manifest;
-
-/// The ways to build a tree from the trees in `slots`, cheapest first.
-fn recipes(manifest: &Manifest, slots: &[Digest]) -> Vec<Recipe> {
-    if slots.contains(&manifest.tree) {
-        return vec![Recipe::Present];
-    }
-    let mut offers: Vec<_> = manifest.deltas.iter().filter(|delta| slots.contains(&delta.from)).collect();
-    offers.sort_by_key(|delta| delta.bytes);
-    let deltas = offers.into_iter().map(|d| Recipe::Delta { from: d.from, blob: d.blob, bytes: d.bytes });
-    deltas.chain([Recipe::Chunks]).collect()
-}
 
 impl Node {
     pub(super) fn begin_staging(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
@@ -47,7 +37,8 @@ impl Node {
             return self.skip(id, SkipReason::Newer, "what runs here is not older", out);
         }
         let slots: Vec<Digest> = component.slots().map(|slot| slot.tree).collect();
-        let choices = recipes(manifest, &slots);
+        let earlier: Vec<&Manifest> = self.earlier_than(manifest).collect();
+        let choices = recipes(manifest, &earlier, &slots);
         let Some(recipe) = choices.get(tracked.install.choice % choices.len()).cloned() else { return };
         let work = Work {
             rollout: id,
@@ -69,6 +60,13 @@ impl Node {
             out.fetch(&work, &self.holders(id));
             self.enter(id, Stage::Fetching, None, "", out);
         }
+    }
+
+    /// Releases of the same component before this one, whose deltas may lead on.
+    fn earlier_than(&self, manifest: &Manifest) -> impl Iterator<Item = &Manifest> {
+        let of_component = self.rollouts.values().filter(|r| r.manifest.component == manifest.component);
+        let earlier = of_component.filter(|r| r.manifest.order < manifest.order && !r.is_stopped());
+        earlier.map(|r| &*r.manifest)
     }
 
     fn skip(&mut self, id: RolloutId, reason: SkipReason, note: &str, out: &mut impl Outbox) {

@@ -5,11 +5,13 @@
 //! | file | its stages |
 //! |---|---|
 //! | `bytes` | from known to staged: which recipe, from whom |
+//! | `recipes` | the ways to build a tree |
 //! | `trial` | from staged to healthy and confirmed: fresh news, word to jurors, switch, trial |
 //! | `back` | failing, stopping, starting again after a crash |
 
 mod back;
 mod bytes;
+mod recipes;
 mod trial;
 
 use std::collections::{BTreeMap, BTreeSet};

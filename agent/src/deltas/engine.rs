@@ -1,0 +1,315 @@
+//! The one place where people's verbs call the delta crate: paths in, problems out.
+
+use std::cell::Cell;
+use std::fs::{self, File};
+use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::ops::ControlFlow;
+use std::path::Path;
+
+use groundswell_delta::inspect::{self, Inspection};
+use groundswell_delta::{
+    ApplyError, DELTA_MAGIC, DiffError, Fault, Hash, Limits, OpenFile, PATCH_FILE_BYTES_MAX, PATCH_MAGIC,
+    Reason, ScanError, TREE_BYTES_MAX, Tree, scan,
+};
+
+use super::output::NewFile;
+use crate::release::disk::open_regular;
+use crate::release::files::Watched;
+use crate::release::problem::Problem;
+use crate::slots::NewFiles;
+use crate::slots::files::Directory;
+
+/// How hard to try for a small delta.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Effort {
+    /// A good delta soon.
+    Fast,
+    /// The smallest.
+    #[default]
+    Best,
+}
+
+/// How to make a delta.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Making {
+    /// How hard to try.
+    pub effort: Effort,
+    /// Threads at most; as many as the machine has for `None`.
+    pub threads: Option<usize>,
+    /// Memory that following it may take; the engine's own bound for `None`.
+    pub apply_memory_bytes: Option<u64>,
+}
+
+/// What a delta leads between.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ends {
+    /// Two files.
+    Files,
+    /// Two directories.
+    Directories,
+}
+
+/// The sizes of a delta that was made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Made {
+    /// Of the old file or files.
+    pub old_bytes: u64,
+    /// Of the new file or files.
+    pub new_bytes: u64,
+    /// Of the delta.
+    pub delta_bytes: u64,
+}
+
+/// Told what is being done, how many bytes of it are done, and of how many.
+pub type Tell<'a> = &'a dyn Fn(&str, u64, Option<u64>);
+
+/// What the delta in this file leads between.
+///
+/// # Errors
+/// When it cannot be read or is no delta.
+pub fn ends(delta: &Path) -> Result<Ends, Problem> {
+    let mut magic = [0; 6];
+    let mut file = open_regular(delta)?;
+    match file.read_exact(&mut magic) {
+        Ok(()) if magic == PATCH_MAGIC => Ok(Ends::Files),
+        Ok(()) if magic == DELTA_MAGIC => Ok(Ends::Directories),
+        Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(Problem::reading(delta, &error)),
+        _ => Err(following(delta, delta, delta, &Reason::NotADelta.into())),
+    }
+}
+
+/// Makes the delta between two files.
+///
+/// # Errors
+/// When a file cannot be read, or the delta cannot be written.
+pub fn diff_files(
+    old: &Path,
+    new: &Path,
+    making: &Making,
+    out: &mut NewFile,
+    delta: &Path,
+    tell: Tell<'_>,
+) -> Result<Made, Problem> {
+    // This engine has one effort, one thread and one bound of memory.
+    let _ = making;
+    let old = read_whole(old, tell)?;
+    let new = read_whole(new, tell)?;
+    tell("making the delta", 0, None);
+    let delta_bytes =
+        groundswell_delta::diff(&old, &new, out).map_err(|error| Problem::writing(delta, &error))?;
+    Ok(Made { old_bytes: old.len() as u64, new_bytes: new.len() as u64, delta_bytes })
+}
+
+fn read_whole(path: &Path, tell: Tell<'_>) -> Result<Vec<u8>, Problem> {
+    let file = open_regular(path)?;
+    tell("reading", 0, None);
+    let mut bytes = Vec::new();
+    file.take(PATCH_FILE_BYTES_MAX + 1)
+        .read_to_end(&mut bytes)
+        .map_err(|error| Problem::reading(path, &error))?;
+    if bytes.len() as u64 > PATCH_FILE_BYTES_MAX {
+        return Err(Problem::bad_input(
+            format!("cannot make a delta of {}", path.display()),
+            format!("it is larger than {PATCH_FILE_BYTES_MAX} bytes"),
+            "put the two files into two directories, and name those: large files reuse their parts then",
+        ));
+    }
+    Ok(bytes)
+}
+
+/// Makes the delta between two directories.
+///
+/// # Errors
+/// When a file cannot be read, or the delta cannot be written.
+pub fn diff_directories(
+    old: &Path,
+    new: &Path,
+    making: &Making,
+    out: &mut NewFile,
+    delta: &Path,
+    tell: Tell<'_>,
+) -> Result<Made, Problem> {
+    let _ = making;
+    let (old_files, new_files) = (open_directory(old)?, open_directory(new)?);
+    let old_tree = scan_directory(&old_files, "reading the old files", tell)?;
+    let new_tree = scan_directory(&new_files, "reading the new files", tell)?;
+    let total = new_tree.bytes();
+    let mut progress = |done| tell("making the delta", done, Some(total));
+    let summary =
+        groundswell_delta::diff_trees(&old_tree, &old_files, &new_tree, &new_files, out, &mut progress)
+            .map_err(|error| match error {
+                DiffError::Write(error) => Problem::writing(delta, &error),
+                error => Problem::bad_input(
+                    format!("cannot make a delta from {} to {}", old.display(), new.display()),
+                    error.to_string(),
+                    "leave the files alone until the delta is made",
+                ),
+            })?;
+    Ok(Made { old_bytes: old_tree.bytes(), new_bytes: total, delta_bytes: summary.bytes })
+}
+
+fn open_directory(path: &Path) -> Result<Directory, Problem> {
+    Directory::open(path).map_err(|error| Problem::reading(path, &error))
+}
+
+fn scan_directory(directory: &Directory, label: &str, tell: Tell<'_>) -> Result<Tree, Problem> {
+    let path = directory.path();
+    let tell_read = |done| tell(label, done, None);
+    scan(&Watched { files: directory, read: &Cell::new(0), tell: &tell_read }).map_err(|error| match error {
+        ScanError::List(error) => Problem::reading(path, &error),
+        ScanError::Read { file, error } => Problem::reading(&path.join(file.as_str()), &error),
+        ScanError::Tree(error) => Problem::bad_input(
+            format!("cannot make a delta of {}", path.display()),
+            error.to_string(),
+            "remove or replace what is named",
+        ),
+    })
+}
+
+/// Follows a delta between files. Returns the new file's size; what was written is right only then.
+///
+/// # Errors
+/// Says whose fault it is.
+pub fn apply_file(
+    old: &Path,
+    delta: &Path,
+    new: &Path,
+    out: &mut NewFile,
+    tell: Tell<'_>,
+) -> Result<u64, Problem> {
+    let old_file = open_regular(old)?;
+    let delta_file = open_regular(delta)?;
+    let out = Told { out: BufWriter::new(out), bytes: 0, tell };
+    groundswell_delta::apply(old_file, delta_file, out, &limits())
+        .map(|applied| applied.bytes)
+        .map_err(|error| following(old, delta, new, &error))
+}
+
+/// Builds a directory's new version in `place`, which is empty. Returns the size of its files. What is there is right
+/// only then, and on the disk.
+///
+/// # Errors
+/// Says whose fault it is; `new` is what errors name.
+pub fn apply_directory(
+    old: &Path,
+    delta: &Path,
+    new: &Path,
+    place: &Path,
+    tell: Tell<'_>,
+) -> Result<u64, Problem> {
+    let old_files = open_directory(old)?;
+    let delta_file = open_regular(delta)?;
+    let expected = leads_to(old, delta, &delta_file)?;
+    let old_tree = scan_directory(&old_files, "reading the old files", tell)?;
+    let progress = |written| {
+        tell("building", written, None);
+        ControlFlow::Continue(())
+    };
+    let mut files = NewFiles::new(open_directory(place)?, &progress);
+    let tree =
+        groundswell_delta::apply_tree(&old_tree, &old_files, &delta_file, &expected, &mut files, &limits())
+            .map_err(|error| following(old, delta, new, &error))?;
+    files.complete().map_err(|error| Problem::writing(new, &error))?;
+    Ok(tree.bytes())
+}
+
+/// The digest of the tree that a delta leads to, as it says itself.
+fn leads_to(old: &Path, delta: &Path, mut file: &File) -> Result<Hash, Problem> {
+    /// Magic, format, and the old tree's digest stand before it.
+    const OFFSET: u64 = 6 + 2 + 32;
+    let mut digest = [0; 32];
+    let read = file
+        .seek(SeekFrom::Start(OFFSET))
+        .and_then(|_| file.read_exact(&mut digest))
+        .and_then(|()| file.seek(SeekFrom::Start(0)));
+    match read {
+        Ok(_) => Ok(Hash::from_bytes(digest)),
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
+            Err(following(old, delta, delta, &Reason::Truncated.into()))
+        }
+        Err(error) => Err(Problem::reading(delta, &error)),
+    }
+}
+
+/// What is in a delta between files.
+///
+/// # Errors
+/// When it cannot be read or is no such delta.
+pub fn inspect(delta: &Path, old: Option<&Path>) -> Result<Inspection, Problem> {
+    let open =
+        |path: &Path| OpenFile::new(open_regular(path)?).map_err(|error| Problem::reading(path, &error));
+    if ends(delta)? == Ends::Directories {
+        return Err(Problem::bad_input(
+            format!("cannot look into {}", delta.display()),
+            "it leads between directories",
+            "name a delta between two files",
+        ));
+    }
+    let delta_file = open(delta)?;
+    let old_file = old.map(open).transpose()?;
+    let old_file = old_file.as_ref().map(|file| file as &dyn groundswell_delta::ReadAt);
+    inspect::inspect(&delta_file, old_file)
+        .map_err(|error| following(old.unwrap_or(delta), delta, delta, &error))
+}
+
+/// The permission bits of a file, for the one made from it.
+///
+/// # Errors
+/// When it cannot be looked at.
+pub fn mode_of(path: &Path) -> Result<u32, Problem> {
+    use std::os::unix::fs::PermissionsExt;
+    let metadata = fs::metadata(path).map_err(|error| Problem::reading(path, &error))?;
+    Ok(metadata.permissions().mode() & 0o777)
+}
+
+/// Whoever names a delta here wants it whole: the bounds are those of the formats.
+fn limits() -> Limits {
+    Limits { delta_bytes: TREE_BYTES_MAX, new_bytes: TREE_BYTES_MAX, ..Limits::default() }
+}
+
+/// Counts what passes through.
+struct Told<'a, W: Write> {
+    out: BufWriter<W>,
+    bytes: u64,
+    tell: Tell<'a>,
+}
+
+impl<W: Write> Write for Told<'_, W> {
+    fn write(&mut self, buffer: &[u8]) -> io::Result<usize> {
+        let written = self.out.write(buffer)?;
+        self.bytes += written as u64;
+        (self.tell)("writing", self.bytes, None);
+        Ok(written)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+/// An error of the delta crate, with what to do about it.
+fn following(old: &Path, delta: &Path, new: &Path, error: &ApplyError) -> Problem {
+    let file = error.file.as_ref().map(|file| format!("{file}: ")).unwrap_or_default();
+    let why = format!("{file}{}", error.reason);
+    let what = format!("cannot use the delta {}", delta.display());
+    match (&error.reason, error.fault()) {
+        (Reason::Write(error), _) => Problem::writing(new, error),
+        (Reason::OldUnreadable(error), _) => Problem::reading(old, error),
+        (Reason::OtherOld { .. }, _) => Problem::bad_input(
+            what,
+            format!("{} is not what it was made from: {why}", old.display()),
+            "name the old version that it was made from, or make a delta from this one",
+        ),
+        (_, Fault::Old) => Problem::bad_input(
+            what,
+            format!("{}: {why}", old.display()),
+            "leave the old version alone until the new one is made",
+        ),
+        (Reason::NotADelta, _) => Problem::bad_input(what, why, "name a file that `swell delta diff` made"),
+        (Reason::Version(_), _) => {
+            Problem::bad_input(what, why, "use the version of swell that made it, or a later one")
+        }
+        (Reason::Truncated, _) => Problem::bad_input(what, why, "get a whole copy of it"),
+        _ => Problem::bad_input(what, why, "get an undamaged copy of it"),
+    }
+}
