@@ -5,8 +5,8 @@ use std::sync::OnceLock;
 use super::pairs::KINDS;
 use super::script::{edit, sample, take, take_part};
 use crate::memory::Memory;
-use crate::pack::pack;
-use crate::{Limits, Tree, apply_tree, diff_trees, scan, verify};
+use crate::numbers;
+use crate::{Limits, Options, ScratchMemory, Tree, apply_tree, diff_trees, scan, verify};
 
 /// Two trees and the delta between.
 struct Release {
@@ -41,7 +41,8 @@ fn make(which: usize) -> Release {
     }
     let (old_tree, new_tree) = (scan(&old).expect("memory"), scan(&new).expect("memory"));
     let mut delta = Vec::new();
-    diff_trees(&old_tree, &old, &new_tree, &new, &mut delta, &mut |_| {}).expect("memory");
+    let options = Options::default();
+    diff_trees(&old_tree, &old, &new_tree, &new, &options, &mut delta, &mut |_| {}).expect("memory");
     Release { old, old_tree, new, new_tree, delta }
 }
 
@@ -50,7 +51,8 @@ impl Release {
     fn check(&self, delta: &Vec<u8>) {
         let mut made = Memory::default();
         let expected = self.new_tree.digest();
-        let done = apply_tree(&self.old_tree, &self.old, delta, &expected, &mut made, &Limits::default());
+        let (old, limits) = (&self.old_tree, Limits::default());
+        let done = apply_tree(old, &self.old, delta, &expected, &mut made, &ScratchMemory, &limits);
         for (path, thing) in &made.things {
             assert_eq!(self.new.things.get(path), Some(thing), "a wrong file was finished");
         }
@@ -95,7 +97,10 @@ pub fn delta_parts(mut data: &[u8]) {
     let (index_bytes, packed_bytes) = (size(1), size(3));
     let index_end = front.len() - packed_bytes;
     let plan = take_part(&mut data);
-    let packed = pack(plan).expect("memory");
+    // A body that is whole, of a stream that is stored.
+    let mut packed = vec![0, 0];
+    numbers::put(&mut packed, plan.len() as u64);
+    packed.extend_from_slice(plan);
     let mut delta = front[..HEADER_BYTES].to_vec();
     delta.extend_from_slice(data);
     delta.extend_from_slice(&front[index_end - index_bytes..index_end]);

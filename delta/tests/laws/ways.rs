@@ -44,7 +44,8 @@ fn tree_delta(old: &[u8], new: &[u8]) -> Vec<u8> {
     let (old, new) = (Only::of(old), Only::of(new));
     let (old_tree, new_tree) = (scan(&old).unwrap(), scan(&new).unwrap());
     let mut delta = Vec::new();
-    diff_trees(&old_tree, &old, &new_tree, &new, &mut delta, &mut |_| {}).unwrap();
+    let options = Options::default();
+    diff_trees(&old_tree, &old, &new_tree, &new, &options, &mut delta, &mut |_| {}).unwrap();
     delta
 }
 
@@ -54,7 +55,7 @@ fn follow_tree_delta(old: &[u8], delta: &[u8], new: &[u8]) -> Made {
     let expected = scan(&Only::of(new)).unwrap().digest();
     let limits = Limits { new_bytes: new.len() as u64, ..Limits::default() };
     let mut made = Only::default();
-    let result = apply_tree(&old_tree, &old, &delta.to_vec(), &expected, &mut made, &limits);
+    let result = apply_tree(&old_tree, &old, &delta.to_vec(), &expected, &mut made, &ScratchMemory, &limits);
     (made.0.remove(NAME).unwrap_or_default(), result.map(|_| ()))
 }
 
