@@ -1,5 +1,6 @@
 //! Patches of files.
 
+use super::pairs::pair;
 use super::script::{applied, edit, patch, sample, take, take_part};
 use crate::Effort;
 
@@ -24,6 +25,16 @@ pub fn round_trip_edited(mut data: &[u8]) {
     edit(&mut old, take_part(&mut data));
     edit(&mut new, data);
     check(&old, &new, effort);
+}
+
+/// So does the patch between two versions as updates have them, of any kind.
+///
+/// # Panics
+/// When it does not.
+pub fn round_trip_pair(mut data: &[u8]) {
+    let effort = effort(take(&mut data));
+    let pair = pair(data);
+    check(&pair.old, &pair.new, effort);
 }
 
 fn check(old: &[u8], new: &[u8], effort: Effort) {

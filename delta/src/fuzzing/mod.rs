@@ -17,7 +17,7 @@ mod trees;
 #[path = "../../tests/support/pairs.rs"]
 mod pairs;
 
-pub use files::{changed_patch, round_trip, round_trip_edited};
+pub use files::{changed_patch, round_trip, round_trip_edited, round_trip_pair};
 pub use parsers::{chunks, references, streams, tree};
 pub use parts::{body, windows};
 pub use seeds::seeds;
@@ -27,7 +27,7 @@ pub use trees::{changed_delta, delta_parts};
 pub type Entry = fn(&[u8]);
 
 /// All entries, by the name of their target.
-pub const ENTRIES: [(&str, Entry); 11] = [
+pub const ENTRIES: [(&str, Entry); 12] = [
     ("body", body),
     ("changed_delta", changed_delta),
     ("changed_patch", changed_patch),
@@ -36,6 +36,7 @@ pub const ENTRIES: [(&str, Entry); 11] = [
     ("references", references),
     ("round_trip", round_trip),
     ("round_trip_edited", round_trip_edited),
+    ("round_trip_pair", round_trip_pair),
     ("streams", streams),
     ("tree", tree),
     ("windows", windows),

@@ -67,10 +67,10 @@ pub fn chunks(mut data: &[u8]) {
     // Few bytes make a long stream: pieces are repeated.
     let mut stream = Vec::new();
     let step = 1 + usize::from(take(&mut data)) * 100;
-    while !data.is_empty() && stream.len() < 4 * CHUNK_BYTES_MAX {
+    while !data.is_empty() && stream.len() < CHUNK_BYTES_MAX {
         let times = usize::from(take(&mut data)) * 8;
         let part = take_part(&mut data);
-        stream.extend(part.iter().copied().cycle().take(part.len() * times));
+        stream.extend(part.iter().copied().cycle().take((part.len() * times).min(CHUNK_BYTES_MAX)));
     }
     let cut = |reader: &mut dyn std::io::Read| -> Vec<Vec<u8>> {
         crate::chunks(reader).map(|chunk| chunk.expect("memory can be read").bytes).collect()

@@ -21,6 +21,7 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
             let edited = |which| [&[which, which / 2][..], &part(&steps(which)), &steps(!which)].concat();
             kinds().map(edited).collect()
         }
+        "round_trip_pair" => kinds().map(|which| [&[which][..], &choices(which.into())].concat()).collect(),
         "streams" => (0..6).map(stream).collect(),
         "tree" => (0..3).map(tree).collect(),
         "windows" => kinds().map(window).collect(),
