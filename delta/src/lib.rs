@@ -50,6 +50,8 @@ mod blob;
 mod chunk;
 mod codec;
 mod error;
+#[cfg_attr(not(any(test, feature = "fuzzing")), expect(dead_code, reason = "wired in by the patch format"))]
+mod forms;
 #[cfg(any(test, feature = "fuzzing"))]
 #[doc(hidden)]
 pub mod fuzzing;

@@ -8,6 +8,7 @@
 //! deltas there are entries that take a delta's parts one by one, as they are once unpacked.
 
 mod files;
+mod forms;
 mod parsers;
 mod parts;
 mod script;
@@ -18,6 +19,7 @@ mod trees;
 mod pairs;
 
 pub use files::{changed_patch, round_trip, round_trip_edited, round_trip_pair};
+pub use forms::{containers, shells};
 pub use parsers::{chunks, references, streams, tree};
 pub use parts::{body, windows};
 pub use seeds::seeds;
@@ -27,16 +29,18 @@ pub use trees::{changed_delta, delta_parts};
 pub type Entry = fn(&[u8]);
 
 /// All entries, by the name of their target.
-pub const ENTRIES: [(&str, Entry); 12] = [
+pub const ENTRIES: [(&str, Entry); 14] = [
     ("body", body),
     ("changed_delta", changed_delta),
     ("changed_patch", changed_patch),
     ("chunks", chunks),
+    ("containers", containers),
     ("delta_parts", delta_parts),
     ("references", references),
     ("round_trip", round_trip),
     ("round_trip_edited", round_trip_edited),
     ("round_trip_pair", round_trip_pair),
+    ("shells", shells),
     ("streams", streams),
     ("tree", tree),
     ("windows", windows),

@@ -3,6 +3,7 @@
 use super::pairs::KINDS;
 use super::script::{choices, sample};
 use crate::codec::{self, Strength};
+use crate::forms::container::{Options, open};
 use crate::memory::Memory;
 use crate::scan;
 
@@ -14,6 +15,10 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
         "changed_delta" => (0..8).map(|which| [&[which % 4, which][..], &steps(which)].concat()).collect(),
         "changed_patch" => kinds().map(|which| [&[which, 0][..], &steps(which)].concat()).collect(),
         "chunks" => (0..4).map(cuttable).collect(),
+        "containers" => {
+            let edited = |which| [&[which][..], &part(&[]), &steps(which)].concat();
+            kinds().map(edited).chain(kinds().map(|which| vec![which])).collect()
+        }
         "delta_parts" => (0..4).map(|which| [&[which][..], &part(&PLAN), b"body"].concat()).collect(),
         "references" => kinds().map(|which| [&[which][..], &part(&steps(which)), &LAYOUT].concat()).collect(),
         "round_trip" => kinds().map(round_trip).collect(),
@@ -22,6 +27,7 @@ pub fn seeds(entry: &str) -> Vec<Vec<u8>> {
             kinds().map(edited).collect()
         }
         "round_trip_pair" => kinds().map(|which| [&[which][..], &choices(which.into())].concat()).collect(),
+        "shells" => kinds().filter_map(shells).collect(),
         "streams" => (0..6).map(stream).collect(),
         "tree" => (0..3).map(tree).collect(),
         "windows" => kinds().map(window).collect(),
@@ -72,6 +78,17 @@ fn window(which: u8) -> Vec<u8> {
     let streams: [&[u8]; 8] = [&[100, 20], &[5, 7], &[16, 1], &[60], &[30], &[2], &[1, 255], &[9; 12]];
     let streams: Vec<u8> = streams.into_iter().flat_map(part).collect();
     [&[which, 132, 0, 2 * (which % 2), 0][..], &layout, &streams].concat()
+}
+
+/// The shells of a sample's old file, and what it holds.
+fn shells(which: u8) -> Option<Vec<u8>> {
+    let pair = &sample(which).pair;
+    let options = Options { plain_bytes_max: 1 << 20, memory_bytes_max: 64 << 20 };
+    let (old, _) = open(&pair.old, &pair.new, options)?;
+    let mut out = vec![which];
+    old.chain.put(&mut out);
+    out.extend(old.plain.iter().take(3000));
+    Some(out)
 }
 
 fn stream(which: u8) -> Vec<u8> {
