@@ -1,5 +1,5 @@
 //! Size and speed of a delta between two files or two directories:
-//! `cargo bench -p groundswell-delta -- OLD NEW`.
+//! `cargo bench -p groundswell-delta --bench trees -- OLD NEW`.
 //!
 //! Prints one line for each step: seconds, peak memory, bytes. The new tree is built in a temporary directory and
 //! verified.
@@ -12,8 +12,8 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use groundswell_delta::{
-    Limits, Listed, ListedKind, OpenFile, PathError, ReadTree, Tree, TreePath, WriteTree, apply_tree,
-    diff_trees, scan, verify,
+    Limits, Listed, ListedKind, OpenFile, Options, PathError, ReadTree, ScratchMemory, Tree, TreePath,
+    WriteTree, apply_tree, diff_trees, scan, verify,
 };
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -22,7 +22,9 @@ fn main() -> Result<(), Box<dyn Error>> {
     match &paths[..] {
         [old, new] => measure(&Directory::of(old)?, &Directory::of(new)?),
         _ => {
-            println!("usage: cargo bench -p groundswell-delta -- OLD NEW (two files or directories)");
+            println!(
+                "usage: cargo bench -p groundswell-delta --bench trees -- OLD NEW (two files or directories)"
+            );
             Ok(())
         }
     }
@@ -39,7 +41,7 @@ fn measure(old: &Directory, new: &Directory) -> Result<(), Box<dyn Error>> {
     let mut made = Directory::of(place.path())?;
     step("apply_tree", || {
         let digest = new_tree.digest();
-        Ok(apply_tree(&old_tree, old, &delta[..], &digest, &mut made, &Limits::default())?)
+        Ok(apply_tree(&old_tree, old, &delta[..], &digest, &mut made, &ScratchMemory, &Limits::default())?)
     })?;
     step("verify", || Ok(verify(&new_tree, &made)?))
 }
@@ -51,7 +53,7 @@ fn make(
     new: &Directory,
 ) -> Result<Vec<u8>, Box<dyn Error>> {
     let mut delta = Vec::new();
-    let summary = diff_trees(old_tree, old, new_tree, new, &mut delta, &mut |_| {})?;
+    let summary = diff_trees(old_tree, old, new_tree, new, &Options::default(), &mut delta, &mut |_| {})?;
     println!("{summary:?}");
     Ok(delta)
 }

@@ -51,11 +51,14 @@ mod chunk;
 mod codec;
 mod error;
 mod forms;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod fuzzing;
 mod gather;
 pub mod inspect;
 mod limits;
 mod matching;
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 mod memory;
 mod models;
 mod numbers;

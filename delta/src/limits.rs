@@ -54,6 +54,8 @@ pub const WINDOW_BYTES_MAX: u32 = 256 << 20;
 pub(crate) const REGIONS_MAX: u32 = 1 << 19;
 /// Most bytes of references of one window; those that have no room any more are not predicted.
 pub(crate) const REFERENCES_BYTES_MAX: usize = 26 << 20;
+/// Fewest bytes that a window makes, if it is not the last.
+pub(crate) const WINDOW_BYTES_MIN: u64 = 16 << 20;
 /// Most windows of one patch.
 pub(crate) const WINDOWS_MAX: u64 = 1 << 16;
 /// Most old bytes that a window's literals lean on.

@@ -58,7 +58,10 @@ pub fn sources(folder: &str) -> Vec<Source> {
         for entry in std::fs::read_dir(&directory).expect("a folder of the workspace").flatten() {
             let path = entry.path();
             if path.is_dir() {
-                pending.push(path);
+                // What was built is nobody's source.
+                if !path.ends_with("target") {
+                    pending.push(path);
+                }
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = std::fs::read_to_string(&path).expect("a source file");
                 let path = path.strip_prefix(workspace()).expect("inside").to_owned();

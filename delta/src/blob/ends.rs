@@ -169,13 +169,13 @@ impl Trailer {
     /// The new tree, made from the old one's encoding: most of both are digests, which do not pack.
     fn read_index(
         &self,
-        old: &Vec<u8>,
+        old: &[u8],
         expected: &Hash,
         delta: &(impl ReadAt + ?Sized),
     ) -> Result<Tree, Reason> {
         let body = Part::new(delta, self.index_start, self.index_bytes).ok_or(Reason::Truncated)?;
         let mut encoding = Vec::new();
-        body::follow(old, &body, &ScratchMemory, 0, &mut encoding, self.encoding_bytes)?;
+        body::follow(&old, &body, &ScratchMemory, 0, &mut encoding, self.encoding_bytes)?;
         if blake3::hash(&encoding) != *expected {
             return Err(Reason::Malformed("its index is not the one it names"));
         }

@@ -116,7 +116,8 @@ proptest! {
     }
 
     #[test]
-    fn a_copy_is_one_region(seed in any::<u64>(), length in 16_usize..5000) {
+    // A shorter copy costs less as it is than as a region.
+    fn a_copy_is_one_region(seed in any::<u64>(), length in 17_usize..5000) {
         let old = noise(seed, length);
         for effort in EFFORTS {
             let all = Region { old: 0, new: 0, bytes: u32::try_from(length).unwrap() };

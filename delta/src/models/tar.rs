@@ -345,12 +345,12 @@ mod tests {
         archive
     }
 
-    fn round_trip(old: &Vec<u8>, new: &Vec<u8>) -> usize {
+    fn round_trip(old: &[u8], new: &[u8]) -> usize {
         let mut patch = Vec::new();
-        diff(old, new, &Options::default(), &mut |_| {}, &mut patch).unwrap();
+        diff(&old, &new, &Options::default(), &mut |_| {}, &mut patch).unwrap();
         let mut made = Vec::new();
-        apply(old, &patch, &mut made, &ScratchMemory, &Limits::default()).unwrap();
-        assert_eq!(&made, new);
+        apply(&old, &patch, &mut made, &ScratchMemory, &Limits::default()).unwrap();
+        assert_eq!(made, new);
         patch.len()
     }
 

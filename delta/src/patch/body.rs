@@ -16,7 +16,8 @@ use crate::codec::{Section, Stream};
 use crate::error::Reason;
 use crate::forms::container::{Chain, Closed, Method, unpack};
 use crate::limits::{
-    BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG, WINDOWS_MAX,
+    BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG, WINDOW_BYTES_MIN,
+    WINDOWS_MAX,
 };
 
 pub(super) const WHOLE: u8 = 0;
@@ -36,6 +37,7 @@ pub(crate) struct Opened {
     pub(super) new: Chain,
     pub(super) streams: [Stream; 2],
     pub(super) windows: Vec<Located>,
+    new_bytes: u64,
 }
 
 impl Body {
@@ -67,7 +69,13 @@ impl Body {
                 let plain = new.plain_bytes().filter(|bytes| *bytes <= PLAIN_BYTES_MAX);
                 let plain = plain.ok_or(Reason::Malformed("a plain form is too large"))?;
                 let windows = read_windows(section, plain)?;
-                Ok(Self::Opened(Box::new(Opened { old, new, streams: [old_stream, new_stream], windows })))
+                Ok(Self::Opened(Box::new(Opened {
+                    old,
+                    new,
+                    streams: [old_stream, new_stream],
+                    windows,
+                    new_bytes,
+                })))
             }
             _ => Err(Reason::Malformed("a body has an unknown kind")),
         }
@@ -89,7 +97,7 @@ impl Body {
             Self::Opened(opened) => {
                 let plain = opened.unpack_old(old, scratch, container_memory_bytes)?;
                 let follower = Follower::new(&*plain, delta, opened.windows);
-                pump(Closed::new(opened.new, follower), new)
+                pump(Closed::new(opened.new, follower), new, opened.new_bytes)
             }
         }
     }
@@ -137,6 +145,10 @@ fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located
             .checked_sub(u64::from(window.span.new_bytes))
             .filter(|_| window.span.new_bytes > 0)
             .ok_or(Reason::Malformed("windows are empty or longer than the new file"))?;
+        // Every window costs a look at its old stretch.
+        if left > 0 && u64::from(window.span.new_bytes) < WINDOW_BYTES_MIN {
+            return Err(Reason::Malformed("a window before the last is too small"));
+        }
         windows.push(window);
     }
     if left > 0 {
@@ -145,14 +157,19 @@ fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located
     Ok(windows)
 }
 
-/// Writes all that a reader gives. A size beyond the one promised shows in the digest.
-fn pump(mut from: impl Read, to: &mut impl Write) -> Result<(), Reason> {
+/// Writes exactly so many bytes, which must be all that a reader gives.
+fn pump(mut from: impl Read, to: &mut impl Write, bytes: u64) -> Result<(), Reason> {
     let mut buffer = vec![0; BUFFER_BYTES];
+    let mut left = bytes;
     loop {
         let read = from.read(&mut buffer).map_err(Reason::from_io)?;
-        if read == 0 {
+        if read == 0 && left == 0 {
             return Ok(());
         }
+        left = left
+            .checked_sub(read as u64)
+            .filter(|_| read > 0)
+            .ok_or(Reason::Malformed("what is in its containers is not the new file"))?;
         to.write_all(buffer.get(..read).unwrap_or_default()).map_err(Reason::Write)?;
     }
 }

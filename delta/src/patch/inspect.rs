@@ -8,7 +8,7 @@ use super::window::Located;
 use crate::access::ReadAt;
 use crate::codec::{Section, Stream as PackedStream};
 use crate::error::Reason;
-use crate::inspect::{Containers, Inspection, Map, Origin, Stream, Subject, Window};
+use crate::inspect::{Containers, Inspection, Map, NEAR_BYTES, Origin, Stream, Subject, Window};
 use crate::limits::APPLY_MEMORY_BYTES;
 use crate::numbers;
 
@@ -110,7 +110,8 @@ impl Seen {
         let (mut made, mut old_end) = (0, 0);
         for region in regions {
             self.map.add(Origin::Literal, u64::from(region.new - made));
-            let unchanged = if region.old >= old_end { Origin::Copied } else { Origin::Moved };
+            let is_far = u64::from(region.old.abs_diff(old_end)) > NEAR_BYTES;
+            let unchanged = if is_far { Origin::Moved } else { Origin::Copied };
             spans.pass(u64::from(region.bytes), |is_right, bytes| {
                 self.map.add(if is_right { unchanged } else { Origin::Corrected }, bytes);
             })?;

@@ -66,11 +66,6 @@ impl<R: Read> Closed<R> {
         Self { plain, levels: vec![Level::new(chain)] }
     }
 
-    /// The plain form, read as far as the file needed it.
-    pub(crate) fn into_inner(self) -> R {
-        self.plain
-    }
-
     /// Reads from the chain at some depth.
     fn pull(&mut self, depth: usize, out: &mut [u8]) -> io::Result<usize> {
         if out.is_empty() {

@@ -89,9 +89,9 @@ fn round(old: &[u8], new: &[u8]) -> Option<(Vec<u8>, Vec<u8>)> {
     unpack(old, &old_chain, &mut plain).unwrap();
     assert!(plain == opened_old.plain);
     let mut closed = Vec::new();
-    let mut reader = Closed::new(new_chain, &opened_new.plain[..]);
-    reader.read_to_end(&mut closed).unwrap();
-    assert!(closed == new && reader.into_inner().is_empty());
+    let mut rest = &opened_new.plain[..];
+    Closed::new(new_chain, &mut rest).read_to_end(&mut closed).unwrap();
+    assert!(closed == new && rest.is_empty());
     Some((opened_old.plain, opened_new.plain))
 }
 
