@@ -64,6 +64,8 @@ mod reading;
 mod references;
 mod route;
 mod scan;
+#[cfg_attr(not(test), expect(dead_code, reason = "wired in by the patch format"))]
+mod tensors;
 mod tree;
 mod witness;
 

@@ -1,0 +1,127 @@
+use proptest::prelude::*;
+
+use super::element::ELEMENTS;
+use super::*;
+use crate::error::Reason;
+
+fn element() -> impl Strategy<Value = Element> {
+    proptest::sample::select(&ELEMENTS[..])
+}
+
+/// Old and new bytes that mostly resemble each other, as weights do, in whole elements of any type.
+fn weights() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let special =
+        proptest::sample::select(vec![[0_u8; 8], [0xff; 8], [0x80; 8], [0, 0, 0, 0, 0, 0, 0xf0, 0x7f]]);
+    let old = prop_oneof![9 => any::<[u8; 8]>(), 1 => special.clone()];
+    let new = prop_oneof![
+        4 => Just(None),
+        4 => any::<i8>().prop_map(|by| Some(Err(by))),
+        1 => any::<[u8; 8]>().prop_map(|bytes| Some(Ok(bytes))),
+        1 => special.prop_map(|bytes| Some(Ok(bytes))),
+    ];
+    proptest::collection::vec((old, new), 0..1500).prop_map(|elements| {
+        let (mut olds, mut news) = (Vec::new(), Vec::new());
+        for (old, new) in elements {
+            olds.extend_from_slice(&old);
+            news.extend_from_slice(&match new {
+                None => old,
+                Some(Err(by)) => u64::from_le_bytes(old).wrapping_add_signed(by.into()).to_le_bytes(),
+                Some(Ok(new)) => new,
+            });
+        }
+        (olds, news)
+    })
+}
+
+fn pair(element: Element, at: u64, bytes: usize) -> Pair {
+    Pair { old_at: at, new_at: at, bytes: bytes as u64, element }
+}
+
+fn decode_all(delta: &Vec<u8>, pieces: &[(Element, &[u8])]) -> Result<Vec<u8>, Reason> {
+    let mut decoder = Decoder::new(delta, 0..delta.len() as u64)?;
+    let mut made = Vec::new();
+    for (element, old) in pieces {
+        let mut new = vec![0; old.len()];
+        decoder.decode(*element, old, &mut new)?;
+        made.extend_from_slice(&new);
+    }
+    decoder.end()?;
+    Ok(made)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(64))]
+
+    #[test]
+    fn what_is_decoded_is_what_was_encoded_however_it_is_cut(
+        (old, new) in weights(), element in element(), elements_each in 1_usize..5000,
+    ) {
+        let delta = encode(&old, &new, &[pair(element, 0, old.len())]).unwrap();
+        let blocks: Vec<_> = old.chunks(elements_each * element.bytes()).map(|block| (element, block)).collect();
+        prop_assert!(decode_all(&delta, &blocks).unwrap() == new);
+    }
+
+    #[test]
+    fn tensors_of_several_types_follow_each_other(
+        (old, new) in weights(), elements in proptest::collection::vec(element(), 1..6),
+    ) {
+        let each = old.len() / elements.len() / 8 * 8;
+        let mut pairs = Vec::new();
+        let mut blocks = Vec::new();
+        for (element, at) in elements.iter().zip((0..).step_by(each.max(1))) {
+            pairs.push(pair(*element, at as u64, each));
+            blocks.push((*element, &old[at..at + each]));
+        }
+        let delta = encode(&old, &new, &pairs).unwrap();
+        prop_assert!(decode_all(&delta, &blocks).unwrap() == new[..each * elements.len()]);
+    }
+
+    #[test]
+    fn hostile_streams_give_an_error_or_bytes(
+        (old, new) in weights(), element in element(), at in any::<prop::sample::Index>(), by in 1_u8..,
+        cut in any::<prop::sample::Index>(), junk in proptest::collection::vec(any::<u8>(), 0..64),
+    ) {
+        let whole = encode(&old, &new, &[pair(element, 0, old.len())]).unwrap();
+        let mut flipped = whole.clone();
+        flipped[at.index(whole.len())] ^= by;
+        let _ = decode_all(&flipped, &[(element, &old)]);
+        let _ = decode_all(&junk, &[(element, &old)]);
+        prop_assert!(decode_all(&whole[..cut.index(whole.len())].to_vec(), &[(element, &old)]).is_err());
+        prop_assert!(decode_all(&[&whole[..], &[0]].concat(), &[(element, &old)]).is_err());
+    }
+}
+
+#[test]
+fn a_stream_that_ends_early_is_said_to_be_truncated() {
+    let old = vec![0; 4096];
+    let new: Vec<u8> = (0..4096_u32).map(|at| (at * at * 31 >> 7) as u8).collect();
+    let delta = encode(&old, &new, &[pair(Element::F32, 0, 4096)]).unwrap();
+    // More elements are asked for than were written.
+    let twice = [(Element::F32, &old[..]), (Element::F32, &old[..])];
+    assert!(matches!(decode_all(&delta, &twice), Err(Reason::Truncated)));
+    assert!(matches!(decode_all(&delta, &[(Element::F32, &old[..4092])]), Err(Reason::Malformed(_))));
+    assert!(matches!(decode_all(&delta, &[(Element::F32, &old[..4090])]), Err(Reason::Malformed(_))));
+}
+
+#[test]
+fn weights_moved_by_training_cost_far_less_than_themselves() {
+    let mut seed = 1_u32;
+    let mut random = || {
+        seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
+        f64::from(seed >> 8) / f64::from(1 << 24) - 0.5
+    };
+    let (mut old, mut new) = (Vec::new(), Vec::new());
+    for _ in 0..20_000 {
+        let weight = random() * random() * 0.2;
+        let trained = weight + random() * random() * 0.001;
+        for (weight, out) in [(weight, &mut old), (trained, &mut new)] {
+            out.extend_from_slice(&((weight as f32).to_bits() >> 16).to_le_bytes()[..2]);
+        }
+    }
+    let delta = encode(&old, &new, &[pair(Element::Bf16, 0, old.len())]).unwrap();
+    assert!(delta.len() < new.len() / 4, "{} of {}", delta.len(), new.len());
+    let alone = encode(&vec![0; old.len()], &new, &[pair(Element::Bf16, 0, old.len())]).unwrap();
+    assert!(alone.len() < new.len() * 3 / 4, "{} of {}", alone.len(), new.len());
+    let still = encode(&old, &old, &[pair(Element::Bf16, 0, old.len())]).unwrap();
+    assert!(still.len() < 200, "{}", still.len());
+}
