@@ -64,7 +64,7 @@ mod reading;
 mod references;
 mod route;
 mod scan;
-#[cfg_attr(not(test), expect(dead_code, reason = "wired in by the patch format"))]
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired in by the patch format"))]
 mod tensors;
 mod tree;
 mod witness;

@@ -64,10 +64,12 @@ impl Element {
     #[inline(always)]
     pub(super) fn class(self, raw: u64) -> usize {
         let class = match self {
-            Self::I8 => u64::from(64 - i64::from(raw as u8 as i8).unsigned_abs().leading_zeros()),
+            Self::I8 => {
+                u64::from(u8::BITS - raw.to_le_bytes()[0].cast_signed().unsigned_abs().leading_zeros())
+            }
             _ => self.exponent(raw).saturating_sub(self.least_exponent()),
         };
-        (class as usize).min(CLASSES - 1)
+        usize::try_from(class).unwrap_or(CLASSES).min(CLASSES - 1)
     }
 
     #[inline(always)]

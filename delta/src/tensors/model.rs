@@ -59,6 +59,18 @@ impl Model {
         }
     }
 
+    /// What it takes in memory.
+    #[cfg(test)]
+    pub(super) fn memory_bytes(element: Element) -> usize {
+        let model = Self::new(element);
+        let tables = [&model.moved, &model.second, &model.sign, &model.length, &model.top];
+        let own = model.own.exponent.capacity() + model.own.top.capacity();
+        let chances = own + tables.map(Vec::capacity).iter().sum::<usize>();
+        size_of::<Self>()
+            + chances * size_of::<Chance>()
+            + model.drift.cells.capacity() * size_of::<(i64, i64)>()
+    }
+
     /// How many elements follow before the next group begins.
     pub(super) fn group_left(&self) -> u32 {
         self.group_left
@@ -127,7 +139,7 @@ impl Model {
         } else {
             let below = length - 1;
             let chances = &mut self.top[(length as usize * CLASSES + class) * 4..][..4];
-            1 << below | bits_of(coder, chances, below, is.unsigned_abs())
+            (1 << below) | bits_of(coder, chances, below, is.unsigned_abs())
         };
         let sign = &mut self.sign[class * 2 + usize::from(far == 1)];
         let back = length > 0 && coder.bit(sign, is < 0);
@@ -141,7 +153,8 @@ impl Model {
     fn length<C: Coder>(&mut self, coder: &mut C, place: usize, length: u32) -> u32 {
         let chances = &mut self.length[place * LENGTHS..][..LENGTHS];
         if self.element.bits() > STEPPED_BITS {
-            return (tree(coder, chances, 7, u64::from(length)) as u32).min(u64::BITS);
+            let length = tree(coder, chances, LENGTHS.ilog2(), u64::from(length));
+            return u32::try_from(length).map_or(u64::BITS, |length| length.min(u64::BITS));
         }
         // What is expected is no move here, so that there is a first bit.
         let mut at = 1;
@@ -158,15 +171,15 @@ fn length_of(value: u64) -> u32 {
     u64::BITS - value.leading_zeros()
 }
 
-/// A value of `bits` bits, highest first, each with a chance of its own for what came before it.
+/// A value of few bits, highest first, each with a chance of its own for what came before it.
 #[inline(always)]
 fn tree<C: Coder>(coder: &mut C, chances: &mut [Chance], bits: u32, value: u64) -> u64 {
     let mut node = 1;
     for bit in (0..bits).rev() {
-        let bit = coder.bit(&mut chances[node], value >> bit & 1 != 0);
-        node = node << 1 | usize::from(bit);
+        let bit = coder.bit(&mut chances[node], (value >> bit) & 1 != 0);
+        node = (node << 1) | usize::from(bit);
     }
-    node as u64 & ((1 << bits) - 1)
+    node as u64 - (1 << bits)
 }
 
 /// A value of `bits` bits: the highest two with chances, the rest plain.
@@ -178,7 +191,7 @@ fn bits_of<C: Coder>(coder: &mut C, chances: &mut [Chance], bits: u32, value: u6
     while lower > 0 {
         let count = lower.min(32);
         lower -= count;
-        found = found << count | coder.plain(count, value >> lower);
+        found = (found << count) | coder.plain(count, value >> lower);
     }
     found
 }
@@ -201,15 +214,16 @@ impl Lively {
 
     #[inline(always)]
     fn levels(&self) -> (usize, usize) {
-        let level = |of: i32, step: i32, count: usize| {
-            (of.div_euclid(step) + count as i32 / 2).clamp(0, count as i32 - 1) as usize
+        let level = |of: i32, shift: u32, count: usize| {
+            let level = (of >> shift).saturating_add_unsigned(u32::try_from(count / 2).unwrap_or(0));
+            usize::try_from(level).unwrap_or(0).min(count - 1)
         };
-        (level(self.long, 64 << 8, LONG_LEVELS), level(self.short, 128 << 8, SHORT_LEVELS))
+        (level(self.long, 14, LONG_LEVELS), level(self.short, 15, SHORT_LEVELS))
     }
 
     #[inline(always)]
     fn learn(&mut self, class: usize, length: u32) {
-        let length = (length as i32) << 16;
+        let length = length.cast_signed() << 16;
         let usual = &mut self.usual[class];
         let over = length - *usual;
         *usual += over >> 8;
@@ -242,7 +256,7 @@ impl Drift {
 
     #[inline(always)]
     fn cell(&self, old: u64) -> usize {
-        (old >> self.shift) as usize & ((1 << DRIFT_BITS) - 1)
+        usize::try_from((old >> self.shift) & ((1 << DRIFT_BITS) - 1)).unwrap_or(0)
     }
 
     #[inline(always)]
@@ -299,7 +313,7 @@ impl Own {
         let negative = coder.bit(&mut self.sign, element.is_negative(new));
         let exponent_bits = element.bits() - 1 - fraction_bits;
         let exponent = tree(coder, &mut self.exponent, exponent_bits, element.exponent(new));
-        let without_fraction = exponent << fraction_bits | if negative { element.sign() } else { 0 };
+        let without_fraction = (exponent << fraction_bits) | if negative { element.sign() } else { 0 };
         let chances = &mut self.top[element.class(without_fraction) * 4..][..4];
         without_fraction | bits_of(coder, chances, fraction_bits, new)
     }

@@ -175,7 +175,7 @@ impl Coder for Reader<'_> {
         }
         chance.learn(bit);
         if self.range >> 32 == 0 {
-            self.code = self.code << 32 | u64::from(u32::from_be_bytes(self.chosen.next()));
+            self.code = (self.code << 32) | u64::from(u32::from_be_bytes(self.chosen.next()));
             self.range <<= 32;
         }
         bit

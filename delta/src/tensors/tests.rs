@@ -2,6 +2,7 @@ use proptest::prelude::*;
 
 use super::element::ELEMENTS;
 use super::*;
+use crate::access::load;
 use crate::error::Reason;
 
 fn element() -> impl Strategy<Value = Element> {
@@ -37,8 +38,8 @@ fn pair(element: Element, at: u64, bytes: usize) -> Pair {
     Pair { old_at: at, new_at: at, bytes: bytes as u64, element }
 }
 
-fn decode_all(delta: &Vec<u8>, pieces: &[(Element, &[u8])]) -> Result<Vec<u8>, Reason> {
-    let mut decoder = Decoder::new(delta, 0..delta.len() as u64)?;
+fn decode_all(delta: &[u8], pieces: &[(Element, &[u8])]) -> Result<Vec<u8>, Reason> {
+    let mut decoder = Decoder::new(&delta, 0..delta.len() as u64)?;
     let mut made = Vec::new();
     for (element, old) in pieces {
         let mut new = vec![0; old.len()];
@@ -86,7 +87,7 @@ proptest! {
         flipped[at.index(whole.len())] ^= by;
         let _ = decode_all(&flipped, &[(element, &old)]);
         let _ = decode_all(&junk, &[(element, &old)]);
-        prop_assert!(decode_all(&whole[..cut.index(whole.len())].to_vec(), &[(element, &old)]).is_err());
+        prop_assert!(decode_all(&whole[..cut.index(whole.len())], &[(element, &old)]).is_err());
         prop_assert!(decode_all(&[&whole[..], &[0]].concat(), &[(element, &old)]).is_err());
     }
 }
@@ -94,7 +95,7 @@ proptest! {
 #[test]
 fn a_stream_that_ends_early_is_said_to_be_truncated() {
     let old = vec![0; 4096];
-    let new: Vec<u8> = (0..4096_u32).map(|at| (at * at * 31 >> 7) as u8).collect();
+    let new: Vec<u8> = (0..4096_u32).map(|at| (at * at * 31).to_le_bytes()[1]).collect();
     let delta = encode(&old, &new, &[pair(Element::F32, 0, 4096)]).unwrap();
     // More elements are asked for than were written.
     let twice = [(Element::F32, &old[..]), (Element::F32, &old[..])];
@@ -108,14 +109,14 @@ fn weights_moved_by_training_cost_far_less_than_themselves() {
     let mut seed = 1_u32;
     let mut random = || {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
-        f64::from(seed >> 8) / f64::from(1 << 24) - 0.5
+        f32::from(u16::try_from(seed >> 16).unwrap()) / 65536.0 - 0.5
     };
     let (mut old, mut new) = (Vec::new(), Vec::new());
     for _ in 0..20_000 {
         let weight = random() * random() * 0.2;
         let trained = weight + random() * random() * 0.001;
         for (weight, out) in [(weight, &mut old), (trained, &mut new)] {
-            out.extend_from_slice(&((weight as f32).to_bits() >> 16).to_le_bytes()[..2]);
+            out.extend_from_slice(&(f32::to_bits(weight) >> 16).to_le_bytes()[..2]);
         }
     }
     let delta = encode(&old, &new, &[pair(Element::Bf16, 0, old.len())]).unwrap();
@@ -124,4 +125,49 @@ fn weights_moved_by_training_cost_far_less_than_themselves() {
     assert!(alone.len() < new.len() * 3 / 4, "{} of {}", alone.len(), new.len());
     let still = encode(&old, &old, &[pair(Element::Bf16, 0, old.len())]).unwrap();
     assert!(still.len() < 200, "{}", still.len());
+}
+
+/// A file of tensors in the safetensors format, each of so many elements of bf16.
+fn safetensors_file(tensors: &[(&str, &[u8])]) -> Vec<u8> {
+    let mut at = 0;
+    let entries = tensors.iter().map(|(name, bytes)| {
+        let (start, end) = (at, at + bytes.len());
+        at = end;
+        format!(r#""{name}":{{"dtype":"BF16","shape":[{}],"data_offsets":[{start},{end}]}}"#, bytes.len() / 2)
+    });
+    let index = format!("{{{}}}", entries.collect::<Vec<_>>().join(","));
+    let mut file = (index.len() as u64).to_le_bytes().to_vec();
+    file.extend_from_slice(index.as_bytes());
+    file.extend(tensors.iter().flat_map(|(_, bytes)| *bytes));
+    file
+}
+
+#[test]
+fn a_model_is_made_of_the_old_one_tensor_by_tensor() {
+    let weights = |from: u32, count: u32| -> Vec<u8> {
+        let bits = (from..from + count).map(|at| 0x3c00 + (at * 37) % 900);
+        bits.flat_map(|bits| bits.to_le_bytes().into_iter().take(2).collect::<Vec<_>>()).collect()
+    };
+    let old_file = safetensors_file(&[("head", &weights(0, 300)), ("body", &weights(900, 2000))]);
+    let new_file = safetensors_file(&[("body", &weights(903, 2100)), ("head", &weights(1, 300))]);
+    let found = pairs(&find(&old_file), &find(&new_file));
+    assert_eq!(found.iter().map(|pair| pair.bytes).collect::<Vec<_>>(), [4000, 600]);
+
+    let mut written = Vec::new();
+    write_pairs(&found, &mut written);
+    let (old_bytes, new_bytes) = (old_file.len() as u64, new_file.len() as u64);
+    assert_eq!(take_pairs(&mut &written[..], old_bytes, new_bytes).unwrap(), found);
+
+    let delta = encode(&old_file, &new_file, &found).unwrap();
+    let part = |file: &Vec<u8>, at: u64, bytes: u64| load(file, at..at + bytes).unwrap();
+    let olds: Vec<_> = found.iter().map(|pair| part(&old_file, pair.old_at, pair.bytes)).collect();
+    let blocks: Vec<_> = found.iter().zip(&olds).map(|(pair, old)| (pair.element, &old[..])).collect();
+    let news: Vec<_> = found.iter().flat_map(|pair| part(&new_file, pair.new_at, pair.bytes)).collect();
+    assert!(decode_all(&delta, &blocks).unwrap() == news);
+}
+
+#[test]
+fn decoding_takes_no_more_memory_than_promised() {
+    let models: usize = ELEMENTS.map(model::Model::memory_bytes).iter().sum();
+    assert!(models + (64 << 10) <= TENSORS_MEMORY_BYTES, "{models}");
 }
