@@ -4,7 +4,7 @@ use std::ops::Range;
 
 use super::element::{ELEMENTS, Element};
 use super::encode::raw;
-use super::model::Model;
+use super::model::{Model, Way};
 use super::range::Reader;
 use crate::access::ReadAt;
 use crate::codec::Section;
@@ -14,6 +14,8 @@ use crate::error::Reason;
 pub(crate) struct Decoder<'a> {
     reader: Reader<'a>,
     models: [Option<Box<Model>>; ELEMENTS.len()],
+    /// The type of the elements before.
+    element: Option<Element>,
 }
 
 impl<'a> Decoder<'a> {
@@ -29,7 +31,7 @@ impl<'a> Decoder<'a> {
         let chosen = Section::new(delta, head.at()..plain_at)?;
         let plain = Section::new(delta, plain_at..range.end)?;
         let models = [const { None }; ELEMENTS.len()];
-        Ok(Self { reader: Reader::new(chosen, plain), models })
+        Ok(Self { reader: Reader::new(chosen, plain), models, element: None })
     }
 
     /// Makes the next block, in the order of the pairs. The blocks are equally long, in whole elements; how the pairs
@@ -38,7 +40,13 @@ impl<'a> Decoder<'a> {
         if old.len() != new.len() || !old.len().is_multiple_of(element.bytes()) {
             return Err(Reason::Malformed("a tensor is cut within an element"));
         }
+        if old.is_empty() {
+            return Ok(());
+        }
         let model = self.models[element.index()].get_or_insert_with(|| Box::new(Model::new(element)));
+        if self.element.replace(element) != Some(element) {
+            model.end_group();
+        }
         match element {
             Element::I8 => follow::<1>(model, &mut self.reader, old, new),
             Element::Bf16 | Element::F16 => follow::<2>(model, &mut self.reader, old, new),
@@ -57,7 +65,7 @@ impl<'a> Decoder<'a> {
 fn follow<const N: usize>(model: &mut Model, reader: &mut Reader<'_>, old: &[u8], new: &mut [u8]) {
     for (old, new) in old.as_chunks::<N>().0.iter().zip(new.as_chunks_mut::<N>().0) {
         if model.group_left() == 0 {
-            model.begin_group(reader, false);
+            model.begin_group(reader, Way::Same);
         }
         let made = model.element(reader, raw(*old), 0).to_le_bytes();
         new.copy_from_slice(&made[..N]);

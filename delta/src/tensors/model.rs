@@ -5,7 +5,8 @@
 //! a table that saw no training stand still, while their neighbours move: so chances also know how lively the elements
 //! before were, for what is usual in their classes, over a short and a long stretch.
 //!
-//! Elements go in groups. A group is coded by its differences, or, if they are as large as the elements, by itself.
+//! Elements go in groups, coded in one of three ways: nothing has changed, by differences, or, if those are as large as the
+//! elements, by themselves.
 
 use super::element::{CLASSES, Element};
 use super::range::{Chance, Coder};
@@ -13,13 +14,25 @@ use super::range::{Chance, Coder};
 /// How many elements decide together which way they are coded.
 pub(super) const GROUP_ELEMENTS: u32 = 2048;
 
+/// How a group is coded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Way {
+    /// As it was.
+    Same,
+    /// By differences.
+    Apart,
+    /// By itself, whatever was there.
+    Alone,
+}
+
 /// Everything learnt of one type of element.
 pub(super) struct Model {
     element: Element,
-    /// Elements left in the group, and whether it is coded by itself.
+    /// Elements left in the group, and how it is coded.
     group_left: u32,
-    alone: bool,
-    alone_chance: Chance,
+    way: Way,
+    same: Chance,
+    alone: Chance,
     lively: Lively,
     drift: Drift,
     /// By class, long and short liveliness: not what was expected.
@@ -46,8 +59,9 @@ impl Model {
         Self {
             element,
             group_left: 0,
-            alone: false,
-            alone_chance: Chance::EVEN,
+            way: Way::Same,
+            same: Chance::EVEN,
+            alone: Chance::EVEN,
             lively: Lively::new(),
             drift: Drift::new(element),
             moved: chances(CLASSES * LONG_LEVELS * SHORT_LEVELS),
@@ -76,28 +90,48 @@ impl Model {
         self.group_left
     }
 
-    /// Begins a group, whatever was left of the one before.
-    pub(super) fn begin_group<C: Coder>(&mut self, coder: &mut C, alone: bool) {
+    /// Ends the group: elements of another type came between.
+    pub(super) fn end_group(&mut self) {
+        self.group_left = 0;
+    }
+
+    /// Begins a group, whatever was left of the one before. Reading, `way` is any.
+    pub(super) fn begin_group<C: Coder>(&mut self, coder: &mut C, way: Way) {
         self.group_left = GROUP_ELEMENTS;
-        self.alone = coder.bit(&mut self.alone_chance, alone);
+        self.way = if coder.bit(&mut self.same, way == Way::Same) {
+            Way::Same
+        } else if coder.bit(&mut self.alone, way == Way::Alone) {
+            Way::Alone
+        } else {
+            Way::Apart
+        };
     }
 
     /// One element of a group that has begun. Reading, `new` is anything.
     #[inline(always)]
     pub(super) fn element<C: Coder>(&mut self, coder: &mut C, old: u64, new: u64) -> u64 {
         self.group_left = self.group_left.saturating_sub(1);
-        if self.alone { self.own.element(coder, new) } else { self.follow(coder, old, new) }
+        match self.way {
+            Way::Same => old,
+            Way::Apart => self.follow(coder, old, new),
+            Way::Alone => self.own.element(coder, new),
+        }
     }
 
-    /// Whether a group is smaller when coded by itself. An estimate in bits.
-    pub(super) fn is_better_alone(&self, elements: impl Iterator<Item = (u64, u64)>) -> bool {
-        let (mut apart, mut alone) = (0_u64, 0_u64);
+    /// How a group is best coded, by an estimate in halves of a bit.
+    pub(super) fn best_way(&self, elements: impl Iterator<Item = (u64, u64)>) -> Way {
+        let (mut apart, mut alone, mut same) = (0_u64, 0_u64, true);
         for (old, new) in elements {
             let moved = self.element.rank(new).wrapping_sub(self.element.rank(old));
+            same &= moved == 0;
             apart += 2 * u64::from(length_of(moved.unsigned_abs())) + if moved == 0 { 1 } else { 4 };
             alone += 2 * u64::from(self.element.fraction()) + 8;
         }
-        apart > alone
+        match (same, apart > alone) {
+            (true, _) => Way::Same,
+            (false, false) => Way::Apart,
+            (false, true) => Way::Alone,
+        }
     }
 
     #[inline(always)]

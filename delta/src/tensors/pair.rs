@@ -27,14 +27,16 @@ pub(crate) struct Pair {
 }
 
 /// Pairs of old and new tensors, in the new file's order: by name and type, else the next one in turn of the same type
-/// and size. Of two that have one name and not one size, the first part is a pair: tables of words grow at their end.
+/// and size. A name may be there twice, in graphs within graphs; then they pair in turn. Of two that have one name and not one size, the first part is a pair: tables of words grow at their end.
 pub(crate) fn pairs(old: &[Tensor], new: &[Tensor]) -> Vec<Pair> {
-    let mut by_name: BTreeMap<(&[u8], usize), &Tensor> = BTreeMap::new();
+    let mut by_name: BTreeMap<(&[u8], usize), VecDeque<&Tensor>> = BTreeMap::new();
     for tensor in old.iter().filter(|tensor| !tensor.name.is_empty()) {
-        by_name.insert((&tensor.name, tensor.element.index()), tensor);
+        by_name.entry((&tensor.name, tensor.element.index())).or_default().push_back(tensor);
     }
-    let named: Vec<Option<&Tensor>> =
-        new.iter().map(|tensor| by_name.remove(&(&tensor.name[..], tensor.element.index()))).collect();
+    let named: Vec<Option<&Tensor>> = new
+        .iter()
+        .map(|tensor| by_name.get_mut(&(&tensor.name[..], tensor.element.index()))?.pop_front())
+        .collect();
 
     let mut taken: Vec<u64> = named.iter().flatten().map(|tensor| tensor.at).collect();
     taken.sort_unstable();
@@ -110,6 +112,8 @@ mod tests {
             ("c", 16, Element::F32),
             ("d", 8, Element::Bf16),
             ("", 8, Element::F32),
+            ("twice", 8, Element::I8),
+            ("twice", 4, Element::I8),
         ]);
         let new = tensors(&[
             ("c", 24, Element::F32),
@@ -117,10 +121,15 @@ mod tests {
             ("renamed", 8, Element::F32),
             ("another", 8, Element::F32),
             ("d", 8, Element::F16),
+            ("twice", 8, Element::I8),
+            ("twice", 4, Element::I8),
         ]);
         let found: Vec<_> =
             pairs(&old, &new).iter().map(|pair| (pair.old_at, pair.new_at, pair.bytes)).collect();
-        assert_eq!(found, [(116, 100, 16), (100, 124, 8), (108, 132, 8), (140, 140, 8)]);
+        assert_eq!(
+            found,
+            [(116, 100, 16), (100, 124, 8), (108, 132, 8), (140, 140, 8), (148, 156, 8), (156, 164, 4)]
+        );
     }
 
     fn some_pairs() -> impl Strategy<Value = Vec<Pair>> {

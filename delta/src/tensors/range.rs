@@ -14,7 +14,7 @@ pub(super) struct Chance {
     slow: u16,
 }
 
-const FAST: u32 = 4;
+const FAST: u32 = 5;
 const SLOW: u32 = 7;
 
 impl Chance {

@@ -105,6 +105,28 @@ fn a_stream_that_ends_early_is_said_to_be_truncated() {
 }
 
 #[test]
+fn groups_in_which_nothing_changes_may_end_anywhere() {
+    let old: Vec<u8> = (0..300_000_u32).map(|at| (at * 31).to_le_bytes()[1]).collect();
+    let mut new = old.clone();
+    for at in (0..old.len()).step_by(41_233) {
+        new[at] ^= 1;
+    }
+    let elements = [Element::Bf16, Element::F32, Element::Bf16, Element::Bf16, Element::I8, Element::F32];
+    let mut pairs = Vec::new();
+    for (element, at) in elements.into_iter().zip((0..).step_by(50_000)) {
+        pairs.push(pair(element, at, 49_992));
+        pairs.push(pair(Element::F64, at + 49_992, 8 * (at as usize / 50_000 % 2)));
+    }
+    let delta = encode(&old, &new, &pairs).unwrap();
+    assert!(delta.len() < 400, "{}", delta.len());
+    let part = |of: &Vec<u8>, pair: &Pair| load(of, pair.old_at..pair.old_at + pair.bytes).unwrap();
+    let olds: Vec<_> = pairs.iter().map(|pair| part(&old, pair)).collect();
+    let blocks: Vec<_> = pairs.iter().zip(&olds).map(|(pair, old)| (pair.element, &old[..])).collect();
+    let news: Vec<_> = pairs.iter().flat_map(|pair| part(&new, pair)).collect();
+    assert!(decode_all(&delta, &blocks).unwrap() == news);
+}
+
+#[test]
 fn weights_moved_by_training_cost_far_less_than_themselves() {
     let mut seed = 1_u32;
     let mut random = || {
