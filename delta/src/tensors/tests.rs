@@ -113,9 +113,9 @@ fn groups_in_which_nothing_changes_may_end_anywhere() {
     }
     let elements = [Element::Bf16, Element::F32, Element::Bf16, Element::Bf16, Element::I8, Element::F32];
     let mut pairs = Vec::new();
-    for (element, at) in elements.into_iter().zip((0..).step_by(50_000)) {
+    for (element, (at, between)) in elements.into_iter().zip((0..).step_by(50_000).zip([0, 8].repeat(3))) {
         pairs.push(pair(element, at, 49_992));
-        pairs.push(pair(Element::F64, at + 49_992, 8 * (at as usize / 50_000 % 2)));
+        pairs.push(pair(Element::F64, at + 49_992, between));
     }
     let delta = encode(&old, &new, &pairs).unwrap();
     assert!(delta.len() < 400, "{}", delta.len());
