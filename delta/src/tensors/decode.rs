@@ -19,7 +19,7 @@ pub(crate) struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
-    /// Begins at what [`encode`](super::encode) wrote, which is that stretch of the delta.
+    /// Begins at what [`encode()`](super::encode()) wrote, which is that stretch of the delta.
     pub(crate) fn new(delta: &'a dyn ReadAt, range: Range<u64>) -> Result<Self, Reason> {
         let mut head = Section::new(delta, range.clone())?;
         let chosen_bytes = head.number()?;

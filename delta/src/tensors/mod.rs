@@ -4,7 +4,7 @@
 //! place: nothing in it repeats, and only the differences are small. They are taken in the integer order of the numbers and
 //! coded by an adaptive range coder, whose chances know how large the old weight is and how lively its neighbours are.
 //!
-//! [`find`] says where tensors are in a file, [`pairs`] which old one became which new one, [`encode`] writes all their
+//! [`find()`] says where tensors are in a file, [`pairs`] which old one became which new one, [`encode()`] writes all their
 //! differences, and a [`Decoder`] makes the new tensors block by block. The differences stand in a delta so:
 //!
 //! | bytes | what |
