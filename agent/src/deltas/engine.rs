@@ -1,15 +1,15 @@
 //! The one place where people's verbs call the delta crate: paths in, problems out.
 
 use std::cell::Cell;
-use std::fs::{self, File};
-use std::io::{self, BufWriter, Read, Seek, SeekFrom, Write};
+use std::fs;
+use std::io::{self, BufWriter, Read, Write};
 use std::ops::ControlFlow;
 use std::path::Path;
 
 use groundswell_delta::inspect::{self, Inspection};
 use groundswell_delta::{
-    ApplyError, DELTA_MAGIC, DiffError, Fault, Hash, Limits, OpenFile, PATCH_FILE_BYTES_MAX, PATCH_MAGIC,
-    Reason, ScanError, TREE_BYTES_MAX, Tree, scan,
+    ApplyError, DELTA_MAGIC, DiffError, Fault, Hash, Limits, OpenFile, Options, PATCH_MAGIC, Progress,
+    ReadAt, Reason, ScanError, TREE_BYTES_MAX, Tree, scan,
 };
 
 use super::output::NewFile;
@@ -18,6 +18,7 @@ use crate::release::files::Watched;
 use crate::release::problem::Problem;
 use crate::slots::NewFiles;
 use crate::slots::files::Directory;
+use crate::slots::scratch::ScratchSpace;
 
 /// How hard to try for a small delta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -38,6 +39,24 @@ pub struct Making {
     pub threads: Option<usize>,
     /// Memory that following it may take; the engine's own bound for `None`.
     pub apply_memory_bytes: Option<u64>,
+}
+
+impl Making {
+    fn options(&self) -> Options {
+        let defaults = Options::default();
+        Options {
+            effort: match self.effort {
+                Effort::Fast => groundswell_delta::Effort::Fast,
+                Effort::Best => groundswell_delta::Effort::Best,
+            },
+            threads: self.threads.unwrap_or_else(processors),
+            container_memory_bytes: self.apply_memory_bytes.unwrap_or(defaults.container_memory_bytes),
+        }
+    }
+}
+
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What a delta leads between.
@@ -71,7 +90,7 @@ pub fn ends(delta: &Path) -> Result<Ends, Problem> {
     let mut magic = [0; 6];
     let mut file = open_regular(delta)?;
     match file.read_exact(&mut magic) {
-        Ok(()) if magic == PATCH_MAGIC => Ok(Ends::Files),
+        Ok(()) if magic.starts_with(&PATCH_MAGIC) => Ok(Ends::Files),
         Ok(()) if magic == DELTA_MAGIC => Ok(Ends::Directories),
         Err(error) if error.kind() != io::ErrorKind::UnexpectedEof => Err(Problem::reading(delta, &error)),
         _ => Err(following(delta, delta, delta, &Reason::NotADelta.into())),
@@ -90,31 +109,16 @@ pub fn diff_files(
     delta: &Path,
     tell: Tell<'_>,
 ) -> Result<Made, Problem> {
-    // This engine has one effort, one thread and one bound of memory.
-    let _ = making;
-    let old = read_whole(old, tell)?;
-    let new = read_whole(new, tell)?;
-    tell("making the delta", 0, None);
-    let delta_bytes =
-        groundswell_delta::diff(&old, &new, out).map_err(|error| Problem::writing(delta, &error))?;
-    Ok(Made { old_bytes: old.len() as u64, new_bytes: new.len() as u64, delta_bytes })
+    let (old, new) = (open(old)?, open(new)?);
+    let mut progress = |progress: Progress| tell("making the delta", progress.done, Some(progress.total));
+    let delta_bytes = groundswell_delta::diff(&old, &new, &making.options(), &mut progress, out)
+        .map_err(|error| Problem::writing(delta, &error))?;
+    Ok(Made { old_bytes: old.size(), new_bytes: new.size(), delta_bytes })
 }
 
-fn read_whole(path: &Path, tell: Tell<'_>) -> Result<Vec<u8>, Problem> {
-    let file = open_regular(path)?;
-    tell("reading", 0, None);
-    let mut bytes = Vec::new();
-    file.take(PATCH_FILE_BYTES_MAX + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| Problem::reading(path, &error))?;
-    if bytes.len() as u64 > PATCH_FILE_BYTES_MAX {
-        return Err(Problem::bad_input(
-            format!("cannot make a delta of {}", path.display()),
-            format!("it is larger than {PATCH_FILE_BYTES_MAX} bytes"),
-            "put the two files into two directories, and name those: large files reuse their parts then",
-        ));
-    }
-    Ok(bytes)
+/// Opens a file to read it in places.
+fn open(path: &Path) -> Result<OpenFile, Problem> {
+    OpenFile::new(open_regular(path)?).map_err(|error| Problem::reading(path, &error))
 }
 
 /// Makes the delta between two directories.
@@ -129,22 +133,29 @@ pub fn diff_directories(
     delta: &Path,
     tell: Tell<'_>,
 ) -> Result<Made, Problem> {
-    let _ = making;
     let (old_files, new_files) = (open_directory(old)?, open_directory(new)?);
     let old_tree = scan_directory(&old_files, "reading the old files", tell)?;
     let new_tree = scan_directory(&new_files, "reading the new files", tell)?;
     let total = new_tree.bytes();
     let mut progress = |done| tell("making the delta", done, Some(total));
-    let summary =
-        groundswell_delta::diff_trees(&old_tree, &old_files, &new_tree, &new_files, out, &mut progress)
-            .map_err(|error| match error {
-                DiffError::Write(error) => Problem::writing(delta, &error),
-                error => Problem::bad_input(
-                    format!("cannot make a delta from {} to {}", old.display(), new.display()),
-                    error.to_string(),
-                    "leave the files alone until the delta is made",
-                ),
-            })?;
+    let options = making.options();
+    let summary = groundswell_delta::diff_trees(
+        &old_tree,
+        &old_files,
+        &new_tree,
+        &new_files,
+        &options,
+        out,
+        &mut progress,
+    )
+    .map_err(|error| match error {
+        DiffError::Write(error) => Problem::writing(delta, &error),
+        error => Problem::bad_input(
+            format!("cannot make a delta from {} to {}", old.display(), new.display()),
+            error.to_string(),
+            "leave the files alone until the delta is made",
+        ),
+    })?;
     Ok(Made { old_bytes: old_tree.bytes(), new_bytes: total, delta_bytes: summary.bytes })
 }
 
@@ -177,12 +188,17 @@ pub fn apply_file(
     out: &mut NewFile,
     tell: Tell<'_>,
 ) -> Result<u64, Problem> {
-    let old_file = open_regular(old)?;
-    let delta_file = open_regular(delta)?;
+    let (old_file, delta_file) = (open(old)?, open(delta)?);
+    let scratch = ScratchSpace::in_directory(directory_of(new));
     let out = Told { out: BufWriter::new(out), bytes: 0, tell };
-    groundswell_delta::apply(old_file, delta_file, out, &limits())
+    groundswell_delta::apply(&old_file, &delta_file, out, &scratch, &limits())
         .map(|applied| applied.bytes)
         .map_err(|error| following(old, delta, new, &error))
+}
+
+/// The directory that a file is in.
+fn directory_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 /// Builds a directory's new version in `place`, which is empty. Returns the size of its files. What is there is right
@@ -198,32 +214,36 @@ pub fn apply_directory(
     tell: Tell<'_>,
 ) -> Result<u64, Problem> {
     let old_files = open_directory(old)?;
-    let delta_file = open_regular(delta)?;
+    let delta_file = open(delta)?;
     let expected = leads_to(old, delta, &delta_file)?;
+    let scratch = ScratchSpace::in_directory(place);
     let old_tree = scan_directory(&old_files, "reading the old files", tell)?;
     let progress = |written| {
         tell("building", written, None);
         ControlFlow::Continue(())
     };
     let mut files = NewFiles::new(open_directory(place)?, &progress);
-    let tree =
-        groundswell_delta::apply_tree(&old_tree, &old_files, &delta_file, &expected, &mut files, &limits())
-            .map_err(|error| following(old, delta, new, &error))?;
+    let tree = groundswell_delta::apply_tree(
+        &old_tree,
+        &old_files,
+        &delta_file,
+        &expected,
+        &mut files,
+        &scratch,
+        &limits(),
+    )
+    .map_err(|error| following(old, delta, new, &error))?;
     files.complete().map_err(|error| Problem::writing(new, &error))?;
     Ok(tree.bytes())
 }
 
 /// The digest of the tree that a delta leads to, as it says itself.
-fn leads_to(old: &Path, delta: &Path, mut file: &File) -> Result<Hash, Problem> {
+fn leads_to(old: &Path, delta: &Path, file: &OpenFile) -> Result<Hash, Problem> {
     /// Magic, format, and the old tree's digest stand before it.
     const OFFSET: u64 = 6 + 2 + 32;
     let mut digest = [0; 32];
-    let read = file
-        .seek(SeekFrom::Start(OFFSET))
-        .and_then(|_| file.read_exact(&mut digest))
-        .and_then(|()| file.seek(SeekFrom::Start(0)));
-    match read {
-        Ok(_) => Ok(Hash::from_bytes(digest)),
+    match file.read_exact_at(&mut digest, OFFSET) {
+        Ok(()) => Ok(Hash::from_bytes(digest)),
         Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => {
             Err(following(old, delta, delta, &Reason::Truncated.into()))
         }
@@ -236,8 +256,6 @@ fn leads_to(old: &Path, delta: &Path, mut file: &File) -> Result<Hash, Problem> 
 /// # Errors
 /// When it cannot be read or is no such delta.
 pub fn inspect(delta: &Path, old: Option<&Path>) -> Result<Inspection, Problem> {
-    let open =
-        |path: &Path| OpenFile::new(open_regular(path)?).map_err(|error| Problem::reading(path, &error));
     if ends(delta)? == Ends::Directories {
         return Err(Problem::bad_input(
             format!("cannot look into {}", delta.display()),
@@ -247,7 +265,7 @@ pub fn inspect(delta: &Path, old: Option<&Path>) -> Result<Inspection, Problem> 
     }
     let delta_file = open(delta)?;
     let old_file = old.map(open).transpose()?;
-    let old_file = old_file.as_ref().map(|file| file as &dyn groundswell_delta::ReadAt);
+    let old_file = old_file.as_ref().map(|file| file as &dyn ReadAt);
     inspect::inspect(&delta_file, old_file)
         .map_err(|error| following(old.unwrap_or(delta), delta, delta, &error))
 }
@@ -295,7 +313,7 @@ fn following(old: &Path, delta: &Path, new: &Path, error: &ApplyError) -> Proble
     match (&error.reason, error.fault()) {
         (Reason::Write(error), _) => Problem::writing(new, error),
         (Reason::OldUnreadable(error), _) => Problem::reading(old, error),
-        (Reason::OtherOld { .. }, _) => Problem::bad_input(
+        (Reason::OtherOld { .. } | Reason::OtherOldFile { .. }, _) => Problem::bad_input(
             what,
             format!("{} is not what it was made from: {why}", old.display()),
             "name the old version that it was made from, or make a delta from this one",

@@ -9,7 +9,9 @@ use std::io::{self, BufWriter, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use groundswell_delta::{DiffError, EntryKind, ReadTree, Reading, ScanError, Tree, chunks, diff_trees, scan};
+use groundswell_delta::{
+    DiffError, EntryKind, Options, ReadTree, Reading, ScanError, Tree, chunks, diff_trees, scan,
+};
 use groundswell_protocol::bounds::{CENSUS_MAX, MANIFEST_LIST_MAX, MANIFEST_MAX};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::fact::body_id;
@@ -397,6 +399,11 @@ fn write_deltas(
     Ok((offers, deltas))
 }
 
+/// How many threads may work at a time.
+fn processors() -> usize {
+    std::thread::available_parallelism().map_or(1, usize::from)
+}
+
 fn write_delta(
     places: &Places<'_>,
     version: &Earlier,
@@ -408,16 +415,16 @@ fn write_delta(
     let making = places.0.join("delta.part");
     let file = File::create(&making).map_err(|error| Problem::writing(&making, &error))?;
     let mut out = Named { out: BufWriter::new(file), hasher: blake3::Hasher::new(), bytes: 0 };
-    diff_trees(&version.tree, old_files, new, new_files, &mut out, &mut |done| tell(done)).map_err(
-        |error| match error {
+    let options = Options { threads: processors(), ..Options::default() };
+    diff_trees(&version.tree, old_files, new, new_files, &options, &mut out, &mut |done| tell(done))
+        .map_err(|error| match error {
             DiffError::Write(error) => Problem::writing(&making, &error),
             error => Problem::bad_input(
                 format!("cannot make the delta from {}", version.path.display()),
                 error.to_string(),
                 "leave the files alone until the release is built; if one is damaged, get an undamaged copy",
             ),
-        },
-    )?;
+        })?;
     out.out.flush().map_err(|error| Problem::writing(&making, &error))?;
     let digest = Digest(*out.hasher.finalize().as_bytes());
     let path = places.blob(&digest);

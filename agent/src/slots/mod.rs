@@ -26,7 +26,7 @@ pub mod files;
 mod inventory;
 mod layout;
 mod opening;
-mod scratch;
+pub(crate) mod scratch;
 mod staging;
 
 use std::collections::BTreeMap;

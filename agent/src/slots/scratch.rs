@@ -6,40 +6,38 @@ use std::io::{self, Write};
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
-use groundswell_delta::{ReadAt, Scratch};
+use groundswell_delta::{ReadAt, Scratch, ScratchFile};
 use rustix::fs::{CWD, Mode, OFlags, openat};
 
 use super::disk::{Step, step};
 
 /// The disk of a directory.
-pub(super) struct ScratchSpace {
+pub(crate) struct ScratchSpace {
     directory: PathBuf,
 }
 
 impl ScratchSpace {
-    pub(super) fn in_directory(directory: &Path) -> Self {
+    pub(crate) fn in_directory(directory: &Path) -> Self {
         Self { directory: directory.to_owned() }
     }
 }
 
 impl Scratch for ScratchSpace {
-    type File = ScratchFile;
-
-    fn file(&mut self) -> io::Result<ScratchFile> {
+    fn file(&self) -> io::Result<Box<dyn ScratchFile>> {
         step(Step::Create, &self.directory)?;
         let flags = OFlags::TMPFILE | OFlags::RDWR | OFlags::EXCL | OFlags::CLOEXEC;
         let file = openat(CWD, &self.directory, flags, Mode::RUSR | Mode::WUSR)?;
-        Ok(ScratchFile { file: file.into(), bytes: 0 })
+        Ok(Box::new(Unnamed { file: file.into(), bytes: 0 }))
     }
 }
 
 /// A file without a name.
-pub(super) struct ScratchFile {
+struct Unnamed {
     file: File,
     bytes: u64,
 }
 
-impl Write for ScratchFile {
+impl Write for Unnamed {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
         let written = self.file.write(bytes)?;
         self.bytes += written as u64;
@@ -51,7 +49,7 @@ impl Write for ScratchFile {
     }
 }
 
-impl ReadAt for ScratchFile {
+impl ReadAt for Unnamed {
     fn size(&self) -> u64 {
         self.bytes
     }

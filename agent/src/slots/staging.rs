@@ -158,8 +158,8 @@ impl Component {
             last.to = Hash::from_bytes(tree.0);
             last.limits.new_bytes = bytes;
         }
-        let mut scratch = ScratchSpace::in_directory(&self.0.layout.slots);
-        Ok(apply_chain(&old_tree, &old_files, &chain, files, &mut scratch)?)
+        let scratch = ScratchSpace::in_directory(&self.0.layout.slots);
+        Ok(apply_chain(&old_tree, &old_files, &chain, files, &scratch)?)
     }
 
     fn build_from_blobs(

@@ -50,13 +50,11 @@ pub(crate) fn clean(old: &[u8], new: &[u8], regions: &[Region], prices: &Prices)
         ways.follow(nearby);
         ways.advance(regions.get(index).map_or(new.len(), |region| region.new as usize));
     }
-    let cleaned = ways.finish();
-    // Only so many diagonals are followed at once; where that was too few, what was given stays.
-    let is_dearer = price(old, new, &cleaned, prices) > price(old, new, regions, prices);
-    if is_dearer { regions.to_vec() } else { cleaned }
+    ways.finish()
 }
 
 /// The price of regions.
+#[cfg(test)]
 pub(super) fn price(old: &[u8], new: &[u8], regions: &[Region], prices: &Prices) -> u64 {
     let mut literals = new.len();
     let mut wrong = 0;
@@ -109,12 +107,14 @@ impl<'a> Ways<'a> {
     /// Sees to it that the diagonals of these regions are followed, and forgets others that are not worth it.
     fn follow(&mut self, nearby: &[Region]) {
         let ceiling = self.ceiling();
+        // The others go on from the cheapest: it stays whatever it is.
+        let cheapest = self.open[self.cheapest()].diagonal;
         let wanted = |diagonal: isize| nearby.iter().any(|region| region.diagonal() == diagonal);
         let room = FOLLOWED_MAX - nearby.len();
         let mut others = 0;
         self.open.retain(|way| {
             let Some(diagonal) = way.diagonal else { return true };
-            if wanted(diagonal) {
+            if wanted(diagonal) || way.diagonal == cheapest {
                 return true;
             }
             others += 1;
@@ -173,11 +173,13 @@ impl<'a> Ways<'a> {
     /// Goes on by so many bytes: one, or a stretch in which the cheapest way has none wrong.
     fn pass(&mut self, bytes: usize) {
         let ceiling = self.ceiling();
+        let cheapest = self.cheapest();
         let new = &self.new[self.at..self.at + bytes];
-        for way in &mut self.open {
+        for (index, way) in self.open.iter_mut().enumerate() {
             let each = match way.diagonal {
                 None => Some(bytes as u64 * u64::from(self.prices.literal)),
-                Some(_) if way.cost >= ceiling && bytes > 1 => None,
+                // It could as well begin after the stretch.
+                Some(_) if way.cost >= ceiling && bytes > 1 && index != cheapest => None,
                 Some(diagonal) => beneath(self.old, self.at, diagonal)
                     .get(..bytes)
                     .map(|old| differing(old, new) as u64 * u64::from(self.prices.wrong)),

@@ -8,6 +8,8 @@ use super::scan::Place;
 const RIGHT: isize = 6;
 /// What a byte that does not agree costs.
 const WRONG: isize = 4;
+/// What is lost by so much is not won back.
+const HOPELESS: isize = 1 << 14;
 
 /// How far the region at the anchor goes on, and how far the one at the next anchor (or none, at the new file's end)
 /// reaches back, without overlap.
@@ -49,6 +51,8 @@ fn backward(old: &[u8], new: &[u8]) -> usize {
         score += if old == new { RIGHT } else { -WRONG };
         if score > best {
             (best, best_length) = (score, length);
+        } else if score < best - HOPELESS {
+            break;
         }
     }
     best_length

@@ -14,7 +14,7 @@
 //! [`Effort::Best`]), or the places of every few bytes by hash (`seeds`, [`Effort::Fast`]).
 //!
 //! The new file is cut into pieces of a fixed size that threads may take in any order (`pieces`): the same files give
-//! the same regions whatever the number of threads. Files beyond [`WINDOW_BYTES_MAX`] are cut before (`window`).
+//! the same regions whatever the number of threads. Files beyond 256 MiB are cut before (`window`).
 
 mod agree;
 mod clean;

@@ -5,7 +5,7 @@ use super::agree::word;
 /// The length of the strings.
 pub(super) const SHORT_BYTES: usize = 9;
 
-/// The short strings of a file, in one bit for each in eight places: as large as the file.
+/// The short strings of a file, each as two bits of one word (a blocked Bloom filter): as large as the file.
 pub(super) struct Present {
     words: Vec<u64>,
 }
@@ -14,21 +14,21 @@ impl Present {
     pub(super) fn new(text: &[u8]) -> Self {
         let mut present = Self { words: vec![0; text.len() / 8 + 1] };
         for short in text.windows(SHORT_BYTES) {
-            let (word, bit) = present.place(short);
-            present.words[word] |= bit;
+            let (word, bits) = present.place(short);
+            present.words[word] |= bits;
         }
         present
     }
 
     /// Whether the string (of [`SHORT_BYTES`]) may be in the file.
     pub(super) fn contains(&self, short: &[u8]) -> bool {
-        let (word, bit) = self.place(short);
-        self.words[word] & bit != 0
+        let (word, bits) = self.place(short);
+        self.words[word] & bits == bits
     }
 
     fn place(&self, short: &[u8]) -> (usize, u64) {
         let hash = hash(word(short) ^ u64::from(short[SHORT_BYTES - 1]).rotate_left(29));
-        (share(hash, self.words.len()), 1 << (hash & 63))
+        (share(hash, self.words.len()), 1 << (hash & 63) | 1 << (hash >> 6 & 63))
     }
 }
 

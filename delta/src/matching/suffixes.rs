@@ -4,6 +4,8 @@
 //! the old file; the first letters of every 32nd suffix, which the search begins with, a quarter of a byte;
 //! the short strings that are present, one byte.
 
+use std::cmp::Reverse;
+
 use libsais::SuffixArrayConstruction;
 
 use super::agree::common;
@@ -14,6 +16,10 @@ use super::scan::{Index, Place};
 const SAMPLE: usize = 32;
 /// Longer matches are not compared with others.
 const LONG_BYTES: usize = 1 << 16;
+/// So many equally long matches on each side in the order are weighed against each other,
+const RIVALS: usize = 8;
+/// by so many bytes on each side of the match.
+const AROUND_BYTES: usize = 48;
 
 /// A file's suffixes, searchable.
 pub(super) struct Suffixes<'a> {
@@ -43,7 +49,7 @@ impl<'a> Suffixes<'a> {
         self.sorted[rank].cast_unsigned() as usize
     }
 
-    /// A place that shares the most letters with what is wanted, and how many.
+    /// The rank of a suffix that shares the most letters with what is wanted, and how many.
     fn longest(&self, wanted: &[u8]) -> (usize, usize) {
         let first = head(wanted);
         let low = self.heads.partition_point(|head| *head < first);
@@ -59,9 +65,9 @@ impl<'a> Suffixes<'a> {
             let suffix = &self.text[at..];
             let shared = known + common(&suffix[known..], &wanted[known..]);
             if suffix.get(shared) < wanted.get(shared) {
-                (low, below) = (middle + 1, (at, shared));
+                (low, below) = (middle + 1, (middle, shared));
             } else {
-                (high, above) = (middle, (at, shared));
+                (high, above) = (middle, (middle, shared));
             }
         }
         if above.1 > below.1 { above } else { below }
@@ -88,9 +94,9 @@ impl Index for Suffixes<'_> {
         let mut found = None;
         let mut middle = low;
         while low < high {
-            let (old, shared) = self.longest(&new[middle..end]);
+            let (rank, shared) = self.longest(&new[middle..end]);
             if shared == end - middle {
-                found = Some(Place { old, new: middle });
+                found = Some(Place { old: self.suffix(rank), new: middle });
                 high = middle;
             } else {
                 low = middle + 1;
@@ -100,9 +106,27 @@ impl Index for Suffixes<'_> {
         found
     }
 
-    fn best(&self, new: &[u8], place: Place, _diagonal: isize) -> Place {
+    fn best(&self, new: &[u8], place: Place, diagonal: isize) -> Place {
         let wanted = &new[place.new..];
-        let (old, _) = self.longest(&wanted[..wanted.len().min(LONG_BYTES)]);
-        Place { old, new: place.new }
+        let wanted = &wanted[..wanted.len().min(LONG_BYTES)];
+        let (rank, shared) = self.longest(wanted);
+        let equal = |rank: &usize| common(&self.text[self.suffix(*rank)..], wanted) == shared;
+        let before = (rank.saturating_sub(RIVALS)..rank).rev().take_while(equal);
+        let after = (rank + 1..self.sorted.len().min(rank + 1 + RIVALS)).take_while(equal);
+        let rivals = std::iter::once(rank).chain(before).chain(after);
+        let rivals = rivals.map(|rank| Place { old: self.suffix(rank), new: place.new });
+        let best = rivals.max_by_key(|rival| {
+            let distance = rival.diagonal().abs_diff(diagonal);
+            (resemblance(self.text, new, *rival, shared), Reverse(distance), Reverse(rival.old))
+        });
+        best.unwrap_or(place)
     }
+}
+
+/// How many bytes agree before and after an exact match.
+fn resemblance(old: &[u8], new: &[u8], place: Place, shared: usize) -> usize {
+    let before = old[..place.old].iter().rev().zip(new[..place.new].iter().rev());
+    let after = old[place.old + shared..].iter().zip(&new[place.new + shared..]);
+    let agreeing = |(old, new): &(&u8, &u8)| old == new;
+    before.take(AROUND_BYTES).filter(agreeing).count() + after.take(AROUND_BYTES).filter(agreeing).count()
 }

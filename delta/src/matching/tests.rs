@@ -258,7 +258,7 @@ fn a_file_that_cannot_be_read_is_an_error() {
     struct Broken;
     impl crate::access::ReadAt for Broken {
         fn size(&self) -> u64 {
-            crate::matching::window::WINDOW_BYTES_MAX + 1
+            window::WINDOW_BYTES_MAX + 1
         }
         fn read_exact_at(&self, _: &mut [u8], _: u64) -> io::Result<()> {
             Err(io::ErrorKind::UnexpectedEof.into())

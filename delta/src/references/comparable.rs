@@ -1,7 +1,8 @@
 //! Images of a window for matching: moved code is not like the code that it was, because what it names is another distance
 //! away. In these images each field holds something that stays.
 
-use super::kind::{Kind, Reference};
+use super::aliases::Aliases;
+use super::kind::Reference;
 use super::layout::{BEYOND, Layout};
 use super::projection::Projection;
 use super::store::References;
@@ -24,7 +25,9 @@ pub(crate) fn comparable_old(
     references: &References,
     projection: &Projection,
 ) -> Vec<u8> {
+    let aliases = Aliases::read(layout, window);
     comparable(window, layout, references, |place| {
+        let place = aliases.resolve(place);
         if place >= BEYOND {
             place
         } else {
@@ -35,7 +38,8 @@ pub(crate) fn comparable_old(
 
 /// The new window with the places of their targets in its fields.
 pub(crate) fn comparable_new(window: &[u8], layout: &Layout, references: &References) -> Vec<u8> {
-    comparable(window, layout, references, |place| place)
+    let aliases = Aliases::read(layout, window);
+    comparable(window, layout, references, |place| aliases.resolve(place))
 }
 
 fn comparable(
@@ -52,7 +56,7 @@ fn comparable(
         let address = before.take().filter(|(at, _)| reference.at.wrapping_sub(*at) <= 8);
         let address = address.map(|(_, address)| address);
         if let Some(target) = locator.named_by(&reference, was, reference.base, address) {
-            if !matches!(reference.kind, Kind::Length | Kind::LongLength) {
+            if !reference.kind.is_length() {
                 before = Some((reference.at, locator.target(target)));
             }
             write(field, reference.kind.standing_for(was, moved(target)));

@@ -23,7 +23,8 @@ pub(super) fn find(file: &File<'_>, section: &Section, tables: &Tables, out: &mu
         .map(|section| section.address..section.address.saturating_add(section.bytes))
         .collect();
     let mut scan = Scan {
-        pointers: section.is_writable() || file.is_high(),
+        pointers: (section.is_writable() || file.is_high())
+            && (file.holds_addresses || section.name().starts_with(b".got")),
         smallest: file.bounds.start.max(SMALLEST_ADDRESS),
         end: file.bounds.end,
         code: &code,

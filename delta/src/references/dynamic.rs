@@ -2,12 +2,12 @@
 
 use std::io;
 
-use super::elf::{KIND_DYNAMIC_SYMBOLS, KIND_SYMBOLS, Section};
+use super::elf::{KIND_DYNAMIC_SYMBOLS, KIND_RELOCATIONS, KIND_SYMBOLS, Section};
 use super::find::File;
 use super::kind::Kind;
 use super::store::Writer;
 
-const RELOCATION_BYTES: usize = 24;
+pub(super) const RELOCATION_BYTES: usize = 24;
 pub(super) const SYMBOL_BYTES: usize = 24;
 
 /// Calls back for each entry of a table that is in the window, with its place.
@@ -54,6 +54,27 @@ pub(super) fn find_relocations(file: &File<'_>, section: &Section, out: &mut Wri
         }
         Ok(())
     })
+}
+
+/// Whether data that is relocated holds its addresses, too. Some linkers leave zeros, since the relocations have them; then what
+/// looks like an address is a number.
+pub(super) fn holds_addresses(file: &File<'_>) -> io::Result<bool> {
+    const RELATIVE_TYPES: [u32; 2] = [8, 1027];
+    const SAMPLES: u64 = 64;
+    let is_relocations = |section: &&Section| section.kind == KIND_RELOCATIONS && section.is_loaded();
+    let Some(section) = file.sections.iter().find(is_relocations) else { return Ok(true) };
+    let count = section.bytes / RELOCATION_BYTES as u64;
+    let (mut held, mut all) = (0, 0);
+    for sample in 0..SAMPLES.min(count) {
+        let at = section.at.saturating_add(count * sample / SAMPLES * RELOCATION_BYTES as u64);
+        let Some(entry) = file.source.get::<RELOCATION_BYTES>(at)? else { break };
+        let place = file.file_at(long(&entry, 0)).filter(|_| RELATIVE_TYPES.contains(&short(&entry, 8)));
+        if let Some(place) = place {
+            all += 1;
+            held += u64::from(file.source.u64(place)? == Some(long(&entry, 16)));
+        }
+    }
+    Ok(2 * held >= all)
 }
 
 /// Relocations as addresses and, after each, bits for the words that follow.

@@ -21,10 +21,11 @@ impl References {
             let Some(header) = Header::read(&source, element.at)? else { continue };
             let sections = header.sections(&source)?;
             let bounds = layout.bounds(index);
-            let file = File { source: &source, layout, header, sections, bounds };
+            let mut file = File { source: &source, layout, header, sections, bounds, holds_addresses: true };
             if element.is_relocatable() {
-                stretches.push(objects::find(&file)?);
+                stretches.extend(objects::find(&file)?);
             } else {
+                file.holds_addresses = dynamic::holds_addresses(&file)?;
                 find_linked(&file, &mut stretches)?;
             }
         }
@@ -40,6 +41,8 @@ pub(super) struct File<'a> {
     pub(super) sections: Vec<Section>,
     /// From the first address to the end of the last.
     pub(super) bounds: Range<u64>,
+    /// Whether addresses stand in its data.
+    pub(super) holds_addresses: bool,
 }
 
 impl File<'_> {
@@ -55,13 +58,22 @@ impl File<'_> {
     /// What of a section is in the window.
     pub(super) fn visible(&self, section: &Section) -> Range<u64> {
         let (range, window) = (section.range(), &self.layout.window);
-        let start = range.start.clamp(window.start, window.end);
-        start..range.end.clamp(start, window.end).min(self.source.size()).max(start)
+        let start = range.start.max(window.start);
+        start..range.end.min(window.end).min(self.source.size()).max(start)
     }
 
     /// The place of a section's beginning.
     pub(super) fn place_of(&self, section: Option<&Section>) -> Option<u32> {
         self.place(section.filter(|section| !section.range().is_empty())?.at)
+    }
+
+    /// Where in the file the byte at an address is.
+    pub(super) fn file_at(&self, address: u64) -> Option<u64> {
+        let stored =
+            self.sections.iter().filter(|section| section.is_loaded() && !section.range().is_empty());
+        let mut distances = stored.map(|section| (section, address.wrapping_sub(section.address)));
+        let (section, distance) = distances.find(|(section, distance)| *distance < section.bytes)?;
+        section.at.checked_add(distance)
     }
 
     /// Whether addresses are so large that small numbers are not taken for them.
@@ -76,8 +88,9 @@ impl File<'_> {
         self.bounds.end >> 63 == 1
     }
 
-    fn writer(&self, section: &Section, dialect: Dialect) -> Option<Writer> {
-        Some(Writer::new(self.place(self.visible(section).start)?, dialect))
+    /// A writer of references from some byte of the file on.
+    pub(super) fn writer(&self, file_at: u64, dialect: Dialect) -> Option<Writer> {
+        Some(Writer::new(self.place(file_at)?, self.layout.window_bytes(), dialect))
     }
 }
 
@@ -91,21 +104,25 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
             Machine::X86 => (Dialect::X86, x86::find),
             Machine::Aarch64 => (Dialect::Aarch64, aarch64::find),
         };
-        if let Some(mut writer) = file.writer(section, dialect) {
+        if let Some(mut writer) = file.writer(file.visible(section).start, dialect) {
             scan(file, section, &mut tables, &mut writer)?;
             stretches.push(writer.finish());
         }
     }
-    for section in file.sections.iter().filter(|section| !section.is_code()) {
+    let mut catches = Vec::new();
+    let data = file.sections.iter().filter(|section| !section.is_code());
+    // What functions catch is found by their frames.
+    let (later, first): (Vec<_>, Vec<_>) = data.partition(|section| section.name() == CATCHES);
+    for section in first.into_iter().chain(later) {
         if file.visible(section).is_empty() {
             continue;
         }
-        if let Some(mut writer) = file.writer(section, Dialect::Data) {
-            find_data(file, section, &tables, &mut writer)?;
+        if let Some(mut writer) = file.writer(file.visible(section).start, Dialect::Data) {
+            find_data(file, section, &tables, &mut catches, &mut writer)?;
             stretches.push(writer.finish());
         }
     }
-    if let Some(writer) = find_headers(file)? {
+    if let Some(writer) = find_headers(file) {
         stretches.push(writer.finish());
     }
     if file.is_kernel()
@@ -116,7 +133,15 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
     Ok(())
 }
 
-fn find_data(file: &File<'_>, section: &Section, tables: &Tables, out: &mut Writer) -> io::Result<()> {
+const CATCHES: &[u8] = b".gcc_except_table";
+
+fn find_data(
+    file: &File<'_>,
+    section: &Section,
+    tables: &Tables,
+    catches: &mut Vec<u64>,
+    out: &mut Writer,
+) -> io::Result<()> {
     match (section.kind, section.name()) {
         (elf::KIND_RELOCATIONS, _) => dynamic::find_relocations(file, section, out),
         (elf::KIND_PACKED_RELOCATIONS, _) => dynamic::find_packed_relocations(file, section, out),
@@ -124,9 +149,9 @@ fn find_data(file: &File<'_>, section: &Section, tables: &Tables, out: &mut Writ
         (elf::KIND_GNU_HASH, _) => dynamic::find_gnu_hash(file, section, out),
         (elf::KIND_HASH, _) => dynamic::find_hash(file, section, out),
         (elf::KIND_DYNAMIC, _) => dynamic::find_dynamic(file, section, out),
-        (_, b".eh_frame") => unwind::find_frames(file, section, out),
+        (_, b".eh_frame") => unwind::find_frames(file, section, catches, out),
         (_, b".eh_frame_hdr") => unwind::find_frame_index(file, section, out),
-        (_, b".gcc_except_table") => unwind::find_exception_types(file, section, out),
+        (_, CATCHES) => unwind::find_catches(file, section, catches, out),
         (_, b".gopclntab" | b".data.rel.ro.gopclntab") => go::find_function_table(file, section, out),
         _ if !section.is_loaded() => Ok(()),
         _ if file.is_kernel() && kernel::is_table(file, section)? => kernel::find_table(file, section, out),
@@ -135,11 +160,10 @@ fn find_data(file: &File<'_>, section: &Section, tables: &Tables, out: &mut Writ
 }
 
 /// The section headers say where sections are.
-fn find_headers(file: &File<'_>) -> io::Result<Option<Writer>> {
-    let Some(start) = file.place(file.header.section_at(0)) else { return Ok(None) };
-    let mut writer = Writer::new(start, Dialect::Object);
+fn find_headers(file: &File<'_>) -> Option<Writer> {
+    let mut writer = file.writer(file.header.section_at(0), Dialect::Object)?;
     push_headers(file, &mut writer);
-    Ok(Some(writer))
+    Some(writer)
 }
 
 pub(super) fn push_headers(file: &File<'_>, out: &mut Writer) {

@@ -65,10 +65,8 @@ pub(super) fn find_relocations(file: &File<'_>) -> io::Result<Option<Writer>> {
     let headers = file.header.section_at(file.header.sections);
     let start = sections.fold(headers, u64::max).next_multiple_of(4);
     let end = file.layout.window.end.min(file.source.size());
-    let Some(first) = file.place(start).filter(|_| start < end && file.layout.elements.len() == 1) else {
-        return Ok(None);
-    };
-    let mut writer = Writer::new(first, Dialect::X86);
+    let alone = start < end && file.layout.elements.len() == 1;
+    let Some(mut writer) = file.writer(start, Dialect::X86).filter(|_| alone) else { return Ok(None) };
     file.source.pieces(start..end, 0, |at, bytes, _| {
         let places = file.place(at).map_or(0..0, |place| place..u32::MAX).step_by(4);
         let (words, _) = bytes.as_chunks();

@@ -77,10 +77,30 @@ pub(super) enum Kind {
     InPage,
     /// The distance in the file from the base, in eight bytes.
     Offset,
+    /// The distance from the end of the field, in one byte.
+    Short,
+    /// A displacement from the stack pointer, in one byte.
+    Slot,
+    /// The same in four bytes.
+    LongSlot,
+    /// A displacement from the frame pointer, in one byte.
+    FrameSlot,
+    /// The same in four bytes.
+    LongFrameSlot,
+    /// How much of the stack a function takes, in one byte.
+    Enter,
+    /// The same in four bytes.
+    LongEnter,
+    /// How much of the stack a function gives back, in one byte.
+    Leave,
+    /// The same in four bytes.
+    LongLeave,
+    /// A number that is passed on, such as that of a line.
+    Number,
 }
 
 impl Kind {
-    pub(super) const COUNT: usize = 22;
+    pub(super) const COUNT: usize = 32;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Ahead,
@@ -105,6 +125,16 @@ impl Kind {
         Self::Page,
         Self::InPage,
         Self::Offset,
+        Self::Short,
+        Self::Slot,
+        Self::LongSlot,
+        Self::FrameSlot,
+        Self::LongFrameSlot,
+        Self::Enter,
+        Self::LongEnter,
+        Self::Leave,
+        Self::LongLeave,
+        Self::Number,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -118,6 +148,7 @@ impl Kind {
     pub(super) fn bytes(self) -> u8 {
         match self {
             Self::Pointer | Self::LongBased | Self::LongLength | Self::Offset => 8,
+            Self::Short | Self::Slot | Self::FrameSlot | Self::Enter | Self::Leave => 1,
             _ => 4,
         }
     }
@@ -136,9 +167,31 @@ impl Kind {
         )
     }
 
+    /// How far from the field its target is, if it tells a distance.
+    #[inline]
+    pub(super) fn distance(self, value: u64) -> Option<u32> {
+        let [a, b, c, d, ..] = value.to_le_bytes();
+        match self {
+            Self::Ahead => Some(u32::from_le_bytes([a, b, c, d]).wrapping_add(4)),
+            Self::Short => Some(i32::from(a.cast_signed()).cast_unsigned().wrapping_add(1)),
+            _ => None,
+        }
+    }
+
+    /// Whether it is a number of bytes from the target of the field before.
+    pub(super) fn is_length(self) -> bool {
+        matches!(self, Self::Length | Self::LongLength)
+    }
+
+    /// Whether it is about the stack.
+    pub(super) fn is_of_frame(self) -> bool {
+        (Self::Slot.number()..=Self::LongLeave.number()).contains(&self.number())
+    }
+
     /// How far after the field its distance begins.
     pub(super) fn ahead(self) -> u64 {
         match self {
+            Self::Short => 1,
             Self::Ahead => 4,
             Self::Ahead1 => 5,
             Self::Ahead2 => 6,
@@ -152,6 +205,11 @@ impl Kind {
 pub(super) fn signed(value: u64) -> u64 {
     let [a, b, c, d, ..] = value.to_le_bytes();
     i64::from(i32::from_le_bytes([a, b, c, d])).cast_unsigned()
+}
+
+/// A number of one byte with a sign, as one of eight.
+pub(super) fn signed_byte(value: u64) -> u64 {
+    i64::from(value.to_le_bytes()[0].cast_signed()).cast_unsigned()
 }
 
 #[cfg(test)]

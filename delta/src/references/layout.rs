@@ -154,7 +154,13 @@ impl Layout {
     /// Where a byte of the file is in the window.
     pub(super) fn place_in_window(&self, file_at: u64) -> Option<u32> {
         let place = file_at.checked_sub(self.window.start)?;
-        u32::try_from(place).ok().filter(|place| *place < BEYOND)
+        u32::try_from(place).ok().filter(|place| *place < self.window_bytes())
+    }
+
+    /// The size of the window.
+    pub(super) fn window_bytes(&self) -> u32 {
+        let bytes = self.window.end.saturating_sub(self.window.start);
+        u32::try_from(bytes).map_or(BEYOND, |bytes| bytes.min(BEYOND))
     }
 
     pub(super) fn element(&self, index: u32) -> Option<&Element> {
@@ -181,6 +187,12 @@ impl Layout {
         let at = spans.partition_point(|span| span.address <= address);
         let span = spans.get(at.checked_sub(1)?)?;
         span.has_address(address).then_some(*span)
+    }
+
+    /// The place of an address of an element.
+    pub(super) fn place_of(&self, element: u32, address: u64) -> Option<u32> {
+        let span = self.span_of(element, address)?;
+        span.place.checked_add(u32::try_from(address.wrapping_sub(span.address)).ok()?)
     }
 
     /// The element that a place in the window belongs to, whether or not it is loaded.

@@ -20,23 +20,32 @@
 //! `projection`, `learning`, `predictor` where targets went · `comparable`
 
 mod aarch64;
+mod aliases;
 mod comparable;
 mod data;
 mod dynamic;
 mod elf;
 mod find;
+mod frames;
 mod go;
 mod kernel;
 mod kind;
 mod layout;
 mod learning;
+mod lines;
 mod objects;
 mod predictor;
 mod projection;
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "samples are small")]
+mod samples;
 mod source;
 mod store;
 mod tables;
 mod target;
+#[cfg(test)]
+#[expect(clippy::cast_possible_truncation, reason = "samples are small")]
+mod tests;
 mod told;
 mod unwind;
 mod x86;

@@ -9,11 +9,11 @@ use super::find::{File, push_headers};
 use super::kind::Kind;
 use super::store::{Dialect, Stretch, Writer};
 
-pub(super) fn find(file: &File<'_>) -> io::Result<Stretch> {
+pub(super) fn find(file: &File<'_>) -> io::Result<Option<Stretch>> {
     let mut order: Vec<&Section> = file.sections.iter().collect();
     order.sort_by_key(|section| section.at);
-    let start = file.place(file.header.at.max(file.layout.window.start)).unwrap_or(0);
-    let mut writer = Writer::new(start, Dialect::Object);
+    let start = file.header.at.max(file.layout.window.start);
+    let Some(mut writer) = file.writer(start, Dialect::Object) else { return Ok(None) };
     let mut headers_done = false;
     for section in order {
         if section.at > file.header.section_at(0) && !headers_done {
@@ -29,7 +29,7 @@ pub(super) fn find(file: &File<'_>) -> io::Result<Stretch> {
     if !headers_done {
         push_headers(file, &mut writer);
     }
-    Ok(writer.finish())
+    Ok(Some(writer.finish()))
 }
 
 fn find_relocations(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Result<()> {

@@ -4,15 +4,20 @@
 //! a field with the same target was seen before and was not as projected, then this one will be like it. Targets
 //! in no region go where something near them went.
 
+use super::frames::Frames;
 use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
 use super::learning::Learned;
+use super::lines::Lines;
 use super::projection::{Projected, Projection};
 use super::target::{Address, Locator};
 use crate::matching::Region;
 
 /// How far what was learned of a neighbour reaches, for targets that are in the window.
 const NEIGHBOURHOOD_BYTES: u32 = 4096;
+
+/// Lengths change by so much at most, if not by half.
+const LENGTH_CHANGE_BYTES: u64 = 64;
 
 /// Predicts the fields of regions, which come in the new file's order, and learns from what they are.
 pub(crate) struct Predictor<'a> {
@@ -23,6 +28,8 @@ pub(crate) struct Predictor<'a> {
     current: usize,
     projection: Projection,
     learned: Learned,
+    frames: Frames,
+    lines: Lines,
     /// The new element for each old one.
     successors: Vec<u32>,
     /// The field that was predicted last.
@@ -44,6 +51,8 @@ struct Before {
     old_at: u32,
     old: Address,
     new: Address,
+    /// Whether it was where the regions say.
+    expected: bool,
 }
 
 impl<'a> Predictor<'a> {
@@ -56,6 +65,8 @@ impl<'a> Predictor<'a> {
             current: 0,
             projection: Projection::new(regions),
             learned: Learned::new(),
+            frames: Frames::default(),
+            lines: Lines::default(),
             successors: new.successors(old),
             last: None,
             before: None,
@@ -66,31 +77,54 @@ impl<'a> Predictor<'a> {
     #[inline]
     pub(crate) fn predict(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
         self.last = None;
+        if reference.kind.is_of_frame() {
+            return self.frames.predict(reference.kind, was, reference.at);
+        }
+        if reference.kind == Kind::Number {
+            return self.lines.predict(was, reference.at);
+        }
+        self.advance(new_at);
+        if self.stays_in_region(reference, was, new_at) {
+            return Some(was);
+        }
         let before = self.before.filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let old_before = before.map(|before| before.old);
         let target = self.old.named_by(reference, was, reference.base, old_before)?;
-        let projected = self.project(target, new_at);
+        let projected = self.project(target);
         let guess = self.guess(target, projected);
         self.last = Some(Predicted { new_at, target, projected, guess });
+        if reference.kind.is_length() && before.is_some_and(|before| !before.expected) {
+            // It went elsewhere as a whole.
+            return None;
+        }
         let base = self.base(reference)?;
         let moved = Reference { at: new_at, ..*reference };
-        self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))
+        let named = self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))?;
+        // A length that has little to do with the old one comes from an end that went elsewhere.
+        let plausible = !reference.kind.is_length() || named.abs_diff(was) <= was / 2 + LENGTH_CHANGE_BYTES;
+        plausible.then_some(named)
     }
 
     /// What the field was predicted as last is.
     #[inline]
     pub(crate) fn learn(&mut self, reference: &Reference, was: u64, new_at: u32, is: u64) {
+        if reference.kind.is_of_frame() {
+            return self.frames.learn(reference.kind, was, is);
+        }
+        if reference.kind == Kind::Number {
+            return self.lines.learn(was, reference.at, is);
+        }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
         let Some(base) = self.base(reference) else { return };
         let moved = Reference { at: new_at, ..*reference };
         let new_before = before.map(|before| before.new);
-        let _ = was;
         let Some(actual) = self.new.named_by(&moved, is, base, new_before) else { return };
-        if !matches!(reference.kind, Kind::Length | Kind::LongLength) {
+        if !reference.kind.is_length() {
             let old = self.old.target(last.target);
             let new = self.new.target(actual);
-            self.before = Some(Before { old_at: reference.at, old, new });
+            let expected = last.projected == Some(Projected { place: actual, covered: true });
+            self.before = Some(Before { old_at: reference.at, old, new, expected });
         }
         self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
         let covered = last.projected.is_some_and(|projected| projected.covered);
@@ -119,16 +153,30 @@ impl<'a> Predictor<'a> {
         self.learned.neighbour(target, farthest).or(projected.map(|projected| projected.place))
     }
 
-    /// Where a target is that a field of the region in work names: most are near.
+    /// Finds the region that a new field is in.
     #[inline]
-    fn project(&mut self, target: u32, new_at: u32) -> Option<Projected> {
-        while self
-            .regions
-            .get(self.current)
-            .is_some_and(|region| region.new + (region.bytes.max(1) - 1) < new_at)
-        {
+    fn advance(&mut self, new_at: u32) {
+        let ends = |region: &Region| region.new + (region.bytes.max(1) - 1);
+        while self.regions.get(self.current).is_some_and(|region| ends(region) < new_at) {
             self.current += 1;
         }
+    }
+
+    /// Whether a field tells the distance to something in the same region, as most jumps do. It stays as it is.
+    #[inline]
+    fn stays_in_region(&mut self, reference: &Reference, was: u64, new_at: u32) -> bool {
+        let Some(distance) = reference.kind.distance(was) else { return false };
+        let target = reference.at.wrapping_add(distance);
+        let Some(region) = self.regions.get(self.current) else { return false };
+        let new_target = target.wrapping_sub(region.old).wrapping_add(region.new);
+        target.wrapping_sub(region.old) < region.bytes
+            && self.old.are_in_a_row(reference.at, target)
+            && self.new.are_in_a_row(new_at, new_target)
+    }
+
+    /// Where a target is that a field of the region in work names.
+    #[inline]
+    fn project(&self, target: u32) -> Option<Projected> {
         if let Some(region) = self.regions.get(self.current)
             && target.wrapping_sub(region.old) < region.bytes
         {

@@ -35,7 +35,7 @@ impl Dialect {
     fn kinds(self) -> [Kind; ANY_KIND as usize] {
         use Kind::*;
         match self {
-            Self::X86 => [Ahead, Ahead1, Ahead4, Ahead2, SignedPointer, ShortPointer, Pointer],
+            Self::X86 => [Ahead, Slot, LongSlot, Short, FrameSlot, Number, Ahead1],
             Self::Aarch64 => [Branch26, Branch19, Branch14, Near, Page, InPage, Pointer],
             Self::Data => [Pointer, Based, Here, Length, LongLength, Symbol, Back],
             Self::Object => [LongBased, Symbol, Based, LongLength, Ahead, Here, Offset],
@@ -151,30 +151,31 @@ impl Stretch {
 /// Writes the references of a stretch.
 pub(super) struct Writer {
     stretch: Stretch,
+    limit: u32,
     end: u32,
     bases: [Option<u32>; Kind::COUNT],
     short: [u8; Kind::COUNT],
 }
 
 impl Writer {
-    pub(super) fn new(start: u32, dialect: Dialect) -> Self {
+    /// References are added from `start` on, up to the end of the window.
+    pub(super) fn new(start: u32, window_bytes: u32, dialect: Dialect) -> Self {
         let mut short = [ANY_KIND; Kind::COUNT];
         for (number, kind) in (0..).zip(dialect.kinds()) {
             short[usize::from(kind.number())] = number;
         }
         let stretch = Stretch { range: start..start, dialect, blocks: vec![0], bytes: Vec::new(), count: 0 };
-        let mut writer = Self { stretch, end: 0, bases: [None; Kind::COUNT], short };
-        writer.end = block_start(start / BLOCK_BYTES);
-        writer
+        let end = block_start(start / BLOCK_BYTES);
+        Self { stretch, limit: window_bytes, end, bases: [None; Kind::COUNT], short }
     }
 
-    /// Adds a reference, unless it begins before the end of the last one.
+    /// Adds a reference, unless it begins before the end of the last one or reaches past the window.
     #[inline]
     pub(super) fn push(&mut self, at: u32, kind: Kind, base: u32) {
-        let Some(end) = at.checked_add(u32::from(kind.bytes())).filter(|_| at >= self.stretch.range.end)
-        else {
+        let Some(end) = at.checked_add(u32::from(kind.bytes())) else { return };
+        if at < self.stretch.range.end || end > self.limit {
             return;
-        };
+        }
         if self.stretch.bytes.len() >= REFERENCES_BYTES_MAX {
             return;
         }
@@ -314,10 +315,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn written(gaps: &[(u32, u8, u32)], start: u32, dialect: Dialect) -> (Stretch, Vec<Reference>) {
-        let mut writer = Writer::new(start, dialect);
+        let mut writer = Writer::new(start, u32::MAX, dialect);
         let mut expected = Vec::new();
         for (gap, kind, base) in gaps {
-            let kind = Kind::from_number(kind % Kind::Offset.number()).unwrap();
+            let kind = Kind::from_number(kind % Kind::Number.number()).unwrap();
             let at = writer.end() + gap;
             let base = if kind.has_base() { *base } else { 0 };
             writer.push(at, kind, base);

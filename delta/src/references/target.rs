@@ -1,6 +1,6 @@
 //! From a field's value to the place that it names, and back.
 
-use super::kind::{Kind, Reference, signed};
+use super::kind::{Kind, Reference, signed, signed_byte};
 use super::layout::{BEYOND, Layout, Span};
 
 /// An element's number, where there is none: addresses are places.
@@ -72,6 +72,15 @@ impl<'a> Locator<'a> {
         span.place.checked_add(within)
     }
 
+    /// Whether a field and another place are in a row both in memory and in places.
+    #[inline]
+    pub(super) fn are_in_a_row(&mut self, field: u32, other: u32) -> bool {
+        if self.fields.is_none_or(|span| !span.has_place(field)) {
+            self.fields = self.layout.span_at(field);
+        }
+        self.fields.is_some_and(|span| span.has_place(field) && span.has_place(other))
+    }
+
     /// The element that a field belongs to, for addresses that say nothing about it.
     pub(super) fn element_of_field(&mut self, place: u32) -> u32 {
         let element = self.field(place).element;
@@ -89,6 +98,7 @@ impl<'a> Locator<'a> {
     ) -> Option<u32> {
         let at = reference.at;
         let address = match reference.kind {
+            Kind::Short => self.field(at).plus(1_u64.wrapping_add(signed_byte(value))),
             Kind::Ahead | Kind::Ahead1 | Kind::Ahead2 | Kind::Ahead4 | Kind::Here => {
                 self.field(at).plus(reference.kind.ahead().wrapping_add(signed(value)))
             }
@@ -110,6 +120,15 @@ impl<'a> Locator<'a> {
                 let page = (field.value & !IN_PAGE).wrapping_add(split_immediate(value) << PAGE_SHIFT);
                 Address { value: page.wrapping_add(u64::from(reference.base)), ..field }
             }
+            Kind::Slot
+            | Kind::LongSlot
+            | Kind::FrameSlot
+            | Kind::LongFrameSlot
+            | Kind::Enter
+            | Kind::LongEnter
+            | Kind::Leave
+            | Kind::LongLeave
+            | Kind::Number => return None,
             Kind::Offset => {
                 let place = u64::from(base).checked_add(value)?;
                 return u32::try_from(place).ok().filter(|place| *place < BEYOND);
@@ -137,6 +156,10 @@ impl<'a> Locator<'a> {
         let from = |origin: u64| target.wrapping_sub(origin);
         let field = self.field(reference.at).value;
         Some(match reference.kind {
+            Kind::Short => {
+                let distance = from(field).wrapping_sub(1);
+                (signed_byte(distance) == distance).then_some(distance)?
+            }
             Kind::Ahead | Kind::Ahead1 | Kind::Ahead2 | Kind::Ahead4 | Kind::Here => {
                 from(field).wrapping_sub(reference.kind.ahead())
             }
@@ -154,6 +177,15 @@ impl<'a> Locator<'a> {
                 let pages = (target >> PAGE_SHIFT).wrapping_sub(field >> PAGE_SHIFT);
                 with_split_immediate(was, pages)
             }
+            Kind::Slot
+            | Kind::LongSlot
+            | Kind::FrameSlot
+            | Kind::LongFrameSlot
+            | Kind::Enter
+            | Kind::LongEnter
+            | Kind::Leave
+            | Kind::LongLeave
+            | Kind::Number => return None,
             Kind::Offset => u64::from(place.wrapping_sub(base)),
             Kind::InPage => with_in_page(was, target & IN_PAGE)?,
         })

@@ -1,6 +1,7 @@
 //! Unwind tables: for each function where it begins, how long it is, and where what it catches is described.
 
 use std::io;
+use std::ops::Range;
 
 use super::dynamic::entries;
 use super::elf::Section;
@@ -27,7 +28,13 @@ struct Common {
     routine: Option<u64>,
 }
 
-pub(super) fn find_frames(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Result<()> {
+/// Finds the frames of functions, and appends where in the file what they catch is described.
+pub(super) fn find_frames(
+    file: &File<'_>,
+    section: &Section,
+    catches: &mut Vec<u64>,
+    out: &mut Writer,
+) -> io::Result<()> {
     let end = file.visible(section).end;
     let mut at = section.at;
     let mut common = None;
@@ -46,7 +53,7 @@ pub(super) fn find_frames(file: &File<'_>, section: &Section, out: &mut Writer) 
                 common = read_common(file, named, end)?;
             }
             if let Some(common) = common.filter(|_| bytes >= 12) {
-                find_frame(file, at, &common, out)?;
+                catches.extend(find_frame(file, section, at, &common, out)?);
             }
         }
         at = next;
@@ -54,11 +61,18 @@ pub(super) fn find_frames(file: &File<'_>, section: &Section, out: &mut Writer) 
     Ok(())
 }
 
-fn find_frame(file: &File<'_>, at: u64, common: &Common, out: &mut Writer) -> io::Result<()> {
-    let Some(place) = file.place(at) else { return Ok(()) };
+/// Finds what a function's entry names. Returns where in the file what it catches is described.
+fn find_frame(
+    file: &File<'_>,
+    section: &Section,
+    at: u64,
+    common: &Common,
+    out: &mut Writer,
+) -> io::Result<Option<u64>> {
+    let Some(place) = file.place(at) else { return Ok(None) };
     out.push(place + 4, Kind::Back, 0);
     if common.functions != RELATIVE {
-        return Ok(());
+        return Ok(None);
     }
     out.push(place + 8, Kind::Here, 0);
     out.push(place + 12, Kind::Length, 0);
@@ -67,9 +81,11 @@ fn find_frame(file: &File<'_>, at: u64, common: &Common, out: &mut Writer) -> io
         let catches = file.source.u32(at + 17)?.unwrap_or(0);
         if catches > 0 {
             out.push(place + 17, Kind::Here, 0);
+            let address = section.address.wrapping_add(at + 17 - section.at);
+            return Ok(file.file_at(address.wrapping_add(signed(u64::from(catches)))));
         }
     }
-    Ok(())
+    Ok(None)
 }
 
 /// Reads the common entry at a place.
@@ -96,14 +112,14 @@ fn read_common(file: &File<'_>, at: u64, end: u64) -> io::Result<Option<Common>>
     cursor += 1;
     // Alignments of code and data, the return address's register.
     for _ in 0..3 {
-        cursor = skip_number(file, cursor)?;
+        (_, cursor) = read_number(file, cursor)?;
     }
     for letter in letters {
         let encoding = file.source.u8(cursor)?.unwrap_or(0);
         match letter {
             b'z' => {
                 common.augmented = true;
-                cursor = skip_number(file, cursor)?;
+                (_, cursor) = read_number(file, cursor)?;
             }
             b'R' => {
                 common.functions = encoding;
@@ -124,17 +140,6 @@ fn read_common(file: &File<'_>, at: u64, end: u64) -> io::Result<Option<Common>>
     Ok(Some(common))
 }
 
-fn skip_number(file: &File<'_>, mut at: u64) -> io::Result<u64> {
-    for _ in 0..10 {
-        let byte = file.source.u8(at)?.unwrap_or(0);
-        at = at.saturating_add(1);
-        if byte < 0x80 {
-            break;
-        }
-    }
-    Ok(at)
-}
-
 /// The index: where the frames are, then pairs of function and frame, counted from the index's beginning.
 pub(super) fn find_frame_index(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Result<()> {
     const HEADER_BYTES: u64 = 12;
@@ -152,22 +157,73 @@ pub(super) fn find_frame_index(file: &File<'_>, section: &Section, out: &mut Wri
     })
 }
 
-/// What functions catch: among much that moves with them, the distances to descriptions of types.
-pub(super) fn find_exception_types(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Result<()> {
+/// What functions catch: descriptions that move with them, at whose ends may be distances to descriptions of types.
+pub(super) fn find_catches(
+    file: &File<'_>,
+    section: &Section,
+    catches: &mut Vec<u64>,
+    out: &mut Writer,
+) -> io::Result<()> {
+    let range = file.visible(section);
+    catches.retain(|at| range.contains(at));
+    catches.sort_unstable();
+    catches.dedup();
     let writable = file.sections.iter().filter(|other| other.is_loaded() && other.is_writable());
     let writable: Vec<_> = writable
-        .filter(|other| other.address > 0)
+        .filter(|other| !other.range().is_empty())
         .map(|other| other.address..other.address.saturating_add(other.bytes))
         .collect();
-    let shift = section.at.wrapping_sub(section.address);
-    let at = section.at + section.address.wrapping_neg() % 4;
-    let part = Section { at, bytes: section.bytes.saturating_sub(at - section.at), ..*section };
-    entries::<4>(file, &part, |at, place, entry| {
-        let distance = u64::from(u32::from_le_bytes(*entry));
-        let target = at.wrapping_sub(shift).wrapping_add(signed(distance));
-        if writable.iter().any(|range| range.contains(&target)) {
-            out.push(place, Kind::Here, 0);
+    for (index, at) in catches.iter().enumerate() {
+        let Some(types) = read_types(file, *at)? else { continue };
+        let next = catches.get(index + 1).copied().unwrap_or(range.end);
+        let end = types.end.min(next);
+        let mut first = end;
+        // They are numbered from the end back.
+        while let Some(before) = first.checked_sub(4).filter(|before| *before >= types.start) {
+            let Some(distance) = file.source.u32(before)? else { break };
+            let address = section.address.wrapping_add(before - section.at);
+            let target = address.wrapping_add(signed(u64::from(distance)));
+            let is_type = distance == 0 || writable.iter().any(|range| range.contains(&target));
+            if !is_type || end - before > TYPES_BYTES_MAX {
+                break;
+            }
+            first = before;
         }
-        Ok(())
-    })
+        for at in (first..end).step_by(4) {
+            if let (Some(place), Some(1..)) = (file.place(at), file.source.u32(at)?) {
+                out.push(place, Kind::Here, 0);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// No function catches so many types.
+const TYPES_BYTES_MAX: u64 = 4096;
+
+/// Where the distances to types are within a description, at most.
+fn read_types(file: &File<'_>, at: u64) -> io::Result<Option<Range<u64>>> {
+    let Some([landing, types]) = file.source.get::<2>(at)? else { return Ok(None) };
+    if landing != NOTHING || types & !INDIRECT != RELATIVE {
+        return Ok(None);
+    }
+    let (distance, at) = read_number(file, at + 2)?;
+    let end = at.saturating_add(distance);
+    let (calls, at) = read_number(file, at + 1)?;
+    let start = at.saturating_add(calls);
+    Ok((start < end).then_some(start..end))
+}
+
+/// Reads a number of seven bits a byte. Returns it and where it ends.
+fn read_number(file: &File<'_>, mut at: u64) -> io::Result<(u64, u64)> {
+    let mut number = 0_u64;
+    for shift in [0, 7, 14, 21, 28] {
+        let byte = file.source.u8(at)?.unwrap_or(0);
+        at = at.saturating_add(1);
+        number |= u64::from(byte & 0x7f) << shift;
+        if byte < 0x80 {
+            break;
+        }
+    }
+    Ok((number, at))
 }

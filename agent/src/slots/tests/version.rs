@@ -93,7 +93,16 @@ impl Version {
 
     pub(super) fn delta_from(&self, old: &Self) -> Vec<u8> {
         let mut delta = Vec::new();
-        diff_trees(&old.tree, &old.files(), &self.tree, &self.files(), &mut delta, &mut |_| {}).unwrap();
+        diff_trees(
+            &old.tree,
+            &old.files(),
+            &self.tree,
+            &self.files(),
+            &groundswell_delta::Options::default(),
+            &mut delta,
+            &mut |_| {},
+        )
+        .unwrap();
         delta
     }
 

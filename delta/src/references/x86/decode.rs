@@ -8,24 +8,37 @@
 /// The longest instruction. A piece of code is decoded with so many bytes after its end.
 pub(super) const INSTRUCTION_BYTES_MAX: usize = 15;
 
-/// What an instruction has that names an address. Places count from the instruction's first byte.
+/// What an instruction has that may name something.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Instruction {
     /// Its length; at least one.
     pub(super) bytes: u8,
-    /// Where four bytes of distance from the instruction's end are; zero if there are none.
-    pub(super) relative: u8,
-    /// Where four bytes of displacement are that are added to no program counter; zero if there are none.
-    pub(super) displacement: u8,
-    /// Where an immediate of four bytes is; zero if there is none.
-    pub(super) immediate: u8,
-    /// Whether the distance is that of a jump or call.
-    pub(super) branch: bool,
-    /// Whether it loads the address, as tables are loaded before a jump.
-    pub(super) loads_address: bool,
-    /// Whether it has a prefix for the segment that Linux keeps a processor's own data in.
-    pub(super) own_segment: bool,
+    /// How much of it stands before its immediate: where a displacement ends.
+    pub(super) before_immediate: u8,
+    /// Its opcode; that of the escape if it has two bytes, and nothing in particular behind a vector prefix.
+    pub(super) opcode: u8,
+    /// The ModRM byte; zero if there is none.
+    pub(super) modrm: u8,
+    /// What it has.
+    pub(super) facts: u16,
 }
+
+/// It has four bytes of distance from its end, before its immediate.
+pub(super) const RELATIVE: u16 = 0x08;
+/// It has a displacement of four bytes that is added to no program counter.
+pub(super) const DISPLACEMENT: u16 = 0x10;
+/// It has a displacement from the stack or frame pointer, of one byte, or of four if it has [`DISPLACEMENT`] as well.
+pub(super) const SLOT: u16 = 0x20;
+/// Its immediate is four bytes of distance from its end.
+pub(super) const BRANCH: u16 = 0x40;
+/// Its immediate is a byte of distance from its end.
+pub(super) const SHORT_BRANCH: u16 = 0x80;
+/// It has an immediate of four bytes.
+pub(super) const IMMEDIATE: u16 = 0x100;
+/// Its opcode is one of those that may add to the stack pointer.
+pub(super) const ADDS: u16 = 0x200;
+/// It has a prefix for the segment that Linux keeps a processor's own data in.
+pub(super) const OWN_SEGMENT: u16 = 0x400;
 
 /// How an opcode goes on.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -57,6 +70,9 @@ enum Form {
     Evex,
     Invalid,
 }
+
+/// The opcode that says that another follows.
+const ESCAPE: u8 = 0x0f;
 
 const ONE_BYTE: [Form; 256] = one_byte();
 const TWO_BYTE: [Form; 256] = two_byte();
@@ -160,71 +176,85 @@ const fn two_byte() -> [Form; 256] {
     table
 }
 
-/// What the quick way knows of an opcode, for both opcode maps in a row.
-const QUICK: [u8; 512] = quick();
-/// How many bytes belong to a ModRM byte, itself among them, and what else it says.
-const MODRM: [u8; 256] = modrm();
+/// What the quick way knows of an opcode, for both opcode maps in a row: facts and what follows.
+const QUICK: [u16; 512] = quick();
+/// What it knows of a ModRM byte: facts, and how many bytes belong to it, itself among them.
+const MODRM: [u16; 256] = modrm();
 
-/// Bytes of immediate, with an operand-size prefix half of them.
-const QUICK_IMMEDIATE: u8 = 7;
-const QUICK_MODRM: u8 = 8;
-const QUICK_BRANCH: u8 = 0x10;
+/// The bytes that belong to a ModRM byte; the bytes of an immediate.
+const BYTES: u16 = 7;
+/// A ModRM byte follows.
+const HAS_MODRM: u16 = 0x0800;
 /// Only some values of the ModRM byte have the immediate.
-const QUICK_TEST: u8 = 0x20;
+const TEST: u16 = 0x1000;
 /// REX.W changes the length.
-const QUICK_WIDE: u8 = 0x40;
-const QUICK_NOT: u8 = 0x80;
+const WIDE: u16 = 0x2000;
+/// The quick way does not know this one.
+const UNKNOWN: u16 = 0x8000;
 
-const MODRM_BYTES: u8 = 7;
-const MODRM_RELATIVE: u8 = 8;
-const MODRM_DISPLACEMENT: u8 = 0x10;
-/// The byte after it may ask for a displacement.
-const MODRM_SCALED: u8 = 0x20;
+/// The byte after the ModRM byte may ask for a displacement.
+const SCALED: u16 = 0x1000;
+/// That byte says whether the displacement is from RSP, or R12.
+const STACK: u16 = 0x2000;
+/// What it is then.
+const STACK_POINTER: u8 = 0x24;
 
-const fn quick() -> [u8; 512] {
-    let mut table = [QUICK_NOT; 512];
+const fn quick() -> [u16; 512] {
+    let mut table = [UNKNOWN; 512];
     let mut at = 0;
     while at < 512 {
         let form = if at < 256 { ONE_BYTE[at] } else { TWO_BYTE[at - 256] };
         table[at] = match form {
             Form::Bare => 0,
             Form::Byte => 1,
-            Form::Immediate => 4,
-            Form::Wide => 4 | QUICK_WIDE,
-            Form::Branch => 4 | QUICK_BRANCH,
-            Form::Modrm => QUICK_MODRM,
-            Form::ModrmByte => 1 | QUICK_MODRM,
-            Form::ModrmImmediate => 4 | QUICK_MODRM,
-            Form::TestByte => 1 | QUICK_MODRM | QUICK_TEST,
-            Form::TestImmediate => 4 | QUICK_MODRM | QUICK_TEST,
-            _ => QUICK_NOT,
+            Form::Immediate => 4 | IMMEDIATE,
+            Form::Wide => 4 | IMMEDIATE | WIDE,
+            Form::Branch => 4 | BRANCH,
+            Form::Modrm => HAS_MODRM,
+            Form::ModrmByte => 1 | HAS_MODRM,
+            Form::ModrmImmediate => 4 | IMMEDIATE | HAS_MODRM,
+            Form::TestByte => 1 | HAS_MODRM | TEST,
+            Form::TestImmediate => 4 | IMMEDIATE | HAS_MODRM | TEST,
+            _ => UNKNOWN,
         };
+        if at < 256 && is_short_branch(at as u8) {
+            table[at] |= SHORT_BRANCH;
+        }
         at += 1;
     }
-    table[256 + 0x38] = QUICK_NOT;
-    table[256 + 0x3a] = QUICK_NOT;
+    table[0x81] |= ADDS;
+    table[0x83] |= ADDS;
+    table[256 + 0x38] = UNKNOWN;
+    table[256 + 0x3a] = UNKNOWN;
     table
 }
 
-const fn modrm() -> [u8; 256] {
+const fn is_short_branch(opcode: u8) -> bool {
+    matches!(opcode, 0x70..=0x7f | 0xe0..=0xe3 | 0xeb)
+}
+
+const fn modrm() -> [u16; 256] {
     let mut table = [1; 256];
     let mut at = 0;
     while at < 0xc0 {
         let (mode, register) = (at >> 6, at & 7);
-        let scaled = if register == 4 { 1 } else { 0 };
         table[at] = match (mode, register) {
-            (0, 5) => 5 | MODRM_RELATIVE,
-            (0, 4) => 2 | MODRM_SCALED,
+            (0, 5) => 5 | RELATIVE,
+            (0, 4) => 2 | SCALED,
             (0, _) => 1,
-            (1, _) => 2 + scaled,
-            _ => (5 + scaled) | MODRM_DISPLACEMENT,
+            (1, 4) => 3 | STACK,
+            (1, 5) => 2 | SLOT,
+            (1, _) => 2,
+            (_, 4) => 6 | DISPLACEMENT | STACK,
+            (_, 5) => 5 | DISPLACEMENT | SLOT,
+            _ => 5 | DISPLACEMENT,
         };
         at += 1;
     }
     table
 }
 
-/// Decodes the instruction at the beginning of the bytes. What is none, or is cut off, passes as one byte.
+/// Decodes the instruction at the beginning of the bytes. What is none, or is cut off, passes as one byte without facts.
 #[inline]
 pub(super) fn decode(code: &[u8]) -> Instruction {
     if let Some((first, _)) = code.split_first_chunk::<16>()
@@ -239,48 +269,58 @@ pub(super) fn decode(code: &[u8]) -> Instruction {
 /// those are what decoding spends its time on.
 #[inline]
 fn decode_quickly(code: &[u8; 16]) -> Option<Instruction> {
-    let word = u64::from_le_bytes(*code.first_chunk()?);
-    let byte = |at: u32| word.wrapping_shr(8 * at).to_le_bytes()[0];
-    let first = byte(0);
+    let mut word = u64::from_le_bytes(*code.first_chunk()?);
+    let mut before = 1;
+    let mut pass = |word: &mut u64, is: bool| {
+        *word >>= 8 * u32::from(is);
+        before += u16::from(is);
+    };
+    let first = low(word);
     let short = first == 0x66;
-    let mut at = u32::from(short | (first == 0xf3) | (first == 0xf2));
-    let rex = byte(at);
+    pass(&mut word, short | (first & 0xfe == 0xf2));
+    let rex = low(word);
     let has_rex = rex & 0xf0 == 0x40;
-    at += u32::from(has_rex);
-    let escaped = byte(at) == 0x0f;
-    at += u32::from(escaped);
-    let opcode = byte(at);
+    pass(&mut word, has_rex);
+    let escaped = low(word) == ESCAPE;
+    pass(&mut word, escaped);
+    let opcode = low(word);
     let quick = QUICK[usize::from(opcode) | usize::from(escaped) << 8];
-    let wide = has_rex && rex & 8 != 0;
-    if quick & QUICK_NOT != 0 || (short && quick & QUICK_BRANCH != 0) || (wide && quick & QUICK_WIDE != 0) {
+    let wide = has_rex & (rex & 8 != 0);
+    if (quick & UNKNOWN != 0) | (short & (quick & BRANCH != 0)) | (wide & (quick & WIDE != 0)) {
         return None;
     }
-    at += 1;
-    let modrm = byte(at);
-    let has_modrm = quick & QUICK_MODRM != 0;
+    let has_modrm = quick & HAS_MODRM != 0;
+    let modrm = if has_modrm { low(word >> 8) } else { 0 };
     let more = if has_modrm { MODRM[usize::from(modrm)] } else { 0 };
-    let scaled = (more & MODRM_SCALED != 0) & (byte(at + 1) & 7 == 5);
-    let displaced = (more & MODRM_DISPLACEMENT != 0) | scaled;
-    let after = at + u32::from(more & MODRM_BYTES) + 4 * u32::from(scaled);
-    let absent = (quick & QUICK_TEST != 0) & (modrm & 0x30 != 0);
-    let full = if absent { 0 } else { quick & QUICK_IMMEDIATE };
-    let immediate = if short & (full == 4) { 2 } else { full };
-    let place = |is: bool, at: u32| if is { at.to_le_bytes()[0] } else { 0 };
-    let branch = quick & QUICK_BRANCH != 0;
+    let scale = low(word >> 16);
+    let scaled = (more & SCALED != 0) & (scale & 7 == 5);
+    let stack = (more & STACK != 0) & (scale & 0x3f == STACK_POINTER);
+    let before_immediate = before + (more & BYTES) + if scaled { 4 } else { 0 };
+    let absent = (quick & TEST != 0) & (modrm & 0x30 != 0);
+    let halved = short & (quick & BYTES == 4);
+    let immediate = if absent { 0 } else { (quick & BYTES) >> u32::from(halved) };
+    let mut facts =
+        (more & (RELATIVE | DISPLACEMENT | SLOT)) | (quick & (BRANCH | SHORT_BRANCH | IMMEDIATE | ADDS));
+    facts |= if scaled { DISPLACEMENT } else { 0 } | if stack { SLOT } else { 0 };
+    let high_base = has_rex & (rex & 1 != 0);
+    facts &= !(if high_base { SLOT } else { 0 } | if absent | halved { IMMEDIATE } else { 0 });
+    let byte = |number: u16| number.to_le_bytes()[0];
     Some(Instruction {
-        bytes: (after + u32::from(immediate)).to_le_bytes()[0],
-        relative: place(more & MODRM_RELATIVE != 0, at + 1) | place(branch, at),
-        displacement: place(displaced, after.wrapping_sub(4)),
-        immediate: place((immediate == 4) & !branch, after),
-        branch,
-        loads_address: opcode == 0x8d,
-        own_segment: false,
+        bytes: byte(before_immediate + immediate),
+        before_immediate: byte(before_immediate),
+        opcode: if escaped { ESCAPE } else { opcode },
+        modrm,
+        facts,
     })
+}
+
+fn low(word: u64) -> u8 {
+    word.to_le_bytes()[0]
 }
 
 /// Every instruction.
 fn decode_slowly(code: &[u8]) -> Instruction {
-    Cursor { code, at: 0, wide: false, short: false, short_address: false }
+    Cursor { code, at: 0, wide: false, high_base: false, short: false, short_address: false }
         .decode()
         .filter(|instruction| usize::from(instruction.bytes) <= code.len().min(INSTRUCTION_BYTES_MAX))
         .unwrap_or(Instruction { bytes: 1, ..Instruction::default() })
@@ -289,8 +329,9 @@ fn decode_slowly(code: &[u8]) -> Instruction {
 struct Cursor<'a> {
     code: &'a [u8],
     at: u8,
-    /// REX.W, operand size and address size.
+    /// REX.W, REX.B, operand size and address size.
     wide: bool,
+    high_base: bool,
     short: bool,
     short_address: bool,
 }
@@ -310,7 +351,7 @@ impl Cursor<'_> {
         let mut form = form_of(&ONE_BYTE, opcode);
         while form == Form::Prefix {
             match opcode {
-                0x65 => instruction.own_segment = true,
+                0x65 => instruction.facts |= OWN_SEGMENT,
                 0x66 => self.short = true,
                 0x67 => self.short_address = true,
                 _ => {}
@@ -323,18 +364,21 @@ impl Cursor<'_> {
         }
         if form == Form::Rex {
             self.wide = opcode & 8 != 0;
+            self.high_base = opcode & 1 != 0;
             opcode = self.next()?;
             form = form_of(&ONE_BYTE, opcode);
             if form == Form::Rex || form == Form::Prefix {
                 return None;
             }
         }
-        instruction.loads_address = opcode == 0x8d;
+        instruction.opcode = opcode;
         match form {
             Form::Escape => form = self.escaped()?,
             Form::Vex2 => form = self.vector(1, 1)?,
             Form::Vex3 => {
-                let map = *self.code.get(usize::from(self.at))? & 0x1f;
+                let payload = *self.code.get(usize::from(self.at))?;
+                self.high_base = payload & 0x20 == 0;
+                let map = payload & 0x1f;
                 form = self.vector(map, 2)?;
             }
             Form::Evex => {
@@ -343,6 +387,13 @@ impl Cursor<'_> {
             }
             _ => {}
         }
+        if form == Form::Byte && is_short_branch(instruction.opcode) {
+            instruction.facts |= SHORT_BRANCH;
+        }
+        if matches!(instruction.opcode, 0x81 | 0x83) {
+            instruction.facts |= ADDS;
+        }
+        instruction.before_immediate = self.at;
         self.operands(form, &mut instruction)?;
         instruction.bytes = self.at;
         Some(instruction)
@@ -382,8 +433,7 @@ impl Cursor<'_> {
             Form::Wide => self.immediate(instruction),
             Form::Address => self.at += if self.short_address { 4 } else { 8 },
             Form::Branch => {
-                instruction.relative = self.at;
-                instruction.branch = true;
+                instruction.facts |= BRANCH;
                 self.at += 4;
             }
             Form::Modrm => drop(self.modrm(instruction)?),
@@ -415,7 +465,7 @@ impl Cursor<'_> {
         if self.short {
             self.at += 2;
         } else {
-            instruction.immediate = self.at;
+            instruction.facts |= IMMEDIATE;
             self.at += 4;
         }
     }
@@ -424,26 +474,35 @@ impl Cursor<'_> {
     #[inline]
     fn modrm(&mut self, instruction: &mut Instruction) -> Option<u8> {
         let modrm = self.next()?;
+        instruction.modrm = modrm;
         let (mode, register) = (modrm >> 6, modrm & 7);
         if mode == 3 {
+            instruction.before_immediate = self.at;
             return Some(modrm);
         }
         let mut base = register;
+        let mut slot = register == 5;
         if register == 4 {
-            base = self.next()? & 7;
+            let scaled = self.next()?;
+            slot = scaled & 0x3f == STACK_POINTER;
+            base = scaled & 7;
+        }
+        if slot && mode > 0 && !self.high_base {
+            instruction.facts |= SLOT;
         }
         match (mode, base) {
             (0, 5) if register == 5 => {
-                instruction.relative = self.at;
+                instruction.facts |= RELATIVE;
                 self.at += 4;
             }
             (0, 5) | (2, _) => {
-                instruction.displacement = self.at;
+                instruction.facts |= DISPLACEMENT;
                 self.at += 4;
             }
             (1, _) => self.at += 1,
             _ => {}
         }
+        instruction.before_immediate = self.at;
         Some(modrm)
     }
 }
@@ -459,57 +518,60 @@ mod tests {
     use proptest::prelude::*;
 
     #[track_caller]
-    fn check(code: &[u8], expected: Instruction) {
+    fn check(code: &[u8], facts: u16, before_immediate: usize) {
         let padded = [code, &[0x90; 16]].concat();
-        assert_eq!(
-            decode(&padded),
-            Instruction { bytes: code.len().try_into().unwrap(), ..expected },
-            "{code:02x?}"
-        );
+        let found = decode(&padded);
+        let found = (usize::from(found.bytes), found.facts, usize::from(found.before_immediate));
+        assert_eq!(found, (code.len(), facts, before_immediate), "{code:02x?}");
     }
 
     #[test]
     fn fields_are_found_behind_prefixes_and_before_immediates() {
-        let none = Instruction::default();
-        let relative = |relative| Instruction { relative, ..none };
-        let branch = |relative| Instruction { relative, branch: true, ..none };
-        // call, jmp, je
-        check(&[0xe8, 1, 2, 3, 4], branch(1));
-        check(&[0xe9, 1, 2, 3, 4], branch(1));
-        check(&[0x0f, 0x84, 1, 2, 3, 4], branch(2));
+        // call, jmp, je, jmp short
+        check(&[0xe8, 1, 2, 3, 4], BRANCH, 1);
+        check(&[0xe9, 1, 2, 3, 4], BRANCH, 1);
+        check(&[0x0f, 0x84, 1, 2, 3, 4], BRANCH, 2);
+        check(&[0xeb, 1], SHORT_BRANCH, 1);
         // lea rdi, [rip + x]
-        check(&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], Instruction { loads_address: true, ..relative(3) });
+        check(&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], RELATIVE, 7);
         // cmp dword [rip + x], 5 and cmp dword [rip + x], imm32
-        check(&[0x83, 0x3d, 1, 2, 3, 4, 5], relative(2));
-        check(&[0x81, 0x3d, 1, 2, 3, 4, 5, 6, 7, 8], Instruction { immediate: 6, ..relative(2) });
+        check(&[0x83, 0x3d, 1, 2, 3, 4, 5], RELATIVE | ADDS, 6);
+        check(&[0x81, 0x3d, 1, 2, 3, 4, 5, 6, 7, 8], RELATIVE | IMMEDIATE | ADDS, 6);
         // mov word [rip + x], imm16
-        check(&[0x66, 0xc7, 0x05, 1, 2, 3, 4, 5, 6], relative(3));
+        check(&[0x66, 0xc7, 0x05, 1, 2, 3, 4, 5, 6], RELATIVE, 7);
         // test byte [rip + x], 1 and not byte [rip + x]
-        check(&[0xf6, 0x05, 1, 2, 3, 4, 1], relative(2));
-        check(&[0xf6, 0x15, 1, 2, 3, 4], relative(2));
+        check(&[0xf6, 0x05, 1, 2, 3, 4, 1], RELATIVE, 6);
+        check(&[0xf6, 0x15, 1, 2, 3, 4], RELATIVE, 6);
         // jmp [rax * 8 + table]
-        check(&[0xff, 0x24, 0xc5, 1, 2, 3, 4], Instruction { displacement: 3, ..none });
+        check(&[0xff, 0x24, 0xc5, 1, 2, 3, 4], DISPLACEMENT, 7);
         // mov rax, gs:[x]
-        check(
-            &[0x65, 0x48, 0x8b, 0x04, 0x25, 1, 2, 3, 4],
-            Instruction { displacement: 5, own_segment: true, ..none },
-        );
+        check(&[0x65, 0x48, 0x8b, 0x04, 0x25, 1, 2, 3, 4], DISPLACEMENT | OWN_SEGMENT, 9);
         // mov edi, imm32 and movabs rax, imm64
-        check(&[0xbf, 1, 2, 3, 4], Instruction { immediate: 1, ..none });
-        check(&[0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8], none);
+        check(&[0xbf, 1, 2, 3, 4], IMMEDIATE, 1);
+        check(&[0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8], 0, 2);
         // vmovdqa ymm0, [rip + x]; vpshufd xmm0, [rip + x], 1; vmovdqu64 zmm0, [rip + x]; vzeroupper
-        check(&[0xc5, 0xfd, 0x6f, 0x05, 1, 2, 3, 4], relative(4));
-        check(&[0xc5, 0xf9, 0x70, 0x05, 1, 2, 3, 4, 1], relative(4));
-        check(&[0x62, 0xf1, 0xfe, 0x48, 0x6f, 0x05, 1, 2, 3, 4], relative(6));
-        check(&[0xc5, 0xf8, 0x77], none);
+        check(&[0xc5, 0xfd, 0x6f, 0x05, 1, 2, 3, 4], RELATIVE, 8);
+        check(&[0xc5, 0xf9, 0x70, 0x05, 1, 2, 3, 4, 1], RELATIVE, 8);
+        check(&[0x62, 0xf1, 0xfe, 0x48, 0x6f, 0x05, 1, 2, 3, 4], RELATIVE, 10);
+        check(&[0xc5, 0xf8, 0x77], 0, 3);
         // pshufb xmm0, [rip + x]; palignr xmm0, [rip + x], 8
-        check(&[0x66, 0x0f, 0x38, 0x00, 0x05, 1, 2, 3, 4], relative(5));
-        check(&[0x66, 0x0f, 0x3a, 0x0f, 0x05, 1, 2, 3, 4, 8], relative(5));
+        check(&[0x66, 0x0f, 0x38, 0x00, 0x05, 1, 2, 3, 4], RELATIVE, 9);
+        check(&[0x66, 0x0f, 0x3a, 0x0f, 0x05, 1, 2, 3, 4, 8], RELATIVE, 9);
+        // mov rax, [rsp + 8]; mov [rbp - 8], eax; mov rax, [rsp + x]; the first two with r12 and r13
+        check(&[0x48, 0x8b, 0x44, 0x24, 8], SLOT, 5);
+        check(&[0x89, 0x45, 0xf8], SLOT, 3);
+        check(&[0x48, 0x8b, 0x84, 0x24, 1, 2, 3, 4], SLOT | DISPLACEMENT, 8);
+        check(&[0x49, 0x8b, 0x44, 0x24, 8], 0, 5);
+        check(&[0x41, 0x89, 0x45, 0xf8], 0, 4);
+        // vmovups [rsp + x], ymm0; mov rax, [rsp + rbx + 8]; sub rsp, 24
+        check(&[0xc5, 0xfc, 0x11, 0x84, 0x24, 1, 2, 3, 4], SLOT | DISPLACEMENT, 9);
+        check(&[0x48, 0x8b, 0x44, 0x1c, 8], 0, 5);
+        check(&[0x48, 0x83, 0xec, 24], ADDS, 3);
         // ret, endbr64, nop word [rax + rax], enter
-        check(&[0xc3], none);
-        check(&[0xf3, 0x0f, 0x1e, 0xfa], none);
-        check(&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], Instruction { displacement: 6, ..none });
-        check(&[0xc8, 1, 2, 3], none);
+        check(&[0xc3], 0, 1);
+        check(&[0xf3, 0x0f, 0x1e, 0xfa], 0, 4);
+        check(&[0x66, 0x2e, 0x0f, 0x1f, 0x84, 0, 0, 0, 0, 0], DISPLACEMENT, 10);
+        check(&[0xc8, 1, 2, 3], 0, 1);
     }
 
     proptest! {
@@ -518,9 +580,11 @@ mod tests {
             let found = decode(&code);
             prop_assert!(found.bytes >= 1);
             prop_assert!(usize::from(found.bytes) <= code.len());
-            for field in [found.relative, found.displacement, found.immediate] {
-                prop_assert!(field == 0 || field + 4 <= found.bytes);
-            }
+            let facts = |of: u16| found.facts & of != 0;
+            let immediate = if facts(IMMEDIATE | BRANCH) { 4 } else { u8::from(facts(SHORT_BRANCH)) };
+            prop_assert!(found.before_immediate + immediate <= found.bytes);
+            prop_assert!(found.before_immediate > 4 || !facts(RELATIVE | DISPLACEMENT));
+            prop_assert!(found.before_immediate > 1 || !facts(SLOT));
         }
 
         #[test]

@@ -11,7 +11,10 @@ use super::find::File;
 use super::kind::{Kind, signed};
 use super::store::Writer;
 use super::tables::Tables;
-use decode::{INSTRUCTION_BYTES_MAX, Instruction, decode};
+use decode::{
+    ADDS, BRANCH, DISPLACEMENT, IMMEDIATE, INSTRUCTION_BYTES_MAX, Instruction, OWN_SEGMENT, RELATIVE,
+    SHORT_BRANCH, SLOT, decode,
+};
 
 pub(super) fn find(
     file: &File<'_>,
@@ -43,6 +46,13 @@ fn relocations_of(file: &File<'_>, section: &Section) -> Option<u32> {
     if section.name() == b".plt" { file.place_of(file.section(b".rela.plt")) } else { None }
 }
 
+const LOAD_ADDRESS: u8 = 0x8d;
+const PUSH_NUMBER: u8 = 0x68;
+/// The first of eight opcodes, one for each register.
+const MOVE_NUMBER: u8 = 0xb8;
+/// What may be the number of a line.
+const NUMBERS: Range<u32> = 16..100_000;
+
 struct Scan<'a, 'b> {
     bounds: Range<u64>,
     /// How addresses stand in immediates, if they do.
@@ -58,11 +68,9 @@ impl Scan<'_, '_> {
         while (at as usize) < until {
             let code = bytes.get(at as usize..).unwrap_or_default();
             let found = decode(code);
-            let here = place.wrapping_add(at);
-            if found.relative > 0 {
-                self.relative(here, address.wrapping_add(u64::from(at)), code, &found, out);
-            } else if found.displacement | found.immediate > 0 {
-                self.absolute(here, code, &found, out);
+            if found.facts != 0 {
+                let here = place.wrapping_add(at);
+                self.fields(here, address.wrapping_add(u64::from(at)), code, &found, out);
             }
             at += u32::from(found.bytes);
         }
@@ -70,25 +78,49 @@ impl Scan<'_, '_> {
     }
 
     #[inline]
-    fn relative(&mut self, place: u32, address: u64, code: &[u8], found: &Instruction, out: &mut Writer) {
-        let end = address.wrapping_add(u64::from(found.bytes));
-        let target = end.wrapping_add(signed(u64::from(field(code, found.relative))));
-        let kind = match found.bytes - found.relative {
+    fn fields(&mut self, place: u32, address: u64, code: &[u8], found: &Instruction, out: &mut Writer) {
+        let end = found.before_immediate;
+        if found.facts & SLOT != 0 {
+            slot(place, found, out);
+        } else if found.facts & RELATIVE != 0 {
+            self.relative(place, address, code, found, end - 4, out);
+        } else if found.facts & DISPLACEMENT != 0 && self.high.is_some() {
+            self.displacement(place, code, found, out);
+        }
+        if found.facts & BRANCH != 0 {
+            self.relative(place, address, code, found, end, out);
+        } else if found.facts & SHORT_BRANCH != 0 {
+            out.push(place + u32::from(end), Kind::Short, 0);
+        } else if found.facts & (IMMEDIATE | ADDS) != 0 {
+            self.immediate(place, code, found, out);
+        }
+    }
+
+    /// A distance from the instruction's end to something in this file.
+    #[inline]
+    fn relative(
+        &mut self,
+        place: u32,
+        address: u64,
+        code: &[u8],
+        found: &Instruction,
+        at: u8,
+        out: &mut Writer,
+    ) {
+        let target =
+            address.wrapping_add(u64::from(found.bytes)).wrapping_add(signed(u64::from(field(code, at))));
+        let kind = match found.bytes - at {
             4 => Kind::Ahead,
             5 => Kind::Ahead1,
             6 => Kind::Ahead2,
             8 => Kind::Ahead4,
             _ => return,
         };
-        if !self.bounds.contains(&target) {
-            return;
-        }
-        out.push(place + u32::from(found.relative), kind, 0);
-        if found.loads_address {
-            self.mark(target);
-        }
-        if found.immediate > 0 {
-            self.address_in(place, code, found.immediate, out);
+        if self.bounds.contains(&target) {
+            out.push(place + u32::from(at), kind, 0);
+            if found.opcode == LOAD_ADDRESS {
+                self.mark(target);
+            }
         }
     }
 
@@ -106,26 +138,70 @@ impl Scan<'_, '_> {
         }
     }
 
-    fn absolute(&mut self, place: u32, code: &[u8], found: &Instruction, out: &mut Writer) {
-        const PUSH: u8 = 0x68;
-        if let Some(relocations) = self.relocations.filter(|_| code.first() == Some(&PUSH)) {
-            out.push(place + 1, Kind::Symbol, relocations);
-            return;
-        }
-        for at in [found.displacement, found.immediate] {
-            if at > 0 {
-                self.address_in(place, code, at, out);
-            }
+    /// An address that something is added to. A processor's own data has small addresses.
+    fn displacement(&mut self, place: u32, code: &[u8], found: &Instruction, out: &mut Writer) {
+        let at = found.before_immediate - 4;
+        if let Some(kind) = self.kind_of_address(field(code, at), found.facts & OWN_SEGMENT != 0) {
+            out.push(place + u32::from(at), kind, 0);
         }
     }
 
-    fn address_in(&mut self, place: u32, code: &[u8], at: u8, out: &mut Writer) {
-        let Some(kind) = self.high else { return };
-        let value = u64::from(field(code, at));
-        let address = if kind == Kind::SignedPointer { signed(value) } else { value };
-        if self.bounds.contains(&address) {
-            out.push(place + u32::from(at), kind, 0);
+    /// An address, the number of a relocation or of a line, or how much a function takes of the stack.
+    #[inline]
+    fn immediate(&mut self, place: u32, code: &[u8], found: &Instruction, out: &mut Writer) {
+        let at = place + u32::from(found.before_immediate);
+        if found.facts & ADDS != 0 {
+            let long = found.facts & IMMEDIATE != 0;
+            if let Some(kind) = frame_size(found.modrm, long) {
+                out.push(at, kind, 0);
+                return;
+            }
+            if !long {
+                return;
+            }
         }
+        let number = field(code, found.before_immediate);
+        if let Some(kind) = self.kind_of_address(number, false) {
+            out.push(at, kind, 0);
+        } else if let Some(relocations) = self.relocations.filter(|_| found.opcode == PUSH_NUMBER) {
+            out.push(at, Kind::Symbol, relocations);
+        } else if found.opcode & 0xf8 == MOVE_NUMBER && NUMBERS.contains(&number) {
+            out.push(at, Kind::Number, 0);
+        }
+    }
+
+    /// How an address stands in four bytes, if it is one.
+    #[inline]
+    fn kind_of_address(&self, value: u32, small: bool) -> Option<Kind> {
+        let kind = self.high?;
+        let value = u64::from(value);
+        let address = if kind == Kind::SignedPointer { signed(value) } else { value };
+        (self.bounds.contains(&address) && (small || address >= HIGH)).then_some(kind)
+    }
+}
+
+/// Addresses below are too likely to be numbers.
+const HIGH: u64 = 1 << 20;
+
+fn slot(place: u32, found: &Instruction, out: &mut Writer) {
+    let long = found.facts & DISPLACEMENT != 0;
+    let (kind, bytes) = match (found.modrm & 7 == 4, long) {
+        (true, false) => (Kind::Slot, 1),
+        (true, true) => (Kind::LongSlot, 4),
+        (false, false) => (Kind::FrameSlot, 1),
+        (false, true) => (Kind::LongFrameSlot, 4),
+    };
+    out.push(place + u32::from(found.before_immediate) - bytes, kind, 0);
+}
+
+/// Subtracting from and adding to the stack pointer, at a function's beginning and end.
+fn frame_size(modrm: u8, long: bool) -> Option<Kind> {
+    match (modrm, long) {
+        (0xec, false) => Some(Kind::Enter),
+        (0xec, true) => Some(Kind::LongEnter),
+        (0xc4, false) => Some(Kind::Leave),
+        (0xc4, true) => Some(Kind::LongLeave),
+        _ => None,
     }
 }
 

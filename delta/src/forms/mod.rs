@@ -1,0 +1,7 @@
+//! Plain forms: what stands in a file's place while it is compared, because it compares better.
+//!
+//! A form is made of both files before they are compared, and the new file is made again from its form, exactly.
+//!
+//! - [`container`]: what is packed in the file is unpacked.
+
+pub(crate) mod container;
