@@ -68,6 +68,8 @@ mod reading;
 mod references;
 mod route;
 mod scan;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired in by the patch format"))]
+mod tensors;
 mod tree;
 mod witness;
 

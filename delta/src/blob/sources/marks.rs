@@ -198,8 +198,8 @@ mod tests {
         assert_eq!(all.len(), bytes.len() - WINDOW_BYTES + 1);
         let some = marks(&bytes, 6).len();
         assert!((5_800..6_700).contains(&some), "{some}");
-        assert_eq!(marks(&[0; 5000], 0), []);
-        assert_eq!(marks(&bytes[..WINDOW_BYTES - 1], 0), []);
+        assert!(marks(&[0; 5000], 0).is_empty());
+        assert!(marks(&bytes[..WINDOW_BYTES - 1], 0).is_empty());
     }
 
     #[test]
