@@ -1,7 +1,7 @@
-//! Binary deltas between trees of files, and content-defined chunks.
+//! Binary deltas between files and between trees of files, and content-defined chunks.
 //!
-//! Pure functions on bytes: this crate opens no file, knows no clock, network or fleet, and starts no thread. It
-//! knows three things and how they relate:
+//! Functions on bytes: this crate opens no file and knows no clock, network or fleet. It starts threads only to make deltas,
+//! as many as [`Options::threads`] allows. It knows three things and how they relate:
 //!
 //! - A [`Tree`] is a version's files as one canonical index, named by its digest. [`scan()`] makes it from files,
 //!   [`verify`] says whether files still are what it names.
@@ -10,8 +10,18 @@
 //! - A **delta** leads from one tree to another ([`diff_trees`], [`apply_tree`]), or from one file to another
 //!   ([`diff`], [`apply`]). Several deltas are followed in one go ([`apply_chain`]), by the [`cheapest`] way.
 //!
+//! Files are reached through traits that the caller implements, [`ReadTree`] and [`WriteTree`], or are read from any place
+//! ([`ReadAt`]). What does not fit in memory while a delta is followed goes to [`Scratch`] space.
 //!
-//! Files are reached through two traits that the caller implements, [`ReadTree`] and [`WriteTree`].
+//! # How a delta comes to be small
+//! 1. Containers are opened and what is in them is compared: a wheel, tarball, package or kernel image is packed again to the
+//!    very same bytes (`forms/`). Tensors of models are coded by what training does to weights (`tensors/`).
+//! 2. Stretches of the new file are found that resemble stretches of the old one (`matching/`): bsdiff's idea, on a suffix
+//!    array, with all stretches priced together.
+//! 3. Fields that name addresses, or follow from others, are predicted from where everything else went (`references/` for
+//!    executables, `models/`). Both sides predict alike; only what was mispredicted travels.
+//! 4. What is left is parted into streams of one kind each, and each packed by whichever method makes it smallest
+//!    (`patch/`, `codec/`).
 //!
 //! # What holds
 //! - **Everything read is hostile until verified.** Every size is compared with a bound ([`Limits`], or a constant
@@ -19,9 +29,12 @@
 //!   is, and never a panic or a wrong success.
 //! - **What is made is verified before it is finished:** each file's digest is compared before
 //!   [`WriteTree::finish`], and a delta's ends are compared with the trees before anything is written.
-//! - **Following a delta streams**, in at most [`APPLY_MEMORY_BYTES`] beside the trees. Making one does not: a file
-//!   that is patched is in memory with its sources, and files beyond [`PATCH_FILE_BYTES_MAX`] reuse chunks instead.
-//! - **Equal inputs give equal bytes**: trees, chunks and deltas depend on nothing else.
+//! - **Following a delta streams**, on one thread, in at most [`APPLY_MEMORY_BYTES`] beside the trees; packing containers
+//!   again may take [`Limits::container_memory_bytes`] more.
+//! - **Making one takes at most some ten times the larger file in memory**, and no more than for files of
+//!   [`WINDOW_BYTES_MAX`]: larger ones are made window by window.
+//! - **A delta is never much larger than the packed file**, at most 64 bytes more than `zstd -19` leaves of it.
+//! - **Equal inputs give equal bytes**: trees, chunks and deltas depend on nothing else, threads included.
 //!
 //! # The formats
 //! All integers are little-endian; each format has a magic and a version. A tree, format 1:
@@ -37,13 +50,14 @@
 //! | 4 | file: number of chunks, then each: |
 //! | 4, 32 | size, BLAKE3 |
 //!
-//! A delta between trees (`GSDELT`, format 2) is described in `blob/mod.rs`; a patch body, and a patch of a file alone
-//! (`GSPTCH`), in `engine/mod.rs`.
+//! A delta between trees (`GSDELT`, format 2) is described in `blob/mod.rs`; a patch of a file alone (`GSPT`, format 2) in
+//! `patch/mod.rs`, its body in `patch/body.rs` and `patch/window.rs`.
 //!
 //! # The rooms
-//! `tree/` the index and its rules · `engine/` one file against another, the room to replace for a better one ·
-//! `blob/` deltas between trees · `route/` several of them · `chunk`, `scan`, `gather` · `inspect` what is in a delta ·
-//! `access` the traits, `reading` what is read in order · `limits` every bound.
+//! `tree/` the index and its rules · `blob/` deltas between trees · `route/` several of them · `patch/` one file against
+//! another · `matching/` what resembles what · `references/`, `models/` fields that are predicted · `forms/` containers ·
+//! `tensors/` weights · `codec/` packed streams · `chunk`, `scan`, `gather` · `inspect` what is in a delta · `access` the
+//! traits, `reading` what is read in order, `numbers` integers · `limits` every bound.
 
 mod access;
 mod blob;
@@ -68,7 +82,6 @@ mod reading;
 mod references;
 mod route;
 mod scan;
-#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired in by the patch format"))]
 mod tensors;
 mod tree;
 mod witness;

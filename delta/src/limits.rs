@@ -3,6 +3,8 @@
 //! Sizes in files and deltas are read from strangers: every one of them is compared with a bound
 //! from here before anything is allocated for it.
 
+use crate::tensors::TENSORS_MEMORY_BYTES;
+
 /// Most bytes of a [`TreePath`](crate::TreePath), and of a symbolic link's target (Linux: `PATH_MAX` is 4,096 for
 /// the whole path, of which the slot's own directory needs a part).
 pub const PATH_BYTES_MAX: usize = 1024;
@@ -47,6 +49,8 @@ const _: () = assert!(
         <= APPLY_MEMORY_BYTES
 );
 const _: () = assert!((1 << WHOLE_WINDOW_LOG) + 16 * BUFFER_BYTES <= APPLY_MEMORY_BYTES);
+// What is around tensors has neither references nor many literals.
+const _: () = assert!(TENSORS_MEMORY_BYTES <= REFERENCES_BYTES_MAX);
 
 /// Most bytes of one window of a patch, old or new: larger files are made window by window.
 pub const WINDOW_BYTES_MAX: u32 = 256 << 20;
@@ -64,6 +68,8 @@ pub(crate) const PRIMER_BYTES_MAX: usize = 2 << 20;
 pub(crate) const WHOLE_WINDOW_LOG: u32 = 25;
 /// Most bytes of a file with its containers open: what it takes in scratch space.
 pub(crate) const PLAIN_BYTES_MAX: u64 = 4 << 30;
+/// Most bytes of what tells of the pairs of tensors of two files.
+pub(crate) const PAIRS_BYTES_MAX: u64 = 2 << 20;
 /// Most bytes of what tells of the containers of a file.
 pub(crate) const CHAIN_BYTES_MAX: u64 = 24 << 20;
 /// Most bytes of the layout of a window.

@@ -25,5 +25,5 @@ pub(super) fn follow(
     out: &mut impl Write,
     bytes: u64,
 ) -> Result<(), Reason> {
-    Body::read_all(body, bytes)?.follow(old, body, scratch, container_memory_bytes, out)
+    Body::read_all(body, old.size(), bytes)?.follow(old, body, scratch, container_memory_bytes, out)
 }

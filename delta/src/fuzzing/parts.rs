@@ -62,7 +62,13 @@ fn follow(old: &[u8], body: &[u8], new_bytes: u64) {
     let mut new = Vec::new();
     let follow = |new: &mut Vec<u8>| {
         let mut section = Section::new(&body, 0..body.size())?;
-        Body::read(&mut section, &body, new_bytes)?.follow(&old, &body, &ScratchMemory, 64 << 20, new)
+        Body::read(&mut section, &body, old.size(), new_bytes)?.follow(
+            &old,
+            &body,
+            &ScratchMemory,
+            64 << 20,
+            new,
+        )
     };
     let done: Result<(), Reason> = follow(&mut new);
     assert!(new.len() as u64 <= new_bytes, "more was made than the header says");

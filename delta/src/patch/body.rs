@@ -2,33 +2,38 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | 0 whole; 1 windows; 2 opened |
+//! | 1 | 0 whole; 1 windows; 2 opened; 3 weights |
 //! | whole | a stream: the new file |
 //! | windows | number of windows; each window, in the new file's order (`window.rs`) |
 //! | opened | two streams: the containers of the old and of the new file (`forms/container/shells.rs`); windows, which make the new file's plain form of the old one's |
+//! | weights | a stream: pairs of tensors (`tensors/pair.rs`); number: size of their differences, those; windows, which make what is around them (`weights.rs`) |
 
 use std::io::{Read, Write};
 
 use super::follow::Follower;
+use super::weights::Weights;
 use super::window::Located;
 use crate::access::{ReadAt, Scratch, ScratchFile};
 use crate::codec::{Section, Stream};
 use crate::error::Reason;
 use crate::forms::container::{Chain, Closed, Method, unpack};
 use crate::limits::{
-    BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG, WINDOW_BYTES_MIN,
-    WINDOWS_MAX,
+    BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PAIRS_BYTES_MAX, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG,
+    WINDOW_BYTES_MIN, WINDOWS_MAX,
 };
+use crate::tensors;
 
 pub(super) const WHOLE: u8 = 0;
 pub(super) const WINDOWS: u8 = 1;
 pub(super) const OPENED: u8 = 2;
+pub(super) const WEIGHTS: u8 = 3;
 
 /// A body's parts, located in its delta.
 pub(crate) enum Body {
     Whole(Stream),
     Windows(Vec<Located>),
     Opened(Box<Opened>),
+    Weights(Weights),
 }
 
 /// What is made of opened containers.
@@ -42,9 +47,9 @@ pub(crate) struct Opened {
 
 impl Body {
     /// Reads a body that is all of a delta.
-    pub(crate) fn read_all(delta: &dyn ReadAt, new_bytes: u64) -> Result<Self, Reason> {
+    pub(crate) fn read_all(delta: &dyn ReadAt, old_bytes: u64, new_bytes: u64) -> Result<Self, Reason> {
         let mut section = Section::new(delta, 0..delta.size())?;
-        let body = Self::read(&mut section, delta, new_bytes)?;
+        let body = Self::read(&mut section, delta, old_bytes, new_bytes)?;
         if section.is_at_end() { Ok(body) } else { Err(Reason::Malformed("bytes follow the end of a body")) }
     }
 
@@ -52,6 +57,7 @@ impl Body {
     pub(crate) fn read(
         section: &mut Section<'_>,
         delta: &dyn ReadAt,
+        old_bytes: u64,
         new_bytes: u64,
     ) -> Result<Self, Reason> {
         match section.byte()? {
@@ -77,6 +83,7 @@ impl Body {
                     new_bytes,
                 })))
             }
+            WEIGHTS => read_weights(section, delta, old_bytes, new_bytes).map(Self::Weights),
             _ => Err(Reason::Malformed("a body has an unknown kind")),
         }
     }
@@ -94,6 +101,7 @@ impl Body {
         match self {
             Self::Whole(stream) => write_stream(&stream, delta, new),
             Self::Windows(windows) => Follower::new(old, delta, windows).write_all(new),
+            Self::Weights(weights) => weights.follow(old, delta, new),
             Self::Opened(opened) => {
                 let plain = opened.unpack_old(old, scratch, container_memory_bytes)?;
                 let follower = Follower::new(&*plain, delta, opened.windows);
@@ -133,6 +141,27 @@ fn read_chain(section: &mut Section<'_>, delta: &dyn ReadAt) -> Result<(Chain, S
     let mut rest = &encoded[..];
     let chain = Chain::take(&mut rest)?;
     if rest.is_empty() { Ok((chain, stream)) } else { Err(Reason::Malformed("bytes follow the containers")) }
+}
+
+fn read_weights(
+    section: &mut Section<'_>,
+    delta: &dyn ReadAt,
+    old_bytes: u64,
+    new_bytes: u64,
+) -> Result<Weights, Reason> {
+    let stream = Stream::locate(section, PAIRS_BYTES_MAX)?;
+    let encoded = stream.unpack_all(delta, &[], NUMBERS_WINDOW_LOG)?;
+    let mut rest = &encoded[..];
+    let pairs = tensors::take_pairs(&mut rest, old_bytes, new_bytes)?;
+    if !rest.is_empty() {
+        return Err(Reason::Malformed("bytes follow the pairs of tensors"));
+    }
+    let coded_bytes = section.number()?;
+    let start = section.at();
+    section.pass(coded_bytes)?;
+    let in_tensors = pairs.iter().map(|pair| pair.bytes).sum::<u64>();
+    let windows = read_windows(section, new_bytes - in_tensors)?;
+    Ok(Weights { pairs, coded: start..start + coded_bytes, windows, new_bytes })
 }
 
 fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located>, Reason> {

@@ -49,6 +49,14 @@ impl<'a> Follower<'a> {
         Ok(())
     }
 
+    /// Ends it: everything must have been made and read.
+    pub(super) fn end(mut self) -> Result<(), Reason> {
+        if self.given < self.block.len() || self.make_block()? {
+            return Err(Reason::Malformed("windows make more than is used"));
+        }
+        Ok(())
+    }
+
     /// Makes the next block; false at the end.
     fn make_block(&mut self) -> Result<bool, Reason> {
         self.block.clear();

@@ -17,7 +17,7 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
     let _ = old;
     let mut section = Section::new(delta, 0..delta.size())?;
     let header = Header::read(&mut section)?;
-    let body = Body::read(&mut section, delta, header.new_bytes)?;
+    let body = Body::read(&mut section, delta, header.old_bytes, header.new_bytes)?;
     let mut seen = Seen { map: Map::new(header.new_bytes), streams: Vec::new(), windows: Vec::new() };
     let mut containers = Vec::new();
     match &body {
@@ -27,6 +27,20 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
         }
         Body::Windows(windows) => {
             for window in windows {
+                seen.window(window, delta)?;
+            }
+        }
+        Body::Weights(weights) => {
+            let in_tensors = weights.pairs.iter().map(|pair| pair.bytes).sum::<u64>();
+            let coded_bytes = weights.coded.end - weights.coded.start;
+            seen.streams.push(Stream {
+                name: "tensors".to_owned(),
+                raw_bytes: in_tensors,
+                packed_bytes: coded_bytes,
+                method: "range coder".to_owned(),
+            });
+            seen.map = Map::new(header.new_bytes - in_tensors);
+            for window in &weights.windows {
                 seen.window(window, delta)?;
             }
         }

@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
-use super::body::{OPENED, WHOLE, WINDOWS};
+use super::body::{OPENED, WEIGHTS, WHOLE, WINDOWS};
 use super::control::Control;
 use super::differences::Recorder;
 
@@ -12,6 +12,7 @@ use super::predict::{self, Windows};
 use super::prices::prices;
 use super::resemble::{self, Pair};
 use super::walk::Walk;
+use super::weights::Without;
 use super::window::{self, Span};
 use super::{Options, primer};
 use crate::access::{ReadAt, load};
@@ -23,6 +24,7 @@ use crate::matching::{self, Region, Window};
 use crate::models::Model;
 use crate::numbers;
 use crate::progress::{Meter, Progress};
+use crate::tensors;
 
 /// A file larger than this that is made from nothing is packed in one way only: all ways would take minutes.
 const ALONE_BYTES_MAX: u64 = 16 << 20;
@@ -46,7 +48,11 @@ pub(crate) fn make(
         meter.finish();
         return Ok(body);
     }
-    let body = match make_opened(old, new, options, &mut meter)? {
+    let formed = match make_weights(old, new, options, &mut meter)? {
+        Some(body) => Some(body),
+        None => make_opened(old, new, options, &mut meter)?,
+    };
+    let body = match formed {
         Some(body) => body,
         None => {
             let mut body = vec![WINDOWS];
@@ -71,6 +77,37 @@ fn make_whole(new: &dyn ReadAt, body_bytes: usize) -> io::Result<Option<Vec<u8>>
     }
     let mut body = vec![WHOLE];
     codec::pack_whole(new, WHOLE_WINDOW_LOG)?.write(&mut body);
+    Ok(Some(body))
+}
+
+/// A body of tensors and what is around them, if both files have some and their coding pays.
+fn make_weights(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    meter: &mut Meter<'_>,
+) -> io::Result<Option<Vec<u8>>> {
+    /// Repetitive weights, or such as were only moved, are better off as any other bytes.
+    const PAYS_PART: u64 = 10;
+    let pairs = tensors::pairs(&tensors::find(old), &tensors::find(new));
+    let in_tensors = pairs.iter().map(|pair| pair.bytes).sum::<u64>();
+    if in_tensors < new.size() / 2 {
+        return Ok(None);
+    }
+    let coded = tensors::encode(old, new, &pairs)?;
+    if coded.len() as u64 > in_tensors - in_tensors / PAYS_PART {
+        return Ok(None);
+    }
+    let mut body = vec![WEIGHTS];
+    let mut encoded = Vec::new();
+    tensors::write_pairs(&pairs, &mut encoded);
+    codec::pack(&encoded, &[], NUMBERS_WINDOW_LOG, options.strength())?.write(&mut body);
+    numbers::put(&mut body, coded.len() as u64);
+    body.extend_from_slice(&coded);
+    drop(coded);
+    let old_rest = Without::new(old, pairs.iter().map(tensors::Pair::old_range).collect());
+    let new_rest = Without::new(new, pairs.iter().map(tensors::Pair::new_range).collect());
+    make_windows(&old_rest, &new_rest, options, meter, &mut body)?;
     Ok(Some(body))
 }
 

@@ -29,6 +29,7 @@ mod prices;
 mod primer;
 mod resemble;
 mod walk;
+mod weights;
 mod window;
 
 use std::io::{self, Write};
@@ -186,7 +187,7 @@ fn follow(
     container_memory_bytes: u64,
     new: impl Write,
 ) -> Result<(), Reason> {
-    let body = Body::read(&mut section, delta, header.new_bytes)?;
+    let body = Body::read(&mut section, delta, header.old_bytes, header.new_bytes)?;
     if !section.is_at_end() {
         return Err(Reason::Malformed("bytes follow the end of the patch"));
     }

@@ -28,7 +28,6 @@ mod range;
 mod tests;
 
 pub(crate) use decode::Decoder;
-pub(crate) use element::Element;
 pub(crate) use encode::encode;
 pub(crate) use find::find;
 pub(crate) use pair::{Pair, pairs, take_pairs, write_pairs};

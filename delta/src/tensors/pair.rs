@@ -11,6 +11,7 @@
 //! | number | elements |
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Range;
 
 use super::element::{ELEMENTS, Element};
 use super::find::{TENSORS_MAX, Tensor};
@@ -24,6 +25,18 @@ pub(crate) struct Pair {
     pub(crate) new_at: u64,
     pub(crate) bytes: u64,
     pub(crate) element: Element,
+}
+
+impl Pair {
+    /// Where the old tensor is.
+    pub(crate) fn old_range(&self) -> Range<u64> {
+        self.old_at..self.old_at + self.bytes
+    }
+
+    /// Where the new tensor is.
+    pub(crate) fn new_range(&self) -> Range<u64> {
+        self.new_at..self.new_at + self.bytes
+    }
 }
 
 /// Pairs of old and new tensors, in the new file's order: by name and type, else the next one in turn of the same type

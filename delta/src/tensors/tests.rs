@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::element::ELEMENTS;
+use super::element::Element;
 use super::*;
 use crate::access::load;
 use crate::error::Reason;
