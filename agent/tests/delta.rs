@@ -174,7 +174,7 @@ fn bad_deltas_are_refused_in_clear_words() {
     place.says("diff old new -o d");
     let good = place.read("d");
     let mut other_version = good.clone();
-    other_version[6] = 99;
+    other_version[4] = 99;
     let mut flipped = good.clone();
     let last = flipped.len() - 20;
     flipped[last] ^= 1;
