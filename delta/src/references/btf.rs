@@ -12,7 +12,7 @@ use super::store::Writer;
 const MAGIC: [u8; 4] = [0x9f, 0xeb, 1, 0];
 const HEADER_BYTES: u8 = 24;
 /// Most types of one section.
-const TYPES_MAX: usize = 1 << 20;
+const TYPES_MAX: usize = 512 << 10;
 /// What a type begins with: its name, its kind and how much follows, its size or the type that it is made of.
 const HEAD_BYTES: u64 = 12;
 

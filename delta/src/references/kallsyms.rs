@@ -19,7 +19,7 @@ const MARKED: u32 = 256;
 pub(super) const TOKENS: usize = 256;
 const TOKEN_BYTES_MAX: u64 = 64;
 /// Places where the address is found that are tried.
-const CANDIDATES_MAX: usize = 64;
+const CANDIDATES_MAX: usize = 16;
 const RANK_BYTES: u64 = 3;
 
 /// Where the tables are in the file.
@@ -230,18 +230,25 @@ fn tokens_before(file: &File<'_>, end: u64) -> io::Result<Option<u64>> {
 fn names_before(file: &File<'_>, end: u64, count: u32) -> io::Result<Option<(u64, u64)>> {
     /// The last marked names take no more.
     const REST_BYTES: u64 = 64 << 10;
+    const TRIED_MAX: usize = 4;
     if !(SYMBOLS_MIN..SYMBOLS_MAX).contains(&count) {
         return Ok(None);
     }
     let markers = end.saturating_sub((4 * u64::from(count.div_ceil(MARKED))).next_multiple_of(8));
     let last = file.source.u32(markers + 4 * u64::from((count - 1) / MARKED))?.map_or(0, u64::from);
     let latest = markers.saturating_sub(last) & !7;
+    let mut tried = 0;
     for back in (0..REST_BYTES).step_by(8) {
         let names = latest.saturating_sub(back);
-        if file.source.u32(names.saturating_sub(8))? == Some(count)
-            && markers_after(file, names, count)? == Some(markers)
-        {
+        if file.source.u32(names.saturating_sub(8))? != Some(count) {
+            continue;
+        }
+        if markers_after(file, names, count)? == Some(markers) {
             return Ok(Some((names, markers)));
+        }
+        tried += 1;
+        if tried == TRIED_MAX {
+            break;
         }
     }
     Ok(None)

@@ -2,11 +2,14 @@
 //! have moved by as much.
 
 use super::kind::{Kind, Reference};
-use super::learning::Learned;
+use super::learning::{FOR_NUMBERS, Learned};
 use super::projection::Projection;
 
 /// How far what is known of one number tells of others.
 const NEIGHBOURHOOD: u32 = 1 << 20;
+
+/// A number does not move by so much: it stands for not knowing.
+const UNKNOWN: u32 = 1 << 31;
 
 /// What is known of numbers of each sort.
 #[derive(Default)]
@@ -16,7 +19,7 @@ pub(super) struct Numbers {
     foreign_names: Option<Box<Learned>>,
     checksums: Option<Box<Learned>>,
     /// For each piece that went somewhere as a whole, how much its types' numbers have moved.
-    pieces: Vec<Option<u32>>,
+    pieces: Vec<u32>,
     own_names: Option<Box<Learned>>,
     /// The beginning of the table of names in work, and how much names in it have moved beside their places.
     names: Option<(u32, u32)>,
@@ -33,7 +36,7 @@ impl Numbers {
                 let place = reference.base;
                 let by_piece = || {
                     let piece = projection.piece_over(place)?;
-                    self.pieces.get(piece).copied().flatten().map(|by| place.wrapping_add(by))
+                    self.pieces.get(piece).filter(|by| **by != UNKNOWN).map(|by| place.wrapping_add(*by))
                 };
                 let moved = types.exception(place).or_else(by_piece);
                 let moved = moved.or_else(|| types.neighbour(place, NEIGHBOURHOOD))?;
@@ -60,8 +63,8 @@ impl Numbers {
             Kind::Type => {
                 let place = reference.base;
                 if let Some(piece) = projection.piece_over(place) {
-                    self.pieces.resize(projection.pieces(), None);
-                    self.pieces[piece] = Some(new.wrapping_sub(old));
+                    self.pieces.resize(projection.pieces(), UNKNOWN);
+                    self.pieces[piece] = new.wrapping_sub(old);
                 }
                 (&mut self.types, place, place.wrapping_add(new.wrapping_sub(old)))
             }
@@ -69,7 +72,7 @@ impl Numbers {
                 let place = reference.base.wrapping_add(old);
                 let moved = |new: u32| place.wrapping_add(new.wrapping_sub(old));
                 let projected = self.name(reference, old, projection).map(moved);
-                let names = self.own_names.get_or_insert_with(|| Box::new(Learned::new()));
+                let names = self.own_names.get_or_insert_with(|| Box::new(Learned::new(FOR_NUMBERS)));
                 names.learn(place, projected, moved(new));
                 if let Some(projected) = projection.project(place).filter(|projected| projected.covered) {
                     let beside = new.wrapping_sub(old).wrapping_sub(projected.place.wrapping_sub(place));
@@ -81,7 +84,7 @@ impl Numbers {
             Kind::ForeignName => (&mut self.foreign_names, old, new),
             _ => (&mut self.checksums, old, new),
         };
-        let numbers = numbers.get_or_insert_with(|| Box::new(Learned::new()));
+        let numbers = numbers.get_or_insert_with(|| Box::new(Learned::new(FOR_NUMBERS)));
         numbers.learn(key, None, moved);
         numbers.learn_near(key, moved);
     }

@@ -8,7 +8,7 @@ use super::frames::Frames;
 use super::kallsyms::TOKENS;
 use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
-use super::learning::Learned;
+use super::learning::{FOR_TARGETS, Learned};
 use super::lines::Lines;
 use super::members::Members;
 use super::numbers::Numbers;
@@ -84,7 +84,7 @@ impl<'a> Predictor<'a> {
             regions,
             current: 0,
             projection: Projection::new(regions),
-            learned: Learned::new(),
+            learned: Learned::new(FOR_TARGETS),
             frames: Frames::default(),
             lines: Lines::default(),
             members: Members::new(),

@@ -4,8 +4,8 @@ use std::collections::BinaryHeap;
 
 use crate::matching::Region;
 
-/// Most pieces that are kept: with more, the shortest regions are left out.
-const PIECES_MAX: usize = 1 << 20;
+/// Most pieces that are kept: with more, the shortest regions are left out. They take 4.5 MiB.
+const PIECES_MAX: usize = 384 << 10;
 const BLOCK_SHIFT: u32 = 11;
 
 /// A stretch of the old window and where it went, where several regions claim it: with the longest of them.
