@@ -9,6 +9,8 @@ use super::prepared::Prepared;
 use super::store::Writer;
 use super::tables::Tables;
 
+/// So many bytes are looked at from a word on.
+const BEYOND_BYTES: usize = 20;
 /// Numbers below are hardly ever addresses.
 const SMALLEST_ADDRESS: u64 = 0x1000;
 /// Fewer words than this are no jump table.
@@ -36,19 +38,21 @@ pub(super) fn find(
         prepared: prepared.within(places),
         pointers: (section.is_writable() || file.is_high())
             && (file.holds_addresses || section.name().starts_with(b".got")),
+        pairs: file.is_kernel(),
         smallest: file.bounds.start.max(SMALLEST_ADDRESS),
         end: file.bounds.end,
         code: &code,
         table: None,
     };
-    file.source.pieces(first..stretch.end, 8, |at, bytes, last| {
-        let until = if last { bytes.len() } else { bytes.len().saturating_sub(8) };
+    file.source.pieces(first..stretch.end, BEYOND_BYTES, |at, bytes, last| {
+        let until = if last { bytes.len() } else { bytes.len().saturating_sub(BEYOND_BYTES) };
         let (Some(place), true) = (file.place(at), until >= 4) else { return bytes.len() };
         scan.piece(place, section.address.wrapping_add(at - section.at), bytes, until, tables, out)
     })
 }
 
 struct Scan<'a> {
+    pairs: bool,
     /// What is known of this section already.
     prepared: &'a [Reference],
     pointers: bool,
@@ -82,11 +86,21 @@ impl Scan<'_> {
             let Some(here) = u32::try_from(done).ok().and_then(|done| place.checked_add(done)) else { break };
             let address = address.wrapping_add(done as u64);
             self.write_prepared(here, out);
+            let next = self.prepared.first().map_or(u32::MAX, |next| next.at);
+            if out.end() > here || next < here.saturating_add(8) {
+                // This is known, or what is known begins in it.
+                done += 4;
+                continue;
+            }
             if tables.may_begin(here) {
                 self.table = Some(Table { place: here, address, words: 0 });
             }
             if self.table_word(word, out) {
                 done += 4;
+                continue;
+            }
+            if self.pairs && self.pair(here, address, bytes.get(done..).unwrap_or_default(), out) {
+                done += 8;
                 continue;
             }
             if self.pointers
@@ -109,6 +123,32 @@ impl Scan<'_> {
             out.push(next.at, next.kind, next.base);
             self.prepared = rest;
         }
+    }
+
+    /// Takes two words for distances from themselves, if the first leads into code and the next entry's does, too. A kernel has
+    /// many such tables, for code that is patched: where it is, where else to go on or what it asks; sometimes then, in
+    /// eight bytes, how far the switch is.
+    fn pair(&self, place: u32, address: u64, bytes: &[u8], out: &mut Writer) -> bool {
+        let word = |at: usize| {
+            let word = bytes.get(at..).and_then(<[u8]>::first_chunk)?;
+            Some(signed(u64::from(u32::from_le_bytes(*word)))).filter(|distance| *distance != 0)
+        };
+        let target = |at: usize| Some(address.wrapping_add(at as u64).wrapping_add(word(at)?));
+        let leads = |at: usize| target(at).is_some_and(|target| self.is_code(target));
+        let names = |at: usize| target(at).is_some_and(|target| (self.smallest..self.end).contains(&target));
+        let is_pair = leads(0) && names(4) && (leads(8) || leads(16));
+        if is_pair {
+            out.push(place, Kind::Here, 0);
+            out.push(place + 4, Kind::Here, 0);
+            if leads(16) && !leads(8) && names(8) && word(12).is_none() {
+                out.push(place + 8, Kind::Here, 0);
+            }
+        }
+        is_pair
+    }
+
+    fn is_code(&self, address: u64) -> bool {
+        self.code.iter().any(|code| code.contains(&address))
     }
 
     /// Takes a word for the next entry of a jump table, if it leads into code.

@@ -10,7 +10,7 @@ use super::prepared::Prepared;
 use super::source::Source;
 use super::store::{Dialect, References, Stretch, Writer};
 use super::tables::Tables;
-use super::{aarch64, data, dynamic, go, kernel, objects, unwind, x86};
+use super::{aarch64, btf, data, dynamic, go, kallsyms, kernel, objects, unwind, x86};
 use crate::access::ReadAt;
 
 impl References {
@@ -119,6 +119,7 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
     }
     let mut prepared = Prepared::default();
     go::prepare(file, &mut prepared)?;
+    kallsyms::prepare(file, &mut prepared)?;
     prepared.sort();
     let mut catches = Vec::new();
     let data = file.sections.iter().filter(|section| !section.is_code());
@@ -163,6 +164,7 @@ fn find_data(
         (elf::KIND_DYNAMIC, _) => dynamic::find_dynamic(file, section, out),
         (_, b".eh_frame") => unwind::find_frames(file, section, catches, out),
         (_, b".eh_frame_hdr") => unwind::find_frame_index(file, section, out),
+        (_, b".BTF") => btf::find(file, section, out),
         (_, CATCHES) => unwind::find_catches(file, section, catches, out),
         (_, name) if go::SECTIONS.contains(&name) => go::find_function_table(file, prepared, out),
         _ if !section.is_loaded() => Ok(()),

@@ -8,15 +8,24 @@ use super::find::File;
 use super::kind::{Kind, signed};
 use super::store::{Dialect, Writer};
 
-/// Sections that are such tables, even if little of them leads to code.
-const TABLES: [&[u8]; 6] =
-    [b"__ksymtab", b"__ex_table", b".altinstructions", b".smp_locks", b"__bug_table", b".orc_unwind_ip"];
+/// Sections that are such tables, though little in them leads to code: how many words an entry has, and which of them are
+/// distances (a bit for each).
+const TABLES: [(&[u8], usize, u8); 8] = [
+    (b"__ksymtab", 3, 0b111),
+    (b"__ksymtab_gpl", 3, 0b111),
+    (b"__ex_table", 3, 0b011),
+    (b"__bug_table", 3, 0b011),
+    (b".altinstructions", 3, 0b011),
+    (b".pci_fixup", 4, 0b1000),
+    (b".smp_locks", 1, 1),
+    (b".orc_unwind_ip", 1, 1),
+];
 /// Distances that are shorter are numbers.
 const SHORTEST_DISTANCE: i64 = 256;
 
 /// Whether a section is a table of words that are distances from themselves: many lead to code.
 pub(super) fn is_table(file: &File<'_>, section: &Section) -> io::Result<bool> {
-    if TABLES.iter().any(|name| section.name().starts_with(name)) {
+    if TABLES.iter().any(|(name, ..)| section.name() == *name) {
         return Ok(true);
     }
     let code: Vec<Range<u64>> = file
@@ -35,10 +44,15 @@ pub(super) fn is_table(file: &File<'_>, section: &Section) -> io::Result<bool> {
 }
 
 pub(super) fn find_table(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Result<()> {
+    let known = TABLES.iter().find(|(name, ..)| section.name() == *name);
+    let (words_each, distances) = known.map_or((1, 1), |(_, words, distances)| (*words, *distances));
+    let mut number = 0;
     words(file, section, |place, address, word| {
+        let is_distance = distances >> (number % words_each) & 1 == 1;
+        number += 1;
         let distance = signed(u64::from(word));
         let target = address.wrapping_add(distance);
-        if distance.cast_signed().abs() > SHORTEST_DISTANCE && file.bounds.contains(&target) {
+        if is_distance && distance.cast_signed().abs() > SHORTEST_DISTANCE && file.bounds.contains(&target) {
             out.push(place, Kind::Here, 0);
         }
     })

@@ -101,10 +101,30 @@ pub(super) enum Kind {
     Function,
     /// A displacement from any other register: where in a structure something is.
     Member,
+    /// The number of a type. The base is where the type is described.
+    Type,
+    /// The number of a type of another file.
+    ForeignType,
+    /// The distance to a name from the base, which may be before all places.
+    Name,
+    /// The number of a name of another file.
+    ForeignName,
+    /// The checksum of what a symbol is.
+    Checksum,
+    /// One less than the distance down from the base.
+    Down,
+    /// The number of words from the base, in three bytes, highest first.
+    Rank,
+    /// A number of a token of packed names, in one byte. The base is where the tokens are.
+    Token,
+    /// Four of them.
+    Tokens4,
+    /// Eight of them.
+    Tokens8,
 }
 
 impl Kind {
-    pub(super) const COUNT: usize = 34;
+    pub(super) const COUNT: usize = 44;
 
     const ALL: [Self; Self::COUNT] = [
         Self::Ahead,
@@ -141,6 +161,16 @@ impl Kind {
         Self::Number,
         Self::Function,
         Self::Member,
+        Self::Type,
+        Self::ForeignType,
+        Self::Name,
+        Self::ForeignName,
+        Self::Checksum,
+        Self::Down,
+        Self::Rank,
+        Self::Token,
+        Self::Tokens4,
+        Self::Tokens8,
     ];
 
     pub(super) fn from_number(number: u8) -> Option<Self> {
@@ -153,8 +183,9 @@ impl Kind {
 
     pub(super) fn bytes(self) -> u8 {
         match self {
-            Self::Pointer | Self::LongBased | Self::LongLength | Self::Offset => 8,
-            Self::Short | Self::Slot | Self::FrameSlot | Self::Enter | Self::Leave => 1,
+            Self::Pointer | Self::LongBased | Self::LongLength | Self::Offset | Self::Tokens8 => 8,
+            Self::Rank => 3,
+            Self::Token | Self::Short | Self::Slot | Self::FrameSlot | Self::Enter | Self::Leave => 1,
             _ => 4,
         }
     }
@@ -171,6 +202,13 @@ impl Kind {
                 | Self::InPage
                 | Self::Offset
                 | Self::Function
+                | Self::Type
+                | Self::Name
+                | Self::Down
+                | Self::Rank
+                | Self::Token
+                | Self::Tokens4
+                | Self::Tokens8
         )
     }
 
@@ -191,6 +229,16 @@ impl Kind {
     /// Whether it is a number of bytes from the target of the field before.
     pub(super) fn is_length(self) -> bool {
         matches!(self, Self::Length | Self::LongLength)
+    }
+
+    /// Whether it is a number that stands for something.
+    pub(super) fn is_of_numbers(self) -> bool {
+        (Self::Type.number()..=Self::Checksum.number()).contains(&self.number())
+    }
+
+    /// Whether it is tokens.
+    pub(super) fn is_of_tokens(self) -> bool {
+        (Self::Token.number()..=Self::Tokens8.number()).contains(&self.number())
     }
 
     /// Whether it is about the stack.

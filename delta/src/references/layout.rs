@@ -9,6 +9,7 @@
 //! An applier gets the new file's layout with the delta ([`encode`](Layout::encode)), because addresses are predicted
 //! before the headers that say them are there.
 
+use std::cmp::Reverse;
 use std::io;
 use std::ops::Range;
 
@@ -132,8 +133,8 @@ impl Layout {
                         }
                     };
                     let stored = bytes.end - bytes.start;
-                    // The end of what is not stored is spoken of as well.
-                    let length = if part == PARTS - 1 && stored > 0 { stored + END_BYTES } else { stored };
+                    // The end of a segment is spoken of as well.
+                    let length = if part == PARTS - 1 { stored + END_BYTES } else { stored };
                     let (Ok(place), Ok(length)) = (u32::try_from(place), u32::try_from(length)) else {
                         continue;
                     };
@@ -145,7 +146,8 @@ impl Layout {
                 }
             }
             let spans = self.spans.get_mut(first..).unwrap_or_default();
-            spans.sort_by_key(|span| (span.address, span.place));
+            // What is in the window comes last, and so is found where an end is a beginning, too.
+            spans.sort_by_key(|span| (span.address, Reverse(span.place)));
             let short = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
             element.spans = short(first)..short(self.spans.len());
         }

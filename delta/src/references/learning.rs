@@ -3,10 +3,19 @@
 //! Everything is kept in tables of fixed size, in which new entries displace old ones: how much there is to learn
 //! depends on files from strangers.
 
-/// What moved otherwise than the regions say.
-const EXCEPTIONS_LOG: u32 = 18;
-/// What moved near targets that no region covers, for each of the distances.
-const NEAR_LOG: u32 = 14;
+/// How much is kept, as powers of two: what moved otherwise than expected, and what moved near what was not expected at all,
+/// for each of the distances.
+#[derive(Clone, Copy)]
+pub(super) struct Room {
+    pub(super) exceptions_log: u32,
+    pub(super) near_log: u32,
+}
+
+/// For targets of fields: 2.7 MB.
+pub(super) const FOR_TARGETS: Room = Room { exceptions_log: 18, near_log: 14 };
+/// For numbers of one sort: 600 kB.
+pub(super) const FOR_NUMBERS: Room = Room { exceptions_log: 16, near_log: 10 };
+
 /// Blocks of so many bytes, as powers of two, from near to far.
 const NEAR_SHIFTS: [u32; 5] = [6, 9, 12, 16, 20];
 
@@ -20,6 +29,7 @@ struct Moved {
 const NOWHERE: u32 = u32::MAX;
 
 pub(super) struct Learned {
+    room: Room,
     exceptions: Vec<Moved>,
     /// A bit for each of them that was ever set: most targets are no exceptions, and this says so from a cache.
     touched: Vec<u64>,
@@ -27,19 +37,20 @@ pub(super) struct Learned {
 }
 
 impl Learned {
-    pub(super) fn new() -> Self {
+    pub(super) fn new(room: Room) -> Self {
         let table = |log: u32| vec![Moved { old: NOWHERE, new: NOWHERE }; 1 << log];
         Self {
-            exceptions: table(EXCEPTIONS_LOG),
-            touched: vec![0; 1 << (EXCEPTIONS_LOG - 6)],
-            near: NEAR_SHIFTS.map(|_| table(NEAR_LOG)),
+            room,
+            exceptions: table(room.exceptions_log),
+            touched: vec![0; 1 << (room.exceptions_log - 6)],
+            near: NEAR_SHIFTS.map(|_| table(room.near_log)),
         }
     }
 
     /// Where a target is known to have gone, if not where it was projected to.
     #[inline]
     pub(super) fn exception(&self, old: u32) -> Option<u32> {
-        let slot = slot(old, EXCEPTIONS_LOG);
+        let slot = slot(old, self.room.exceptions_log);
         if !self.is_touched(slot) {
             return None;
         }
@@ -50,7 +61,7 @@ impl Learned {
     /// A target was projected, and is there or elsewhere.
     #[inline]
     pub(super) fn learn(&mut self, old: u32, projected: Option<u32>, new: u32) {
-        let slot = slot(old, EXCEPTIONS_LOG);
+        let slot = slot(old, self.room.exceptions_log);
         if projected == Some(new) && !self.is_touched(slot) {
             return;
         }
@@ -80,7 +91,7 @@ impl Learned {
             let block = old >> shift;
             let around = [block.wrapping_sub(1), block, block.wrapping_add(1)];
             let known = around.iter().filter_map(|block| {
-                let entry = table.get(slot(*block, NEAR_LOG))?;
+                let entry = table.get(slot(*block, self.room.near_log))?;
                 (entry.old != NOWHERE && entry.old >> shift == *block).then_some(entry)
             });
             let nearest = known.min_by_key(|entry| (entry.old.abs_diff(old), entry.old));
@@ -93,7 +104,7 @@ impl Learned {
 
     pub(super) fn learn_near(&mut self, old: u32, new: u32) {
         for (table, shift) in self.near.iter_mut().zip(NEAR_SHIFTS) {
-            if let Some(entry) = table.get_mut(slot(old >> shift, NEAR_LOG)) {
+            if let Some(entry) = table.get_mut(slot(old >> shift, self.room.near_log)) {
                 *entry = Moved { old, new };
             }
         }
@@ -111,7 +122,7 @@ mod tests {
 
     #[test]
     fn an_exception_holds_until_the_projection_is_right_again() {
-        let mut learned = Learned::new();
+        let mut learned = Learned::new(FOR_TARGETS);
         learned.learn(7, Some(10), 20);
         assert_eq!(learned.exception(7), Some(20));
         learned.learn(7, Some(10), 10);
@@ -122,7 +133,7 @@ mod tests {
 
     #[test]
     fn the_nearest_neighbour_says_where_a_target_went() {
-        let mut learned = Learned::new();
+        let mut learned = Learned::new(FOR_TARGETS);
         assert_eq!(learned.neighbour(5000, u32::MAX), None);
         learned.learn_near(5000, 6000);
         learned.learn_near(5100, 6200);

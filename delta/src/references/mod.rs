@@ -21,6 +21,7 @@
 
 mod aarch64;
 mod aliases;
+mod btf;
 mod comparable;
 mod data;
 mod dynamic;
@@ -28,12 +29,14 @@ mod elf;
 mod find;
 mod frames;
 mod go;
+mod kallsyms;
 mod kernel;
 mod kind;
 mod layout;
 mod learning;
 mod lines;
 mod members;
+mod numbers;
 mod objects;
 mod predictor;
 mod prepared;

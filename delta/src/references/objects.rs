@@ -3,11 +3,15 @@
 
 use std::io;
 
+use super::btf;
 use super::dynamic::{SYMBOL_BYTES, entries, long, short};
 use super::elf::{KIND_RELOCATIONS, KIND_SYMBOLS, Section};
 use super::find::{File, push_headers};
 use super::kind::Kind;
 use super::store::{Dialect, Stretch, Writer};
+
+/// A checksum, and the name of the symbol that is checked.
+const VERSION_BYTES: usize = 64;
 
 pub(super) fn find(file: &File<'_>) -> io::Result<Option<Stretch>> {
     let mut order: Vec<&Section> = file.sections.iter().collect();
@@ -23,7 +27,12 @@ pub(super) fn find(file: &File<'_>) -> io::Result<Option<Stretch>> {
         match section.kind {
             KIND_RELOCATIONS => find_relocations(file, section, &mut writer)?,
             KIND_SYMBOLS => find_symbols(file, section, &mut writer)?,
-            _ => {}
+            _ => match section.name() {
+                b".BTF" => btf::find(file, section, &mut writer)?,
+                b"__versions" => find_checksums::<VERSION_BYTES>(file, section, &mut writer)?,
+                b"__kcrctab" | b"__kcrctab_gpl" => find_checksums::<4>(file, section, &mut writer)?,
+                _ => {}
+            },
         }
     }
     if !headers_done {
@@ -69,6 +78,14 @@ fn find_symbols(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Res
                 out.push(place + 16, Kind::LongLength, 0);
             }
         }
+        Ok(())
+    })
+}
+
+/// Checksums of symbols, at the beginning of each entry.
+fn find_checksums<const N: usize>(file: &File<'_>, section: &Section, out: &mut Writer) -> io::Result<()> {
+    entries::<N>(file, section, |_, place, _| {
+        out.push(place, Kind::Checksum, 0);
         Ok(())
     })
 }

@@ -5,11 +5,13 @@
 //! in no region go where something near them went.
 
 use super::frames::Frames;
+use super::kallsyms::TOKENS;
 use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
-use super::learning::Learned;
+use super::learning::{FOR_TARGETS, Learned};
 use super::lines::Lines;
 use super::members::Members;
+use super::numbers::Numbers;
 use super::projection::{Projected, Projection};
 use super::target::{Address, Locator};
 use crate::matching::Region;
@@ -34,6 +36,9 @@ pub(crate) struct Predictor<'a> {
     frames: Frames,
     lines: Lines,
     members: Members,
+    numbers: Numbers,
+    /// What token each became.
+    tokens: [u8; TOKENS],
     /// The new element for each old one.
     successors: Vec<u32>,
     /// The field that was predicted last.
@@ -79,10 +84,12 @@ impl<'a> Predictor<'a> {
             regions,
             current: 0,
             projection: Projection::new(regions),
-            learned: Learned::new(),
+            learned: Learned::new(FOR_TARGETS),
             frames: Frames::default(),
             lines: Lines::default(),
             members: Members::new(),
+            numbers: Numbers::default(),
+            tokens: std::array::from_fn(|token| token.to_le_bytes()[0]),
             successors: new.successors(old),
             last: None,
             astray: None,
@@ -103,6 +110,12 @@ impl<'a> Predictor<'a> {
         }
         if reference.kind == Kind::Member {
             return self.members.predict(was, reference.at);
+        }
+        if reference.kind.is_of_numbers() {
+            return self.numbers.predict(reference, was, &self.projection);
+        }
+        if reference.kind.is_of_tokens() {
+            return Some(u64::from_le_bytes(was.to_le_bytes().map(|token| self.tokens[usize::from(token)])));
         }
         self.advance(new_at);
         if self.stays_in_region(reference, was, new_at) {
@@ -137,6 +150,16 @@ impl<'a> Predictor<'a> {
         }
         if reference.kind == Kind::Member {
             return self.members.learn(was, reference.at, is);
+        }
+        if reference.kind.is_of_numbers() {
+            return self.numbers.learn(reference, was, is, &self.projection);
+        }
+        if reference.kind.is_of_tokens() {
+            let tokens = was.to_le_bytes().into_iter().zip(is.to_le_bytes());
+            for (old, new) in tokens.take(usize::from(reference.bytes())) {
+                self.tokens[usize::from(old)] = new;
+            }
+            return;
         }
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         if reference.kind == Kind::Page {

@@ -6,7 +6,7 @@ use super::kind::{Kind, Reference};
 use super::store::Writer;
 
 /// Most references that wait.
-const PREPARED_MAX: usize = 1 << 20;
+const PREPARED_MAX: usize = 768 << 10;
 
 /// References of one file.
 #[derive(Default)]

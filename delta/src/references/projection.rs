@@ -4,8 +4,8 @@ use std::collections::BinaryHeap;
 
 use crate::matching::Region;
 
-/// Most pieces that are kept: with more, the shortest regions are left out.
-const PIECES_MAX: usize = 1 << 20;
+/// Most pieces that are kept: with more, the shortest regions are left out. They take 4.5 MiB.
+const PIECES_MAX: usize = 384 << 10;
 const BLOCK_SHIFT: u32 = 11;
 
 /// A stretch of the old window and where it went, where several regions claim it: with the longest of them.
@@ -52,14 +52,31 @@ impl Projection {
         Self { pieces, blocks }
     }
 
-    /// Where a place went. None if there are no regions at all.
+    /// The piece that covers a place, by its number.
+    pub(super) fn piece_over(&self, old: u32) -> Option<usize> {
+        let next = self.piece_from(old);
+        self.pieces.get(next).is_some_and(|piece| piece.old <= old).then_some(next)
+    }
+
+    /// How many pieces there are.
+    pub(super) fn pieces(&self) -> usize {
+        self.pieces.len()
+    }
+
+    /// The first piece that ends after a place.
     #[inline]
-    pub(super) fn project(&self, old: u32) -> Option<Projected> {
+    fn piece_from(&self, old: u32) -> usize {
         let block = (old >> BLOCK_SHIFT) as usize;
         let from = self.blocks.get(block).map_or(self.pieces.len(), |first| *first as usize);
         let until = self.blocks.get(block + 1).map_or(self.pieces.len(), |next| *next as usize + 1);
         let candidates = self.pieces.get(from..until.min(self.pieces.len())).unwrap_or_default();
-        let next = from + candidates.partition_point(|piece| piece.old + (piece.bytes - 1) < old);
+        from + candidates.partition_point(|piece| piece.old + (piece.bytes - 1) < old)
+    }
+
+    /// Where a place went. None if there are no regions at all.
+    #[inline]
+    pub(super) fn project(&self, old: u32) -> Option<Projected> {
+        let next = self.piece_from(old);
         let after = self.pieces.get(next);
         if let Some(piece) = after.filter(|piece| piece.old <= old) {
             return Some(Projected { place: piece.new + (old - piece.old), covered: true });

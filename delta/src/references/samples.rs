@@ -15,17 +15,24 @@ pub(super) const CODE: u64 = 6;
 
 /// Where the parts' addresses begin.
 pub(super) const ADDRESS: u64 = 0x40_0000;
+/// The same for kernels.
+pub(super) const KERNEL_ADDRESS: u64 = 0xffff_ffff_8100_0000;
 /// How many zeros follow in memory.
 pub(super) const ZEROS: u64 = 0x3000;
 
 /// An ELF file: one segment of all parts, at addresses as far apart as they are in the file, then zeros.
 pub(super) fn linked(machine: u16, parts: &[Part]) -> Vec<u8> {
-    elf(machine, 2, parts)
+    elf(machine, 2, parts, ADDRESS)
+}
+
+/// The same with addresses like a kernel's.
+pub(super) fn kernel(parts: &[Part]) -> Vec<u8> {
+    elf(62, 2, parts, KERNEL_ADDRESS)
 }
 
 /// An object whose sections have no addresses.
 pub(super) fn object(parts: &[Part]) -> Vec<u8> {
-    elf(62, 1, parts)
+    elf(62, 1, parts, 0)
 }
 
 /// Where a part is in such a file.
@@ -34,13 +41,13 @@ pub(super) fn offset(parts: &[Part], index: usize) -> u64 {
     128 + before.sum::<u64>()
 }
 
-fn elf(machine: u16, kind: u16, parts: &[Part]) -> Vec<u8> {
+fn elf(machine: u16, kind: u16, parts: &[Part], start: u64) -> Vec<u8> {
     let mut names = vec![0];
     let mut headers = vec![[0; 8]];
     let mut body = Vec::new();
     for (index, part) in parts.iter().enumerate() {
         let at = offset(parts, index);
-        let address = if kind == 1 || part.flags & READ == 0 { 0 } else { ADDRESS + at };
+        let address = if kind == 1 || part.flags & READ == 0 { 0 } else { start + at };
         let symbols =
             parts.iter().position(|other| other.kind == 11 || other.kind == 2).map_or(0, |at| at + 1);
         let strings = parts.iter().position(|other| other.kind == 3).map_or(0, |at| at + 1);
@@ -61,7 +68,7 @@ fn elf(machine: u16, kind: u16, parts: &[Part]) -> Vec<u8> {
     out.extend(kind.to_le_bytes());
     out.extend(machine.to_le_bytes());
     out.extend(1_u32.to_le_bytes());
-    for long in [ADDRESS, 64, 128 + body.len() as u64] {
+    for long in [start, 64, 128 + body.len() as u64] {
         out.extend(long.to_le_bytes());
     }
     out.extend([0; 4]);
@@ -72,7 +79,7 @@ fn elf(machine: u16, kind: u16, parts: &[Part]) -> Vec<u8> {
     let bytes = 128 + body.len() as u64;
     out.extend(1_u32.to_le_bytes());
     out.extend(7_u32.to_le_bytes());
-    for long in [0, ADDRESS, ADDRESS, bytes, bytes + ZEROS, 4096] {
+    for long in [0, start, start, bytes, bytes + ZEROS, 4096] {
         out.extend(long.to_le_bytes());
     }
     out.resize(128, 0);

@@ -38,7 +38,7 @@ impl Dialect {
             Self::X86 => [Ahead, Slot, LongSlot, Short, FrameSlot, Number, Ahead1],
             Self::Aarch64 => [Branch26, Branch19, Branch14, Near, Page, InPage, Pointer],
             Self::Data => [Pointer, Based, Here, Length, LongLength, Symbol, Back],
-            Self::Object => [LongBased, Symbol, Based, LongLength, Ahead, Here, Offset],
+            Self::Object => [LongBased, Symbol, Based, LongLength, Name, ForeignType, ForeignName],
         }
     }
 }

@@ -107,6 +107,8 @@ impl<'a> Locator<'a> {
             Kind::SignedPointer => Address { element: self.element_of_field(at), value: signed(value) },
             Kind::Based => self.target(base).plus(signed(value)),
             Kind::LongBased => self.target(base).plus(value),
+            Kind::Down => self.target(base).plus(!signed(value)),
+            Kind::Rank => self.target(base).plus(rank(value) * WORD_BYTES),
             Kind::Symbol => self.target(base).plus(value * SYMBOL_BYTES),
             Kind::Word => self.target(base).plus(value * WORD_BYTES),
             Kind::Function => self.target(base).plus(value * FUNCTION_BYTES),
@@ -126,7 +128,15 @@ impl<'a> Locator<'a> {
             | Kind::Leave
             | Kind::LongLeave
             | Kind::Number
-            | Kind::Member => return None,
+            | Kind::Member
+            | Kind::Type
+            | Kind::ForeignType
+            | Kind::Name
+            | Kind::ForeignName
+            | Kind::Checksum
+            | Kind::Token
+            | Kind::Tokens4
+            | Kind::Tokens8 => return None,
             Kind::Offset => {
                 let place = u64::from(base).checked_add(value)?;
                 return u32::try_from(place).ok().filter(|place| *place < BEYOND);
@@ -177,6 +187,8 @@ impl<'a> Locator<'a> {
             Kind::Pointer | Kind::ShortPointer | Kind::SignedPointer => target,
             Kind::Based | Kind::LongBased => from(self.target(base).value),
             Kind::Symbol => exactly(from(self.target(base).value), SYMBOL_BYTES)?,
+            Kind::Down => !from(self.target(base).value),
+            Kind::Rank => rank(exactly(from(self.target(base).value), WORD_BYTES)?),
             Kind::Word => exactly(from(self.target(base).value), WORD_BYTES)?,
             Kind::Function => exactly(from(self.target(base).value), FUNCTION_BYTES)?,
             Kind::Length | Kind::LongLength => from(before?.value).wrapping_add(1),
@@ -197,7 +209,15 @@ impl<'a> Locator<'a> {
             | Kind::Leave
             | Kind::LongLeave
             | Kind::Number
-            | Kind::Member => return None,
+            | Kind::Member
+            | Kind::Type
+            | Kind::ForeignType
+            | Kind::Name
+            | Kind::ForeignName
+            | Kind::Checksum
+            | Kind::Token
+            | Kind::Tokens4
+            | Kind::Tokens8 => return None,
             Kind::Offset => u64::from(place.wrapping_sub(base)),
             Kind::InPage => with_in_page(was, target & IN_PAGE)?,
         })
@@ -226,9 +246,18 @@ impl Kind {
             Self::Near => with_split_immediate(was, value),
             Self::Page => with_split_immediate(was, value >> 2),
             Self::InPage => with_bits(was, value, 10, 12),
+            // So that another target differs in every byte.
+            Self::Pointer | Self::LongBased => value.wrapping_mul(0x9e37_79b9_7f4a_7c15),
+            Self::Based | Self::Symbol | Self::Word | Self::Here => value.wrapping_mul(0x9e37_79b9),
             _ => value,
         }
     }
+}
+
+/// A number of three bytes with the other end first, in both directions.
+fn rank(value: u64) -> u64 {
+    let [a, b, c, ..] = value.to_le_bytes();
+    u64::from(u32::from_le_bytes([c, b, a, 0]))
 }
 
 fn exactly(distance: u64, size: u64) -> Option<u64> {

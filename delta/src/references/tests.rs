@@ -2,7 +2,9 @@
 
 use proptest::prelude::*;
 
-use super::samples::{ADDRESS, CODE, DATA, Part, READ, WRITE, ZEROS, linked, object, offset};
+use super::samples::{
+    ADDRESS, CODE, DATA, KERNEL_ADDRESS, Part, READ, WRITE, ZEROS, kernel, linked, object, offset,
+};
 use super::*;
 use crate::matching::Region;
 
@@ -120,6 +122,61 @@ fn in_images_for_matching_moved_code_is_equal() {
     assert!(!same(&old, &new));
 }
 
+/// A kernel's table of symbols, whose tokens are numbered by rotating them.
+fn symbols(count: u32, rotated: u8, later: bool) -> Vec<u8> {
+    let align = |out: &mut Vec<u8>| out.resize(out.len().next_multiple_of(8), 0);
+    let token = |token: u8| token.wrapping_add(rotated);
+    let (mut names, mut marks) = (Vec::new(), Vec::new());
+    for number in 0..count {
+        if number % 256 == 0 {
+            marks.extend_from_slice(&(names.len() as u32).to_le_bytes());
+        }
+        let length = 3 + number % 7;
+        names.push(length as u8);
+        names.extend((0..length).map(|at| token((number.wrapping_mul(31) >> at) as u8)));
+    }
+    align(&mut names);
+    align(&mut marks);
+    let texts: Vec<String> = (0..=255).map(|at: u8| format!("t{}", at.wrapping_sub(rotated))).collect();
+    let (mut tokens, mut index) = (Vec::new(), Vec::new());
+    for text in texts {
+        index.extend_from_slice(&(tokens.len() as u16).to_le_bytes());
+        tokens.extend_from_slice(text.as_bytes());
+        tokens.push(0);
+    }
+    align(&mut tokens);
+    let mut offsets: Vec<u8> = (0..count).flat_map(|number| (!number).to_le_bytes()).collect();
+    align(&mut offsets);
+    let ranks: Vec<u8> = (0..count).flat_map(|number| number.to_be_bytes()[1..].to_vec()).collect();
+    let base = (KERNEL_ADDRESS + 128).to_le_bytes().to_vec();
+    let counted = u64::from(count).to_le_bytes().to_vec();
+    let parts = if later {
+        vec![counted, names, marks, tokens, index, offsets, base, ranks]
+    } else {
+        vec![offsets, base, counted, names, marks, tokens, index]
+    };
+    parts.concat()
+}
+
+#[test]
+fn a_kernels_symbols_are_predicted_though_tokens_have_other_numbers() {
+    for later in [false, true] {
+        let parts = |rotated| {
+            vec![
+                part(".text", DATA, CODE, vec![0x90; 4096]),
+                part(".rodata", DATA, READ, symbols(1500, rotated, later)),
+            ]
+        };
+        let (old, new) = (kernel(&parts(0)), kernel(&parts(5)));
+        assert_eq!(old.len(), new.len());
+        let region = Region { old: 0, new: 0, bytes: old.len() as u32 };
+        let references = References::find(&read(&old), &&old[..]).unwrap();
+        assert!(references.count() > 3 * 1500, "{}", references.count());
+        let wrong = mispredicted(&old, &new, &[region]).len();
+        assert!(wrong <= 256, "{wrong}");
+    }
+}
+
 /// A file of every kind of section, filled with given bytes.
 fn any_parts(fill: &[u8]) -> Vec<Part> {
     let mut fill = fill.iter().copied().cycle();
@@ -145,8 +202,15 @@ fn any_parts(fill: &[u8]) -> Vec<Part> {
         part(".symtab", 2, 0, bytes(96)),
     ];
     parts[10].bytes[..4].copy_from_slice(&[1, 0x1b, 3, 0x3b]);
+    let mut types = bytes(160);
+    let words = [0x0001_eb9f, 24, 0, 96, 96, 40].map(u32::to_le_bytes);
+    types[..24].copy_from_slice(words.as_flattened());
+    types[27] = 0;
+    types[31] %= 20;
     parts.push(part(".typelink", DATA, READ, bytes(40)));
     parts.push(part(".go.module", DATA, WRITE, vec![0; 41 * 8]));
+    parts.push(part(".BTF", DATA, READ, types));
+    parts.push(part("__versions", DATA, READ, bytes(128)));
     let addresses: Vec<u64> = (0..parts.len()).map(|index| ADDRESS + offset(&parts, index)).collect();
     let put =
         |part: &mut Part, at: usize, value: u64| part.bytes[at..at + 8].copy_from_slice(&value.to_le_bytes());
@@ -246,7 +310,7 @@ proptest! {
     fn files_of_any_content_are_followed_without_harm(
         fill in proptest::collection::vec(any::<u8>(), 1..400),
         broken in proptest::collection::vec((any::<u16>(), any::<u8>()), 0..40),
-        shape in 0_u8..4,
+        shape in 0_u8..5,
         regions in any_regions(),
         fields: u64,
     ) {
@@ -255,6 +319,7 @@ proptest! {
             0 => linked(62, &parts),
             1 => linked(183, &parts),
             2 => object(&parts),
+            3 => kernel(&parts),
             _ => [vec![0; 512], object(&parts), vec![0; 24], linked(62, &parts)].concat(),
         };
         for (at, byte) in broken {

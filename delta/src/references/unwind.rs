@@ -14,6 +14,9 @@ const RELATIVE: u8 = 0x1b;
 const INDIRECT: u8 = 0x80;
 const NOTHING: u8 = 0xff;
 
+/// Most descriptions of what functions catch in one file.
+const CATCHES_MAX: usize = 768 << 10;
+
 /// What a common entry says of those that name it.
 #[derive(Clone, Copy)]
 struct Common {
@@ -53,7 +56,8 @@ pub(super) fn find_frames(
                 common = read_common(file, named, end)?;
             }
             if let Some(common) = common.filter(|_| bytes >= 12) {
-                catches.extend(find_frame(file, section, at, &common, out)?);
+                let found = find_frame(file, section, at, &common, out)?;
+                catches.extend(found.filter(|_| catches.len() < CATCHES_MAX));
             }
         }
         at = next;

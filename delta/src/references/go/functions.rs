@@ -39,6 +39,8 @@ struct Function {
     datas: u64,
 }
 
+/// Most data of functions that are looked at.
+const BLOBS_MAX: usize = 512 << 10;
 /// Data that a function has beside code, by number.
 const STACK_OBJECTS: u64 = 2;
 const INLINED_CALLS: u64 = 3;
@@ -159,7 +161,7 @@ pub(super) fn prepare(file: &File<'_>, table: &Table, module: &Module, out: &mut
         for number in 0..function.datas {
             let at = function.at + table.function_bytes + 4 * (function.values + number);
             let offset = file.source.u32(at)?.filter(|offset| *offset != u32::MAX);
-            if let Some(offset) = offset {
+            if let Some(offset) = offset.filter(|_| blobs.len() < BLOBS_MAX) {
                 blobs.push((start + u64::from(offset), number == INLINED_CALLS, number == STACK_OBJECTS));
             }
         }

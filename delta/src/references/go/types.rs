@@ -10,6 +10,8 @@ use crate::references::prepared::Prepared;
 
 /// Most descriptions that are followed.
 const TYPES_MAX: usize = 1 << 18;
+/// Most methods, fields and parameters of all types.
+const ALL_MEMBERS_MAX: u64 = 4 << 20;
 /// Most methods or fields of one type.
 const MEMBERS_MAX: u64 = 4096;
 
@@ -29,7 +31,16 @@ const KIND_STRUCT: u8 = 25;
 pub(super) fn prepare(file: &File<'_>, module: &Module, out: &mut Prepared) -> io::Result<()> {
     let base = |address| file.file_at(address).and_then(|at| file.place(at));
     let (Some(types), Some(text)) = (base(module.types), base(module.text)) else { return Ok(()) };
-    let mut walk = Walk { file, module, types, text, seen: HashSet::new(), open: Vec::new(), out };
+    let mut walk = Walk {
+        file,
+        module,
+        types,
+        text,
+        seen: HashSet::new(),
+        open: Vec::new(),
+        left: ALL_MEMBERS_MAX,
+        out,
+    };
     walk.links()?;
     while let Some(address) = walk.open.pop() {
         walk.describe(address)?;
@@ -44,6 +55,8 @@ struct Walk<'a, 'b> {
     text: u32,
     seen: HashSet<u64>,
     open: Vec<u64>,
+    /// Members that may still be looked at.
+    left: u64,
     out: &'b mut Prepared,
 }
 
@@ -93,6 +106,13 @@ impl Walk<'_, '_> {
             self.visit(address);
         }
         Ok(())
+    }
+
+    /// How many of so many members may be looked at.
+    fn afford(&mut self, members: u64) -> u64 {
+        let afforded = members.min(self.left);
+        self.left -= afforded;
+        afforded
     }
 
     fn visit(&mut self, address: u64) {
@@ -159,7 +179,7 @@ impl Walk<'_, '_> {
         let given = given.map_or(0, |given| u64::from(u16::from_le_bytes(given) & 0x7fff));
         let count = u64::from(taken.unwrap_or(0)) + given;
         let first = at + 8 + if has_methods { METHODS_BYTES } else { 0 };
-        for number in 0..count.min(MEMBERS_MAX) {
+        for number in 0..self.afford(count.min(MEMBERS_MAX)) {
             self.pointer(first + 8 * number)?;
         }
         Ok(())
@@ -175,7 +195,7 @@ impl Walk<'_, '_> {
         let (address, count) = (self.file.source.u64(at)?, self.file.source.u64(at + 8)?);
         let first = address.and_then(|address| self.file.file_at(address));
         if let (Some(first), Some(count @ 1..=MEMBERS_MAX)) = (first, count) {
-            for number in 0..count {
+            for number in 0..self.afford(count) {
                 visit(self, first + size * number)?;
             }
         }
@@ -193,7 +213,7 @@ impl Walk<'_, '_> {
         self.name(at)?;
         let count = self.file.source.get::<2>(at + 4)?.map_or(0, u16::from_le_bytes);
         let offset = self.file.source.u32(at + 8)?.unwrap_or(0);
-        for number in 0..u64::from(count).min(MEMBERS_MAX) {
+        for number in 0..self.afford(u64::from(count).min(MEMBERS_MAX)) {
             let method = at.saturating_add(u64::from(offset)) + METHOD_BYTES * number;
             self.name(method)?;
             self.distance(method + 4)?;

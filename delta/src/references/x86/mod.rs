@@ -2,6 +2,7 @@
 //! position-independent, addresses in immediates and displacements.
 
 mod decode;
+mod opcodes;
 
 use std::io;
 use std::ops::Range;
