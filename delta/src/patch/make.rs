@@ -48,18 +48,7 @@ pub(crate) fn make(
         meter.finish();
         return Ok(body);
     }
-    let formed = match make_weights(old, new, options, &mut meter)? {
-        Some(body) => Some(body),
-        None => make_opened(old, new, options, &mut meter)?,
-    };
-    let body = match formed {
-        Some(body) => body,
-        None => {
-            let mut body = vec![WINDOWS];
-            make_windows(old, new, options, &mut meter, &mut body)?;
-            body
-        }
-    };
+    let body = make_formed(old, new, options, &mut meter)?;
     let whole = make_whole(new, body.len())?;
     meter.finish();
     Ok(match whole {
@@ -67,6 +56,41 @@ pub(crate) fn make(
         _ => body,
     })
 }
+
+/// The smallest body of all forms that suit the two files.
+fn make_formed(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    meter: &mut Meter<'_>,
+) -> io::Result<Vec<u8>> {
+    if let Some(weights) = make_weights(old, new, options, meter)? {
+        return Ok(weights);
+    }
+    let opened = make_opened(old, new, options, meter)?;
+    if let Some(Formed { body, told_bytes }) = &opened
+        && *told_bytes <= (body.len() / TOLD_PART).max(TOLD_BYTES_SMALL)
+    {
+        return Ok(opened.map(|formed| formed.body).unwrap_or_default());
+    }
+    let mut closed = vec![WINDOWS];
+    make_windows(old, new, options, meter, &mut closed)?;
+    Ok(match opened {
+        Some(opened) if opened.body.len() < closed.len() => opened.body,
+        _ => closed,
+    })
+}
+
+/// A body on what is in containers.
+struct Formed {
+    body: Vec<u8>,
+    /// How much of it tells how to open and close them.
+    told_bytes: usize,
+}
+
+/// Telling of containers is cheap up to here, or up to this part of a body; beyond, the files are compared closed as well.
+const TOLD_BYTES_SMALL: usize = 4 << 10;
+const TOLD_PART: usize = 64;
 
 /// The packed file, unless it cannot be smaller than the body that is there.
 fn make_whole(new: &dyn ReadAt, body_bytes: usize) -> io::Result<Option<Vec<u8>>> {
@@ -117,7 +141,7 @@ fn make_opened(
     new: &dyn ReadAt,
     options: &Options,
     meter: &mut Meter<'_>,
-) -> io::Result<Option<Vec<u8>>> {
+) -> io::Result<Option<Formed>> {
     if old.size().max(new.size()) > OPENED_FILE_BYTES_MAX {
         return Ok(None);
     }
@@ -133,8 +157,9 @@ fn make_opened(
         chain.put(&mut encoded);
         codec::pack(&encoded, &[], NUMBERS_WINDOW_LOG, options.strength())?.write(&mut body);
     }
+    let told_bytes = body.len();
     make_windows(&old.plain, &new.plain, options, meter, &mut body)?;
-    Ok(Some(body))
+    Ok(Some(Formed { body, told_bytes }))
 }
 
 /// Appends the windows that lead from one file, or its plain form, to another.

@@ -64,6 +64,10 @@ pub(crate) fn find(bytes: &[u8], depth: usize, budget: &mut Budget) -> Vec<Found
             at += 1;
             continue;
         }
+        if let Some(size) = headers::elf(&bytes[at..]) {
+            at += size;
+            continue;
+        }
         let found = candidates(bytes, at, budget);
         at += 1;
         for mut found in found {
@@ -79,11 +83,11 @@ pub(crate) fn find(bytes: &[u8], depth: usize, budget: &mut Budget) -> Vec<Found
     all
 }
 
-/// The first bytes of what can be unpacked.
+/// The first bytes of what can be unpacked, and of what must stay as it is.
 const STARTS: [bool; 256] = {
     let mut starts = [false; 256];
     let mut at = 0;
-    let firsts = [b'P', 0x1f, 0x78, 0xfd, b'B', 0x28, 0x5d];
+    let firsts = [b'P', 0x1f, 0x78, 0xfd, b'B', 0x28, 0x5d, 0x7f];
     while at < firsts.len() {
         starts[firsts[at] as usize] = true;
         at += 1;
@@ -101,7 +105,8 @@ fn candidates(bytes: &[u8], at: usize, budget: &mut Budget) -> Vec<Found> {
         b'B' => headers::bzip2(rest).and_then(|level| other(bytes, at, Method::Bzip2(level), budget)),
         0x28 => headers::zstd(rest).and_then(|method| other(bytes, at, method, budget)),
         0x5d => headers::lzma_alone(rest).and_then(|(head, method)| other(bytes, at + head, method, budget)),
-        _ => return blocks(bytes, at, budget),
+        0xfd => return blocks(bytes, at, budget),
+        _ => None,
     };
     one.into_iter().collect()
 }

@@ -139,3 +139,16 @@ fn lzma2_properties(bytes: &[u8]) -> Option<u8> {
         }
     }
 }
+
+/// The size of the ELF file of 64 bits that begins here, up to the end of its section headers. Nothing in an executable is
+/// opened: its addresses say where things are in it as it is.
+pub(super) fn elf(bytes: &[u8]) -> Option<usize> {
+    if !bytes.starts_with(b"\x7fELF\x02\x01") {
+        return None;
+    }
+    let sections_at = u64::from_le_bytes(*bytes.get(40..48)?.first_chunk()?);
+    let section = u16::from_le_bytes(*bytes.get(58..60)?.first_chunk()?);
+    let sections = u16::from_le_bytes(*bytes.get(60..62)?.first_chunk()?);
+    let end = sections_at.checked_add(u64::from(section) * u64::from(sections))?;
+    usize::try_from(end).ok().filter(|end| (64..=bytes.len()).contains(end))
+}

@@ -165,6 +165,28 @@ fn what_both_files_hold_stays_closed() {
 }
 
 #[test]
+fn nothing_in_an_executable_is_opened() {
+    let executable = |seed: u64| {
+        let mut file = b"\x7fELF\x02\x01".to_vec();
+        file.resize(64, 0);
+        file.extend(gzip(&text(seed, 20_000), 6));
+        let sections_at = file.len() as u64;
+        file[40..48].copy_from_slice(&sections_at.to_le_bytes());
+        file[58] = 64;
+        file[60] = 2;
+        file.extend([0; 128]);
+        file
+    };
+    let (old, new) = (executable(1), executable(2));
+    assert!(open(&old, &new, OPTIONS).is_none());
+    let after = |mut file: Vec<u8>, seed| {
+        file.extend(gzip(&text(seed, 20_000), 6));
+        file
+    };
+    assert!(round(&after(old, 3), &after(new, 4)).is_some(), "what follows it is");
+}
+
+#[test]
 fn bombs_stay_closed() {
     let zeros = vec![0; 20 << 20];
     let (bomb, other) = (gzip(&zeros, 6), gzip(&zeros[1..], 6));
