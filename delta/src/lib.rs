@@ -50,6 +50,8 @@ mod blob;
 mod chunk;
 mod codec;
 mod error;
+#[cfg_attr(not(test), expect(dead_code, unused_imports, reason = "wired in by the patch format"))]
+mod forms;
 mod gather;
 pub mod inspect;
 mod limits;

@@ -1,0 +1,3 @@
+//! Plain forms: what compares better than the bytes of a file themselves.
+
+pub(crate) mod wasm;
