@@ -11,8 +11,8 @@ use crate::access::ReadAt;
 
 /// A block has at least so many bytes.
 const BLOCK_BYTES: u64 = 2 << 10;
-/// A form has at most so many blocks; those of larger forms are larger.
-const BLOCKS_MAX: u64 = 1 << 17;
+/// A form has about so many blocks at most; those of larger forms are larger.
+const BLOCKS: u64 = 1 << 16;
 const PIECE_BYTES: usize = 16 << 10;
 
 /// A field, and the body that it is in.
@@ -26,65 +26,78 @@ pub(super) struct Reference {
 }
 
 /// Where reading can begin.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 struct Beginning {
     at: u64,
     module: Module,
 }
 
-/// A wide form with the places where reading can begin.
+/// The places of a wide form where reading can begin, found while it is made.
+#[derive(Debug)]
+pub(crate) struct Map {
+    beginnings: Vec<Beginning>,
+    stride: u64,
+    end: u64,
+    data_end: u64,
+}
+
+impl Map {
+    /// For a module of so many bytes.
+    pub(super) fn new(bytes: u64) -> Self {
+        let beginnings = vec![Beginning { at: 0, module: Module::new() }];
+        Self { beginnings, stride: BLOCK_BYTES.max(bytes / BLOCKS), end: 0, data_end: 0 }
+    }
+
+    /// The form was written up to some place.
+    #[inline]
+    pub(super) fn pass(&mut self, at: u64, module: &Module) {
+        if self.beginnings.last().is_none_or(|last| at >= last.at + self.stride) {
+            self.beginnings.push(Beginning { at, module: *module });
+        }
+    }
+
+    /// What was written after some place was taken back.
+    pub(super) fn roll_back(&mut self, at: u64) {
+        while self.beginnings.len() > 1 && self.beginnings.last().is_some_and(|last| last.at > at) {
+            self.beginnings.pop();
+        }
+    }
+
+    /// The form ends. The data ends in memory at some address, or before.
+    pub(super) fn end(&mut self, at: u64, data_end: u64) {
+        (self.end, self.data_end) = (at, data_end);
+    }
+}
+
+/// A wide form whose fields can be found.
 pub(crate) struct Index<'a> {
     wide: &'a dyn ReadAt,
-    beginnings: Vec<Beginning>,
-    end: u64,
+    map: &'a Map,
     reading: Reading<From<'a>, Finding>,
     /// Which block was read last.
     block: usize,
-    data_end: u64,
     /// How many bytes may still be read.
     budget: u64,
 }
 
 impl<'a> Index<'a> {
-    /// Reads a wide form once. None if it is none.
-    pub(crate) fn new(wide: &'a dyn ReadAt) -> io::Result<Option<Self>> {
-        let stride = BLOCK_BYTES.max(wide.size() / BLOCKS_MAX);
-        let mut reading =
-            Reading::new(Buffered::new(From { wide, at: 0 }, 0, PIECE_BYTES), Measuring::default());
-        let mut module = Module::new();
-        let mut beginnings = vec![Beginning { at: 0, module }];
-        let mut next = stride;
-        while !module.is_at_end() {
-            let step = module.step(&mut reading);
-            if let Some(error) = reading.source.take_failure() {
-                return Err(error);
-            }
-            if step.is_none() {
-                return Ok(None);
-            }
-            let at = reading.source.position();
-            if at >= next {
-                beginnings.push(Beginning { at, module });
-                next = at + stride;
-            }
-        }
-        let end = reading.source.position();
-        let data_end = reading.listener.data_end;
+    /// The form must be the one that the map is of.
+    pub(crate) fn new(wide: &'a dyn ReadAt, map: &'a Map) -> Self {
         let source = Buffered::new(From { wide, at: 0 }, 0, PIECE_BYTES);
         let reading = Reading::new(source, Finding::default());
-        Ok(Some(Self { wide, beginnings, end, reading, block: usize::MAX, data_end, budget: u64::MAX }))
+        Self { wide, map, reading, block: usize::MAX, budget: u64::MAX }
     }
 
     /// Where the data ends in memory, or more than that.
     pub(super) fn data_end(&self) -> u64 {
-        self.data_end
+        self.map.data_end
     }
 
     /// From now on, reads no more than some multiple of the form; regions that leap about without end find nothing then.
     pub(super) fn limit_reading(&mut self) {
         const TIMES: u64 = 16;
         const BYTES: u64 = 64 << 20;
-        self.budget = self.end.saturating_mul(TIMES).saturating_add(BYTES);
+        self.budget = self.map.end.saturating_mul(TIMES).saturating_add(BYTES);
     }
 
     /// Words of data are only of interest if their value is in this range.
@@ -95,8 +108,9 @@ impl<'a> Index<'a> {
 
     /// Visits the references that lie wholly within a stretch, in order.
     pub(super) fn visit(&mut self, stretch: Range<u64>, mut visit: impl FnMut(&Reference)) -> io::Result<()> {
-        let mut block = self.beginnings.partition_point(|begin| begin.at <= stretch.start).saturating_sub(1);
-        while self.beginnings.get(block).is_some_and(|begin| begin.at < stretch.end) {
+        let mut block =
+            self.map.beginnings.partition_point(|begin| begin.at <= stretch.start).saturating_sub(1);
+        while self.map.beginnings.get(block).is_some_and(|begin| begin.at < stretch.end) {
             if !self.read(block)? {
                 return Ok(());
             }
@@ -118,11 +132,11 @@ impl<'a> Index<'a> {
         if self.block == block {
             return Ok(true);
         }
-        let Some(Beginning { at, mut module }) = self.beginnings.get(block).copied() else {
+        let Some(Beginning { at, mut module }) = self.map.beginnings.get(block).copied() else {
             return Ok(false);
         };
-        let end = self.beginnings.get(block + 1).map_or(self.end, |next| next.at);
-        let Some(budget) = self.budget.checked_sub(end - at) else { return Ok(false) };
+        let end = self.map.beginnings.get(block + 1).map_or(self.map.end, |next| next.at);
+        let Some(budget) = self.budget.checked_sub(end.saturating_sub(at)) else { return Ok(false) };
         self.budget = budget;
         if self.block.wrapping_add(1) != block || self.reading.source.position() != at {
             self.reading.restart(From { wide: self.wide, at }, at);
@@ -160,36 +174,6 @@ impl Read for From<'_> {
         self.wide.read_exact_at(buffer.get_mut(..bytes).unwrap_or_default(), self.at)?;
         self.at += bytes as u64;
         Ok(bytes)
-    }
-}
-
-/// Measures the data.
-#[derive(Default)]
-struct Measuring {
-    /// The highest address after any data, or the size of all data.
-    data_end: u64,
-    data_bytes: u64,
-}
-
-impl Listener for Measuring {
-    #[inline]
-    fn copied(&mut self, _: &[u8]) {}
-
-    #[inline]
-    fn number(&mut self, _: i64, _: usize) {}
-
-    #[inline]
-    fn field(&mut self, _: Found) {}
-
-    fn data(&mut self, _: u64, address: u32, bytes: &[u8]) {
-        self.data_bytes += bytes.len() as u64;
-        self.data_end = self.data_end.max(u64::from(address) + bytes.len() as u64).max(self.data_bytes);
-    }
-
-    fn begin_body(&mut self, _: u8) {}
-
-    fn end_body(&mut self) -> Option<()> {
-        Some(())
     }
 }
 

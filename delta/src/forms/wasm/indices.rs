@@ -1,7 +1,6 @@
 //! What the fields of a module become: predicted by how the numbers of their space moved, and by what was seen so far.
 
 use std::cell::RefCell;
-use std::io;
 use std::ops::Range;
 
 use super::hints::Hints;
@@ -10,7 +9,6 @@ use super::locals::Locals;
 use super::space::Space;
 use super::spaces::{SPACES, mask_of, space_of};
 use super::tape::Kind;
-use crate::access::ReadAt;
 use crate::models::{Field, Model};
 
 /// Predicts the fields of a wide form.
@@ -24,13 +22,11 @@ pub(crate) struct Indices<'a> {
 
 impl<'a> Indices<'a> {
     /// The fields of a window that begins at some place of a wide form, with what the maker of the patch told of them.
-    /// None if it is no wide form.
-    pub(crate) fn new(wide: &'a dyn ReadAt, window_at: u64, hints: Hints) -> io::Result<Option<Self>> {
-        let Some(mut index) = Index::new(wide)? else { return Ok(None) };
+    pub(crate) fn new(mut index: Index<'a>, window_at: u64, hints: Hints) -> Self {
         index.set_words(hints.words);
         index.limit_reading();
         let spaces = hints.moves.map(Space::new);
-        Ok(Some(Self { window_at, index: RefCell::new(index), spaces, locals: Locals::new() }))
+        Self { window_at, index: RefCell::new(index), spaces, locals: Locals::new() }
     }
 }
 

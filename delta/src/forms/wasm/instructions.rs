@@ -6,6 +6,45 @@ use super::tape::{Kind, Tape};
 /// Most steps of one list within an instruction; what has longer ones is left as it is.
 pub(super) const LIST_MAX: u32 = 1 << 13;
 
+/// Most bytes of instructions that are copied at one time.
+const COPIED_BYTES: usize = 64;
+
+/// For each opcode: how many bytes the instruction has if its second and third byte are at most so large. Only
+/// instructions that are the same on both sides, and neither open nor close a block; others have no bytes here.
+const COPIED: [[u8; 3]; 256] = {
+    let mut copied = [[0; 3]; 256];
+    let mut opcode = 0;
+    while opcode < 256 {
+        copied[opcode] = match opcode {
+            0x00 | 0x01 | 0x05 | 0x0f | 0x1a | 0x1b | 0x45..=0xc4 | 0xd1 => [1, 0xff, 0xff],
+            0x0c | 0x0d | 0x20..=0x22 | 0x41 | 0x42 => [2, 0x7f, 0xff],
+            0x28..=0x3e => [3, 0x1f, 0x7f],
+            _ => [0; 3],
+        };
+        opcode += 1;
+    }
+    copied
+};
+
+/// How many bytes of instructions can be copied off the front. Visits the places of the locals among them.
+#[inline]
+pub(super) fn copied(bytes: &[u8], mut visit_local: impl FnMut(usize)) -> usize {
+    let mut at = 0;
+    while at < COPIED_BYTES
+        && let Some([opcode, second, third]) = bytes.get(at..).and_then(<[u8]>::first_chunk)
+    {
+        let [size, most_second, most_third] = COPIED[usize::from(*opcode)];
+        if size == 0 || *second > most_second || *third > most_third {
+            break;
+        }
+        if matches!(opcode, 0x20..=0x22) {
+            visit_local(at + 1);
+        }
+        at += usize::from(size);
+    }
+    at
+}
+
 /// What an instruction says to whoever reads an expression.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Seen {

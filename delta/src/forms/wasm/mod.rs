@@ -2,7 +2,8 @@
 //! changes moves nothing else. Everything that tells the original encodings stands in the wide form itself; the module
 //! comes back from it byte by byte.
 //!
-//! [`widen`] and [`Narrowed`] lead there and back. [`Index`] finds the fields of a wide form, [`Survey`] how their numbers
+//! [`widen`] and [`Narrowed`] lead there and back. [`Index`] finds the fields of a wide form
+//! with the [`Map`] that was drawn on the way, [`Survey`] how their numbers
 //! moved between two forms (the maker's part), [`Indices`] predicts fields from that and from what it sees (both sides).
 //!
 //! # The wide form
@@ -43,10 +44,10 @@ mod tests;
 mod widen;
 
 pub(crate) use hints::Hints;
-pub(crate) use index::Index;
+pub(crate) use index::{Index, Map};
 pub(crate) use indices::Indices;
 #[cfg(test)]
 pub(crate) use module::BODY_BYTES_MAX;
 pub(crate) use narrow::Narrowed;
 pub(crate) use survey::Survey;
-pub(crate) use widen::{NotWasm, widen};
+pub(crate) use widen::{NotWasm, Widened, widen};

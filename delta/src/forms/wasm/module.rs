@@ -13,8 +13,8 @@ const EXPRESSION_MAX: u32 = 1 << 10;
 const DECLARATIONS_MAX: u32 = LIST_MAX;
 /// Bytes that are copied in one step.
 const PIECE_BYTES: u32 = 1 << 10;
-/// Instructions that are taken in one step.
-const STEP_INSTRUCTIONS: u32 = 128;
+/// Instructions that are taken in one step, with those that are copied before each.
+const STEP_INSTRUCTIONS: u32 = 32;
 const PREAMBLE: [u8; 8] = *b"\0asm\x01\0\0\0";
 
 /// How far a module has been taken.
@@ -270,6 +270,8 @@ impl Module {
             depth
         };
         for _ in 0..STEP_INSTRUCTIONS {
+            tape.more();
+            tape.copied_instructions();
             match instruction(tape, &mut depth)? {
                 Seen::End => {
                     self.place = Place::List(List::Bodies);

@@ -3,6 +3,7 @@
 use std::io::Read;
 
 use super::buffered::Buffered;
+use super::instructions::copied;
 use super::leb;
 use super::tape::{
     self, Body, GLOBAL_GET, I32_CONST, I64_CONST, INDEX_BITS, INDEX_MASK, Kind, LOCAL_GET, Tape, wide,
@@ -169,6 +170,21 @@ impl<R: Read, L: Listener> Tape for Reading<R, L> {
 
     fn end_body(&mut self) -> Option<()> {
         self.listener.end_body()
+    }
+
+    #[inline]
+    fn copied_instructions(&mut self) {
+        let position = self.source.position();
+        let rest = self.source.rest();
+        let listener = &mut self.listener;
+        let bytes = copied(rest, |at| {
+            listener.field(Found { at: position + at as u64, bytes: 1, kind: Kind::Local });
+        });
+        if bytes > 0 {
+            listener.copied(rest.get(..bytes).unwrap_or_default());
+            self.source.skip(bytes);
+            self.opcode = 0;
+        }
     }
 
     #[inline]

@@ -61,6 +61,8 @@ pub(super) trait Tape {
     fn begin_body(&mut self) -> Option<Body>;
     /// The body must be at its end.
     fn end_body(&mut self) -> Option<()>;
+    /// Some instructions at once that are the same on both sides, if any come next.
+    fn copied_instructions(&mut self);
     /// An instruction's first byte.
     fn opcode(&mut self) -> Option<u8>;
     /// The number of an `i32.const`.

@@ -11,10 +11,14 @@ mod modules;
 use modules::{Dice, body, code, module};
 
 fn wide_of(module: &[u8]) -> Option<Vec<u8>> {
+    mapped(module).map(|(wide, _)| wide)
+}
+
+fn mapped(module: &[u8]) -> Option<(Vec<u8>, Map)> {
     let mut wide = Vec::new();
-    let widened = widen(&mut &module[..], module.len() as u64, &mut wide).ok()?;
-    assert_eq!(widened.bytes, wide.len() as u64);
-    Some(wide)
+    let Widened { bytes, map } = widen(&mut &module[..], module.len() as u64, &mut wide).ok()?;
+    assert_eq!(bytes, wide.len() as u64);
+    Some((wide, map))
 }
 
 fn narrow_of(wide: &[u8]) -> Option<Vec<u8>> {
@@ -24,8 +28,8 @@ fn narrow_of(wide: &[u8]) -> Option<Vec<u8>> {
 }
 
 /// Every reference: place, size and kind.
-fn fields(wide: &[u8], stretch: std::ops::Range<u64>) -> Vec<(u64, u8, u8)> {
-    let mut index = Index::new(&wide).unwrap().unwrap();
+fn fields((wide, map): &(Vec<u8>, Map), stretch: std::ops::Range<u64>) -> Vec<(u64, u8, u8)> {
+    let mut index = Index::new(wide, map);
     index.set_words(1..1 << 20);
     let mut found = Vec::new();
     index.visit(stretch, |field| found.push((field.at, field.bytes, field.kind as u8))).unwrap();
@@ -74,23 +78,22 @@ proptest! {
     fn a_damaged_wide_form_never_panics(
         entropy in vec(any::<u8>(), 0..600), at: prop::sample::Index, byte: u8
     ) {
-        let mut wide = wide_of(&module(&mut Dice::new(&entropy))).unwrap();
+        let (mut wide, map) = mapped(&module(&mut Dice::new(&entropy))).unwrap();
         let at = at.index(wide.len());
         wide[at] = byte;
         narrow_of(&wide);
-        if let Some(mut index) = Index::new(&wide).unwrap() {
-            let end = wide.len() as u64;
-            index.visit(0..end, |field| assert!(field.at + u64::from(field.bytes) <= end)).unwrap();
-        }
+        let end = wide.len() as u64;
+        _ = Index::new(&wide, &map).visit(0..end, |field| assert!(field.at + u64::from(field.bytes) <= end));
     }
 
     #[test]
     fn the_fields_of_a_stretch_are_those_of_the_whole(
         entropy in vec(any::<u8>(), 0..600), from: prop::sample::Index, to: prop::sample::Index
     ) {
-        let wide = wide_of(&module(&mut Dice::new(&entropy))).unwrap();
-        let (from, to) = (from.index(wide.len()) as u64, to.index(wide.len()) as u64);
-        let mut all = fields(&wide, 0..wide.len() as u64);
+        let wide = mapped(&module(&mut Dice::new(&entropy))).unwrap();
+        let bytes = wide.0.len();
+        let (from, to) = (from.index(bytes) as u64, to.index(bytes) as u64);
+        let mut all = fields(&wide, 0..bytes as u64);
         all.retain(|field| field.0 >= from && field.0 + u64::from(field.1) <= to);
         prop_assert_eq!(fields(&wide, from..to.max(from)), all);
     }
@@ -151,9 +154,9 @@ fn instructions_of_every_proposal_are_opened() {
     for instructions in INSTRUCTIONS {
         // The call after them is found only if they were understood.
         let module = code(&[body(&[instructions, &[0x10, 0x01]].concat())]);
-        let wide = wide_of(&module).unwrap();
-        assert_eq!(narrow_of(&wide).unwrap(), module);
-        let at = wide.len() as u64 - 5;
+        let wide = mapped(&module).unwrap();
+        assert_eq!(narrow_of(&wide.0).unwrap(), module);
+        let at = wide.0.len() as u64 - 5;
         assert_eq!(fields(&wide, at..at + 4), [(at, 4, tape::Kind::Function as u8)], "{instructions:02x?}");
     }
 }
@@ -164,9 +167,9 @@ fn a_body_that_is_not_understood_is_left_as_it_is() {
         [&[0xf0, 1, 2, 3, 4][..], &[0x0b], &[0x10], &[0x41, 0xff, 0xff, 0xff, 0xff, 0x3f], &[0xff]]
     {
         let module = code(&[body(instructions), body(&[0x10, 0x01])]);
-        let wide = wide_of(&module).unwrap();
-        assert_eq!(narrow_of(&wide).unwrap(), module);
-        assert_eq!(fields(&wide, 0..wide.len() as u64).len(), 1);
+        let wide = mapped(&module).unwrap();
+        assert_eq!(narrow_of(&wide.0).unwrap(), module);
+        assert_eq!(fields(&wide, 0..wide.0.len() as u64).len(), 1);
     }
 }
 
@@ -205,16 +208,16 @@ fn failures_of_files_are_told_from_bad_modules() {
     let module = code(&[body(&[0x10, 0x01])]);
     let bytes = module.len() as u64;
     let read = widen(&mut (&module[..12]).chain(Failing), bytes, &mut Vec::new());
-    assert!(matches!(read, Err(NotWasm::Read(_))), "{read:?}");
+    assert!(matches!(read, Err(NotWasm::Read(_))));
     let short = widen(&mut &module[..], bytes + 1, &mut Vec::new());
-    assert!(matches!(short, Err(NotWasm::Read(_))), "{short:?}");
+    assert!(matches!(short, Err(NotWasm::Read(_))));
     let write = widen(&mut &module[..], bytes, &mut Failing);
-    assert!(matches!(write, Err(NotWasm::Write(_))), "{write:?}");
+    assert!(matches!(write, Err(NotWasm::Write(_))));
 }
 
 /// Predicts each field of the regions as both sides do; returns how many were wrong, of how many.
-fn mispredicted(old: &[u8], new: &[u8], regions: &[Region], hints: Hints) -> (usize, usize) {
-    let mut indices = Indices::new(&old, 0, hints).unwrap().unwrap();
+fn mispredicted((old, map): &(Vec<u8>, Map), new: &[u8], regions: &[Region], hints: Hints) -> (usize, usize) {
+    let mut indices = Indices::new(Index::new(old, map), 0, hints);
     let mut fields: Vec<Field> = Vec::new();
     let (mut wrong, mut all) = (0, 0);
     for region in regions {
@@ -241,7 +244,8 @@ fn mispredicted(old: &[u8], new: &[u8], regions: &[Region], hints: Hints) -> (us
 fn calls_are_predicted_after_a_function_was_put_in() {
     let call = |function: u8| body(&[0x10, function, 0x20, 0x01, 0x1a]);
     let bodies: Vec<_> = (0..100).map(call).collect();
-    let old = wide_of(&code(&bodies)).unwrap();
+    let mapped_old = mapped(&code(&bodies)).unwrap();
+    let (old, map) = &mapped_old;
     // Function 40 is new: the calls of all from there on change.
     let mut moved: Vec<_> = (0..100).map(|function| call(function + u8::from(function >= 40))).collect();
     moved.insert(40, body(&[0x01; 30]));
@@ -252,11 +256,11 @@ fn calls_are_predicted_after_a_function_was_put_in() {
         Region { old: 0, new: 0, bytes: after },
         Region { old: after, new: after + inserted, bytes: 60 * 11 },
     ];
-    let survey = Survey::new(&mut Index::new(&old).unwrap().unwrap(), 0, &old, &new, &regions).unwrap();
+    let survey = Survey::new(&mut Index::new(old, map), 0, old, &new, &regions).unwrap();
     let hints = survey.hints();
     assert_eq!(hints.moves[0].pieces, [spaces::Piece { from: 40, shift: 1 }]);
-    assert_eq!(mispredicted(&old, &new, &regions, hints), (0, 200));
-    assert_eq!(mispredicted(&old, &new, &regions, Hints::default()).1, 200);
-    let image = survey.project(&mut Index::new(&old).unwrap().unwrap(), 0, &old).unwrap();
+    assert_eq!(mispredicted(&mapped_old, &new, &regions, hints), (0, 200));
+    assert_eq!(mispredicted(&mapped_old, &new, &regions, Hints::default()).1, 200);
+    let image = survey.project(&mut Index::new(old, map), 0, old).unwrap();
     assert!(image[after as usize..] == new[(after + inserted) as usize..]);
 }

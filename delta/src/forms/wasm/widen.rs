@@ -3,6 +3,8 @@
 use std::io::{self, Read, Write};
 
 use super::buffered::{self, Buffered};
+use super::index::Map;
+use super::instructions::copied;
 use super::leb;
 use super::module::{BODY_BYTES_MAX, Module};
 use super::tape::{self, Body, I32_CONST, I64_CONST, INDEX_BITS, INDEX_MASK, Kind, Tape, wide};
@@ -25,16 +27,18 @@ pub(crate) enum NotWasm {
 }
 
 /// A module that was widened.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Widened {
     /// The size of the wide form.
     pub(crate) bytes: u64,
+    /// Where its fields can be found.
+    pub(crate) map: Map,
 }
 
 /// Widens the module that is the next `bytes` of the reader. Holds one body at a time, at most [`BODY_BYTES_MAX`] of it.
 pub(crate) fn widen(module: &mut dyn Read, bytes: u64, out: &mut dyn Write) -> Result<Widened, NotWasm> {
     let mut widening = Widening::new(module.take(bytes));
     let mut module = Module::new();
+    let mut map = Map::new(bytes);
     let mut written = 0;
     while !module.is_at_end() {
         if module.step(&mut widening).is_none() {
@@ -42,20 +46,23 @@ pub(crate) fn widen(module: &mut dyn Read, bytes: u64, out: &mut dyn Write) -> R
                 return Err(NotWasm::Read(error));
             }
             module.leave_body(widening.roll_back().ok_or(NotWasm::Form)?);
+            map.roll_back(written + widening.out.len() as u64);
         }
+        map.pass(written + widening.out.len() as u64, &module);
         if widening.out.len() >= PIECE_BYTES && widening.body.is_none() || module.is_at_end() {
             out.write_all(&widening.out).map_err(NotWasm::Write)?;
             written += widening.out.len() as u64;
             widening.out.clear();
         }
     }
+    map.end(written, widening.data_end);
     if let Some(error) = widening.source.take_failure() {
         return Err(NotWasm::Read(error));
     }
     if widening.source.position() != bytes {
         return Err(NotWasm::Read(io::ErrorKind::UnexpectedEof.into()));
     }
-    Ok(Widened { bytes: written })
+    Ok(Widened { bytes: written, map })
 }
 
 /// Takes from a module, writes its wide form.
@@ -63,6 +70,9 @@ struct Widening<R> {
     source: Buffered<R>,
     out: Vec<u8>,
     section_end: u64,
+    /// Where data ends in memory; at least the size of all data.
+    data_end: u64,
+    data_bytes: u64,
     body: Option<Opened>,
 }
 
@@ -80,7 +90,8 @@ struct Opened {
 impl<R: Read> Widening<R> {
     fn new(source: R) -> Self {
         let out = Vec::with_capacity(2 * PIECE_BYTES);
-        Self { source: Buffered::new(source, 0, buffered::PIECE_BYTES), out, section_end: 0, body: None }
+        let source = Buffered::new(source, 0, buffered::PIECE_BYTES);
+        Self { source, out, section_end: 0, data_end: 0, data_bytes: 0, body: None }
     }
 
     /// Gives up on the body in work. Returns how many bytes follow as they are.
@@ -143,7 +154,10 @@ impl<R: Read> Tape for Widening<R> {
         Some(())
     }
 
-    fn data(&mut self, count: u32, _: u32) -> Option<()> {
+    fn data(&mut self, count: u32, address: u32) -> Option<()> {
+        self.data_bytes += u64::from(count);
+        let end = u64::from(address) + u64::from(count);
+        self.data_end = self.data_end.max(end).max(self.data_bytes);
         self.bytes(count)
     }
 
@@ -206,6 +220,14 @@ impl<R: Read> Tape for Widening<R> {
         self.source.lift_fence();
         self.body = None;
         Some(())
+    }
+
+    #[inline]
+    fn copied_instructions(&mut self) {
+        let rest = self.source.rest();
+        let bytes = copied(rest, |_| {});
+        self.out.extend_from_slice(rest.get(..bytes).unwrap_or_default());
+        self.source.skip(bytes);
     }
 
     #[inline]
