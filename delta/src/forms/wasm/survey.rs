@@ -11,8 +11,8 @@ use super::spaces::{Moves, Piece, SPACES, mask_of, space_of};
 use super::tape::Kind;
 use crate::matching::Region;
 
-/// What a piece costs in a patch, in numbers mispredicted once.
-const PIECE_COST: i64 = 2;
+/// What a piece costs in a patch, in numbers mispredicted once. Measured on modules made by Go and by C compilers.
+const PIECE_COST: i64 = 4;
 
 /// What a number became, as far as most of its references say.
 #[derive(Clone, Copy)]
