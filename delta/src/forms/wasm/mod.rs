@@ -46,7 +46,6 @@ mod widen;
 pub(crate) use hints::Hints;
 pub(crate) use index::{Index, Map};
 pub(crate) use indices::Indices;
-#[cfg(test)]
 pub(crate) use module::BODY_BYTES_MAX;
 pub(crate) use narrow::Narrowed;
 pub(crate) use survey::Survey;
