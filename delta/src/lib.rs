@@ -15,7 +15,7 @@
 //!
 //! # How a delta comes to be small
 //! 1. Containers are opened and what is in them is compared: a wheel, tarball, package or kernel image is packed again to the
-//!    very same bytes (`forms/`). Tensors of models are coded by what training does to weights (`tensors/`).
+//!    very same bytes, and the numbers of a WebAssembly module are given fixed sizes (`forms/`). Tensors of models are coded by what training does to weights (`tensors/`).
 //! 2. Stretches of the new file are found that resemble stretches of the old one (`matching/`): bsdiff's idea, on a suffix
 //!    array, with all stretches priced together.
 //! 3. Fields that name addresses, or follow from others, are predicted from where everything else went (`references/` for

@@ -2,13 +2,14 @@
 //!
 //! | bytes | what |
 //! |---|---|
-//! | 1 | 0 whole; 1 windows; 2 opened; 3 weights |
+//! | 1 | 0 whole; 1 windows; 2 opened; 3 weights; 4 module |
 //! | whole | a stream: the new file |
 //! | windows | number of windows; each window, in the new file's order (`window.rs`) |
 //! | opened | two streams: the containers of the old and of the new file (`forms/container/shells.rs`); windows, which make the new file's plain form of the old one's |
 //! | weights | a stream: pairs of tensors (`tensors/pair.rs`); number: size of their differences, those; windows, which make what is around them (`weights.rs`) |
+//! | module | number: size of the new module's wide form (`forms/wasm/`); windows, which make it of the old one's |
 
-use std::io::{Read, Write};
+use std::io::{BufReader, BufWriter, Read, Write};
 
 use super::follow::Follower;
 use super::weights::Weights;
@@ -17,16 +18,19 @@ use crate::access::{ReadAt, Scratch, ScratchFile};
 use crate::codec::{Section, Stream};
 use crate::error::Reason;
 use crate::forms::container::{Chain, Closed, Method, unpack};
+use crate::forms::wasm::{self, Map, Narrowed, NotWasm};
 use crate::limits::{
     BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PAIRS_BYTES_MAX, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG,
     WINDOW_BYTES_MIN, WINDOWS_MAX,
 };
+use crate::reading::Reading;
 use crate::tensors;
 
 pub(super) const WHOLE: u8 = 0;
 pub(super) const WINDOWS: u8 = 1;
 pub(super) const OPENED: u8 = 2;
 pub(super) const WEIGHTS: u8 = 3;
+pub(super) const MODULE: u8 = 4;
 
 /// A body's parts, located in its delta.
 pub(crate) enum Body {
@@ -34,6 +38,7 @@ pub(crate) enum Body {
     Windows(Vec<Located>),
     Opened(Box<Opened>),
     Weights(Weights),
+    Module { windows: Vec<Located>, new_bytes: u64 },
 }
 
 /// What is made of opened containers.
@@ -83,6 +88,10 @@ impl Body {
                     new_bytes,
                 })))
             }
+            MODULE => {
+                let wide_bytes = section.number_at_most(PLAIN_BYTES_MAX, "bytes of a module's wide form")?;
+                Ok(Self::Module { windows: read_windows(section, wide_bytes)?, new_bytes })
+            }
             WEIGHTS => read_weights(section, delta, old_bytes, new_bytes).map(Self::Weights),
             _ => Err(Reason::Malformed("a body has an unknown kind")),
         }
@@ -102,6 +111,11 @@ impl Body {
             Self::Whole(stream) => write_stream(&stream, delta, new),
             Self::Windows(windows) => Follower::new(old, delta, windows).write_all(new),
             Self::Weights(weights) => weights.follow(old, delta, new),
+            Self::Module { windows, new_bytes } => {
+                let (wide, map) = widen_old(old, scratch)?;
+                let follower = Follower::new(&*wide, delta, windows).with_module(&map);
+                pump(Narrowed::new(follower), new, new_bytes)
+            }
             Self::Opened(opened) => {
                 let plain = opened.unpack_old(old, scratch, container_memory_bytes)?;
                 let follower = Follower::new(&*plain, delta, opened.windows);
@@ -184,6 +198,21 @@ fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located
         return Err(Reason::Malformed("the windows end before the new file does"));
     }
     Ok(windows)
+}
+
+/// Writes the wide form of the old module to scratch space. That it is a module was known when the patch was made.
+fn widen_old(old: &dyn ReadAt, scratch: &dyn Scratch) -> Result<(Box<dyn ScratchFile>, Map), Reason> {
+    let mut wide = scratch.file().map_err(Reason::Write)?;
+    let mut reading = BufReader::with_capacity(BUFFER_BYTES, Reading::new(old));
+    let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut *wide);
+    let widened = wasm::widen(&mut reading, old.size(), &mut out).map_err(|error| match error {
+        NotWasm::Write(error) => Reason::Write(error),
+        NotWasm::Read(error) => Reason::from_old(error),
+        _ => Reason::Malformed("the old file is no module, and it was taken for one"),
+    })?;
+    out.flush().map_err(Reason::Write)?;
+    drop(out);
+    Ok((wide, widened.map))
 }
 
 /// Writes exactly so many bytes, which must be all that a reader gives.

@@ -15,6 +15,7 @@ use super::window::Located;
 use crate::access::ReadAt;
 use crate::codec::Unpacker;
 use crate::error::Reason;
+use crate::forms::wasm::Map;
 use crate::limits::BUFFER_BYTES;
 use crate::matching::Region;
 use crate::models::Models;
@@ -28,6 +29,8 @@ pub(super) struct Follower<'a> {
     delta: &'a dyn ReadAt,
     windows: std::vec::IntoIter<Located>,
     window: Option<OpenWindow<'a>>,
+    /// If the old file is the wide form of a WebAssembly module: where its fields are.
+    module: Option<&'a Map>,
     /// Where the next window begins in the new file.
     new_at: u64,
     /// Made and not yet read.
@@ -38,7 +41,12 @@ pub(super) struct Follower<'a> {
 impl<'a> Follower<'a> {
     pub(super) fn new(old: &'a dyn ReadAt, delta: &'a dyn ReadAt, windows: Vec<Located>) -> Self {
         let windows = windows.into_iter();
-        Self { old, delta, windows, window: None, new_at: 0, block: Vec::new(), given: 0 }
+        Self { old, delta, windows, window: None, module: None, new_at: 0, block: Vec::new(), given: 0 }
+    }
+
+    /// The old file is the wide form of a module.
+    pub(super) fn with_module(self, map: &'a Map) -> Self {
+        Self { module: Some(map), ..self }
     }
 
     /// Writes all of it.
@@ -72,7 +80,8 @@ impl<'a> Follower<'a> {
             }
             match self.windows.next() {
                 Some(next) => {
-                    self.window = Some(OpenWindow::new(self.old, self.delta, &next, self.new_at)?);
+                    self.window =
+                        Some(OpenWindow::new(self.old, self.delta, &next, self.new_at, self.module)?);
                     self.new_at += u64::from(next.span.new_bytes);
                 }
                 None => break,
@@ -116,6 +125,7 @@ impl<'a> OpenWindow<'a> {
         delta: &'a dyn ReadAt,
         located: &Located,
         new_at: u64,
+        module: Option<&'a Map>,
     ) -> Result<Self, Reason> {
         let span = located.span;
         let end = span.old_at.saturating_add(u64::from(span.old_bytes));
@@ -127,7 +137,7 @@ impl<'a> OpenWindow<'a> {
         drop(control);
         let windows = Windows { old: span.old_at..end, new: new_at..new_at + u64::from(span.new_bytes) };
         let layout = located.layout(delta)?;
-        let model = predict::models(source, windows, layout.as_deref(), &regions)?;
+        let model = predict::models(source, windows, module, layout.as_deref(), &regions)?;
         let primer = primer::gather(&regions, span.old_bytes, span.new_bytes, &mut old)?;
         let [rights, runs, values, literals] = rest.unpack(&primer)?;
         Ok(Self {

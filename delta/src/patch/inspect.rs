@@ -30,6 +30,12 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
                 seen.window(window, delta)?;
             }
         }
+        Body::Module { windows, .. } => {
+            seen.map = Map::new(windows.iter().map(|window| u64::from(window.span.new_bytes)).sum());
+            for window in windows {
+                seen.window(window, delta)?;
+            }
+        }
         Body::Weights(weights) => {
             let in_tensors = weights.pairs.iter().map(|pair| pair.bytes).sum::<u64>();
             let coded_bytes = weights.coded.end - weights.coded.start;

@@ -3,7 +3,7 @@
 use std::io;
 use std::rc::Rc;
 
-use super::body::{OPENED, WEIGHTS, WHOLE, WINDOWS};
+use super::body::{MODULE, OPENED, WEIGHTS, WHOLE, WINDOWS};
 use super::control::Control;
 use super::differences::Recorder;
 
@@ -19,6 +19,7 @@ use crate::access::{ReadAt, load};
 use crate::codec;
 use crate::error::Reason;
 use crate::forms::container;
+use crate::forms::wasm::{self, Map};
 use crate::limits::{NUMBERS_WINDOW_LOG, REGIONS_MAX, WHOLE_WINDOW_LOG};
 use crate::matching::{self, Region, Window};
 use crate::models::Model;
@@ -67,6 +68,9 @@ fn make_formed(
     if let Some(weights) = make_weights(old, new, options, meter)? {
         return Ok(weights);
     }
+    if let Some(module) = make_module(old, new, options, meter)? {
+        return Ok(module);
+    }
     let opened = make_opened(old, new, options, meter)?;
     if let Some(Formed { body, told_bytes }) = &opened
         && *told_bytes <= (body.len() / TOLD_PART).max(TOLD_BYTES_SMALL)
@@ -74,7 +78,7 @@ fn make_formed(
         return Ok(opened.map(|formed| formed.body).unwrap_or_default());
     }
     let mut closed = vec![WINDOWS];
-    make_windows(old, new, options, meter, &mut closed)?;
+    make_windows(old, new, options, meter, None, &mut closed)?;
     Ok(match opened {
         Some(opened) if opened.body.len() < closed.len() => opened.body,
         _ => closed,
@@ -131,7 +135,32 @@ fn make_weights(
     drop(coded);
     let old_rest = Without::new(old, pairs.iter().map(tensors::Pair::old_range).collect());
     let new_rest = Without::new(new, pairs.iter().map(tensors::Pair::new_range).collect());
-    make_windows(&old_rest, &new_rest, options, meter, &mut body)?;
+    make_windows(&old_rest, &new_rest, options, meter, None, &mut body)?;
+    Ok(Some(body))
+}
+
+/// A body on the wide forms of two WebAssembly modules, if the files are such.
+fn make_module(
+    old: &dyn ReadAt,
+    new: &dyn ReadAt,
+    options: &Options,
+    meter: &mut Meter<'_>,
+) -> io::Result<Option<Vec<u8>>> {
+    if old.size().max(new.size()) > OPENED_FILE_BYTES_MAX {
+        return Ok(None);
+    }
+    let widen = |file: &dyn ReadAt| {
+        let mut wide = Vec::new();
+        let bytes = load(file, 0..file.size())?;
+        let widened = wasm::widen(&mut &bytes[..], file.size(), &mut wide);
+        io::Result::Ok(widened.ok().map(|widened| (wide, widened)))
+    };
+    let Some((old, widened)) = widen(old)? else { return Ok(None) };
+    let map = widened.map;
+    let Some((new, widened)) = widen(new)? else { return Ok(None) };
+    let mut body = vec![MODULE];
+    numbers::put(&mut body, widened.bytes);
+    make_windows(&old, &new, options, meter, Some(&map), &mut body)?;
     Ok(Some(body))
 }
 
@@ -158,7 +187,7 @@ fn make_opened(
         codec::pack(&encoded, &[], NUMBERS_WINDOW_LOG, options.strength())?.write(&mut body);
     }
     let told_bytes = body.len();
-    make_windows(&old.plain, &new.plain, options, meter, &mut body)?;
+    make_windows(&old.plain, &new.plain, options, meter, None, &mut body)?;
     Ok(Some(Formed { body, told_bytes }))
 }
 
@@ -168,6 +197,7 @@ fn make_windows(
     new: &dyn ReadAt,
     options: &Options,
     meter: &mut Meter<'_>,
+    module: Option<&Map>,
     body: &mut Vec<u8>,
 ) -> io::Result<()> {
     let windows = matching::windows(old, new)?;
@@ -176,7 +206,7 @@ fn make_windows(
         let old_bytes = load(old, old_range.clone())?;
         let new_bytes = load(new, new_range.clone())?;
         let windows = Windows { old: old_range, new: new_range };
-        let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes };
+        let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes, module };
         body.extend_from_slice(&make_window(&pair, options)?);
         meter.advance(new_bytes.len() as u64);
     }
@@ -216,8 +246,8 @@ fn make_window_of(
     let mut old = OldWindow::new(pair.old_file, pair.windows.old.clone()).map_err(Reason::into_io)?;
     let primer =
         primer::gather(regions, span.old_bytes, span.new_bytes, &mut old).map_err(Reason::into_io)?;
-    let mut models =
-        predict::models(pair.old_file, pair.windows.clone(), layout, regions).map_err(Reason::into_io)?;
+    let mut models = predict::models(pair.old_file, pair.windows.clone(), pair.module, layout, regions)
+        .map_err(Reason::into_io)?;
     let recorded = record(&mut old, pair.new, regions, &mut models).map_err(Reason::into_io)?;
     drop(models);
     let Control { lengths, gaps, turns, shifts } = Control::encode(regions);

@@ -5,6 +5,7 @@ use std::rc::Rc;
 
 use crate::access::ReadAt;
 use crate::error::Reason;
+use crate::forms::wasm::{Hints, Index, Indices, Map};
 use crate::matching::Region;
 use crate::models::{ElfModel, Ground, Models, TarModel};
 use crate::references::{Layout, References};
@@ -16,15 +17,23 @@ pub(super) struct Windows {
     pub(super) new: Range<u64>,
 }
 
-/// The models of a window. The new layout is there if the window has executables to predict.
+/// The models of a window. What was told is the new layout where there are executables to predict, or in the wide form of a
+/// module how its numbers moved.
 pub(super) fn models<'a>(
     old: &'a dyn ReadAt,
     windows: Windows,
-    layout: Option<&[u8]>,
+    module: Option<&'a Map>,
+    told: Option<&[u8]>,
     regions: &Rc<[Region]>,
 ) -> Result<Models<'a>, Reason> {
     let mut models = Models::default();
-    if let Some(told) = layout {
+    if let Some(map) = module {
+        let mut rest = told.ok_or(Reason::Malformed("it does not say how a module's numbers moved"))?;
+        let hints = Hints::decode(&mut rest)?;
+        models.push(Box::new(Indices::new(Index::new(old, map), windows.old.start, hints)));
+        return Ok(models);
+    }
+    if let Some(told) = told {
         let old_layout = Layout::read(old, windows.old.clone()).map_err(Reason::from_old)?;
         let old_layout =
             old_layout.ok_or(Reason::Malformed("a layout is told where the old file has none"))?;

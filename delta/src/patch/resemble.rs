@@ -6,6 +6,7 @@ use std::io;
 use super::Options;
 use super::predict::Windows;
 use crate::access::ReadAt;
+use crate::forms::wasm::{Index, Map, Survey};
 use crate::matching::{self, Region};
 use crate::references::{Layout, Projection, References, blank, comparable_new, comparable_old};
 
@@ -32,10 +33,15 @@ pub(super) struct Pair<'a> {
     pub(super) windows: Windows,
     pub(super) old: &'a [u8],
     pub(super) new: &'a [u8],
+    /// If the files are the wide forms of modules: where the fields of the old one are.
+    pub(super) module: Option<&'a Map>,
 }
 
 /// Finds the regions of a pair.
 pub(super) fn find(pair: &Pair<'_>, options: &Options) -> io::Result<Resemblance> {
+    if let Some(map) = pair.module {
+        return find_renumbered(pair, map, options);
+    }
     let old = Layout::read(pair.old_file, pair.windows.old.clone())?;
     let new = Layout::read(pair.new_file, pair.windows.new.clone())?;
     match (old, new) {
@@ -45,6 +51,25 @@ pub(super) fn find(pair: &Pair<'_>, options: &Options) -> io::Result<Resemblance
             Ok(Resemblance { regions, images: None, layout: None })
         }
     }
+}
+
+/// Finds the regions of modules: first as they are, then with the numbers of the old one as most of them became.
+fn find_renumbered(pair: &Pair<'_>, map: &Map, options: &Options) -> io::Result<Resemblance> {
+    let at = pair.windows.old.start;
+    let find = |old: &[u8]| matching::find(old, pair.new, options.matching(), options.threads);
+    let mut regions = find(pair.old);
+    let mut image = Vec::new();
+    for _ in 0..options.passes() {
+        drop(image);
+        let mut index = Index::new(pair.old_file, map);
+        let survey = Survey::new(&mut index, at, pair.old, pair.new, &regions)?;
+        image = survey.project(&mut index, at, pair.old)?;
+        regions = find(&image);
+    }
+    let mut index = Index::new(pair.old_file, map);
+    let mut told = Vec::new();
+    Survey::new(&mut index, at, pair.old, pair.new, &regions)?.hints().encode(&mut told);
+    Ok(Resemblance { regions, images: Some((image, pair.new.to_vec())), layout: Some(told) })
 }
 
 /// Finds the regions of executables: first with nothing in the fields that name addresses, then with where the regions found
