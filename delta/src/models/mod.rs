@@ -39,6 +39,25 @@ pub(crate) trait Model {
 #[derive(Default)]
 pub(crate) struct Models<'a> {
     models: Vec<Box<dyn Model + 'a>>,
+    /// What the field at hand was predicted to be.
+    last: Option<u64>,
+    pub(crate) counts: Counts,
+}
+
+/// How predictions came out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Fields that were predicted, and right.
+    pub(crate) right: u64,
+    /// Fields that were predicted, and wrong.
+    pub(crate) wrong: u64,
+}
+
+impl Counts {
+    /// These and more.
+    pub(crate) fn plus(self, more: Self) -> Self {
+        Self { right: self.right + more.right, wrong: self.wrong + more.wrong }
+    }
 }
 
 /// How many models there may be: a field's name says whose it is in its highest bits.
@@ -75,10 +94,17 @@ impl Model for Models<'_> {
 
     fn predict(&mut self, field: &Field, was: u64, new_at: u32) -> Option<u64> {
         let (model, field) = self.owner(field)?;
-        model.predict(&field, was, new_at)
+        self.last = model.predict(&field, was, new_at);
+        self.last
     }
 
     fn learn(&mut self, field: &Field, was: u64, new_at: u32, is: u64) {
+        if let Some(predicted) = self.last.take() {
+            let unused = u64::BITS - 8 * u32::from(field.bytes.clamp(1, 8));
+            let is_right = predicted << unused == is << unused;
+            self.counts.right += u64::from(is_right);
+            self.counts.wrong += u64::from(!is_right);
+        }
         if let Some((model, field)) = self.owner(field) {
             model.learn(&field, was, new_at, is);
         }

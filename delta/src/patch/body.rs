@@ -9,6 +9,7 @@
 //! | weights | a stream: pairs of tensors (`tensors/pair.rs`); number: size of their differences, those; windows, which make what is around them (`weights.rs`) |
 //! | module | number: size of the new module's wide form (`forms/wasm/`); windows, which make it of the old one's |
 
+use std::cell::Cell;
 use std::io::{BufReader, BufWriter, Read, Write};
 
 use super::follow::Follower;
@@ -23,6 +24,7 @@ use crate::limits::{
     BUFFER_BYTES, CHAIN_BYTES_MAX, NUMBERS_WINDOW_LOG, PAIRS_BYTES_MAX, PLAIN_BYTES_MAX, WHOLE_WINDOW_LOG,
     WINDOW_BYTES_MIN, WINDOWS_MAX,
 };
+use crate::models::Counts;
 use crate::reading::Reading;
 use crate::tensors;
 
@@ -107,18 +109,31 @@ impl Body {
         container_memory_bytes: u64,
         new: &mut impl Write,
     ) -> Result<(), Reason> {
+        self.follow_counting(old, delta, scratch, container_memory_bytes, None, new)
+    }
+
+    /// The same, adding up how predictions come out.
+    pub(super) fn follow_counting(
+        self,
+        old: &dyn ReadAt,
+        delta: &dyn ReadAt,
+        scratch: &dyn Scratch,
+        container_memory_bytes: u64,
+        counts: Option<&Cell<Counts>>,
+        new: &mut impl Write,
+    ) -> Result<(), Reason> {
         match self {
             Self::Whole(stream) => write_stream(&stream, delta, new),
-            Self::Windows(windows) => Follower::new(old, delta, windows).write_all(new),
+            Self::Windows(windows) => Follower::new(old, delta, windows).counted(counts).write_all(new),
             Self::Weights(weights) => weights.follow(old, delta, new),
             Self::Module { windows, new_bytes } => {
                 let (wide, map) = widen_old(old, scratch)?;
-                let follower = Follower::new(&*wide, delta, windows).with_module(&map);
+                let follower = Follower::new(&*wide, delta, windows).with_module(&map).counted(counts);
                 pump(Narrowed::new(follower), new, new_bytes)
             }
             Self::Opened(opened) => {
                 let plain = opened.unpack_old(old, scratch, container_memory_bytes)?;
-                let follower = Follower::new(&*plain, delta, opened.windows);
+                let follower = Follower::new(&*plain, delta, opened.windows).counted(counts);
                 pump(Closed::new(opened.new, follower), new, opened.new_bytes)
             }
         }

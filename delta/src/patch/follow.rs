@@ -1,6 +1,7 @@
 //! Following a body: windows one after another, regions and literals in the new file's order. Every number in it is
 //! checked before it is used.
 
+use std::cell::Cell;
 use std::io::{self, Read, Write};
 use std::rc::Rc;
 
@@ -18,7 +19,7 @@ use crate::error::Reason;
 use crate::forms::wasm::Map;
 use crate::limits::BUFFER_BYTES;
 use crate::matching::Region;
-use crate::models::Models;
+use crate::models::{Counts, Models};
 
 /// Most literals unpacked at one time.
 const LITERALS_BYTES: u32 = 64 << 10;
@@ -33,6 +34,8 @@ pub(super) struct Follower<'a> {
     module: Option<&'a Map>,
     /// Where the next window begins in the new file.
     new_at: u64,
+    /// How predictions came out, for whoever wants to know.
+    counts: Option<&'a Cell<Counts>>,
     /// Made and not yet read.
     block: Vec<u8>,
     given: usize,
@@ -41,12 +44,27 @@ pub(super) struct Follower<'a> {
 impl<'a> Follower<'a> {
     pub(super) fn new(old: &'a dyn ReadAt, delta: &'a dyn ReadAt, windows: Vec<Located>) -> Self {
         let windows = windows.into_iter();
-        Self { old, delta, windows, window: None, module: None, new_at: 0, block: Vec::new(), given: 0 }
+        Self {
+            old,
+            delta,
+            windows,
+            window: None,
+            module: None,
+            new_at: 0,
+            counts: None,
+            block: Vec::new(),
+            given: 0,
+        }
     }
 
     /// The old file is the wide form of a module.
     pub(super) fn with_module(self, map: &'a Map) -> Self {
         Self { module: Some(map), ..self }
+    }
+
+    /// Adds up how predictions came out.
+    pub(super) fn counted(self, counts: Option<&'a Cell<Counts>>) -> Self {
+        Self { counts, ..self }
     }
 
     /// Writes all of it.
@@ -75,6 +93,9 @@ impl<'a> Follower<'a> {
                     continue;
                 }
                 if let Some(window) = self.window.take() {
+                    if let Some(counts) = self.counts {
+                        counts.set(counts.get().plus(window.model.counts));
+                    }
                     window.end()?;
                 }
             }

@@ -1,20 +1,23 @@
 //! Looking into a patch: what its streams take, and what the new file is made of.
 
+use std::cell::Cell;
+use std::io;
+
 use super::PATCH_VERSION;
 use super::body::Body;
 use super::control::Control;
 use super::header::Header;
 use super::window::Located;
-use crate::access::ReadAt;
+use crate::access::{ReadAt, ScratchMemory};
 use crate::codec::{Section, Stream as PackedStream};
 use crate::error::Reason;
-use crate::inspect::{Containers, Inspection, Map, NEAR_BYTES, Origin, Stream, Subject, Window};
+use crate::inspect::{Containers, Inspection, Map, NEAR_BYTES, Origin, References, Stream, Subject, Window};
 use crate::limits::APPLY_MEMORY_BYTES;
+use crate::models::Counts;
 use crate::numbers;
 
-/// Reads all of a patch but its literals and differences.
+/// Reads all of a patch but its literals and differences; with the old file follows it, to count what it predicts.
 pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<Inspection, Reason> {
-    let _ = old;
     let mut section = Section::new(delta, 0..delta.size())?;
     let header = Header::read(&mut section)?;
     let body = Body::read(&mut section, delta, header.old_bytes, header.new_bytes)?;
@@ -65,6 +68,7 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
             });
         }
     }
+    let references = old.map(|old| count_references(body, old, delta)).transpose()?;
     let packed_bytes = seen.streams.iter().map(|stream| stream.packed_bytes).sum::<u64>();
     Inspection {
         engine: "regions, differences and literals".to_owned(),
@@ -78,10 +82,19 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
         streams: seen.streams,
         windows: seen.windows,
         map: Some(seen.map),
-        references: Vec::new(),
+        references: references.unwrap_or_default(),
         containers,
     }
     .balanced()
+}
+
+/// Follows a body to count what it predicts. Its containers may take what they need.
+fn count_references(body: Body, old: &dyn ReadAt, delta: &dyn ReadAt) -> Result<Vec<References>, Reason> {
+    let counts = Cell::new(Counts::default());
+    body.follow_counting(old, delta, &ScratchMemory, u64::MAX, Some(&counts), &mut io::sink())?;
+    let Counts { right, wrong } = counts.get();
+    let all = References { kind: "fields".to_owned(), predicted: right, wrong };
+    Ok(if right + wrong > 0 { vec![all] } else { Vec::new() })
 }
 
 struct Seen {
