@@ -13,6 +13,7 @@ use groundswell_delta::{
 };
 
 use super::output::NewFile;
+use crate::release::build::processors;
 use crate::release::disk::open_regular;
 use crate::release::files::Watched;
 use crate::release::problem::Problem;
@@ -53,10 +54,6 @@ impl Making {
             container_memory_bytes: self.apply_memory_bytes.unwrap_or(defaults.container_memory_bytes),
         }
     }
-}
-
-fn processors() -> usize {
-    std::thread::available_parallelism().map_or(1, usize::from)
 }
 
 /// What a delta leads between.

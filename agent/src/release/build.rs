@@ -399,8 +399,8 @@ fn write_deltas(
     Ok((offers, deltas))
 }
 
-/// How many threads may work at a time.
-fn processors() -> usize {
+/// How many threads may work at a time: as many as this machine has processors.
+pub(crate) fn processors() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
