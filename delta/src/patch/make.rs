@@ -35,6 +35,11 @@ const OPENED_FILE_BYTES_MAX: u64 = 256 << 20;
 /// Most bytes of either plain form while a patch is made.
 const OPENED_PLAIN_BYTES_MAX: u64 = 768 << 20;
 
+/// About how long the parts of the work take: finding regions, up to three times; weighing, predicting and packing them.
+const WORK_FIND: u64 = 1;
+const WORK_WRITE: u64 = 3;
+const WORK_ALL: u64 = 3 * WORK_FIND + WORK_WRITE;
+
 /// The smallest body that leads from one file to another.
 pub(crate) fn make(
     old: &dyn ReadAt,
@@ -42,7 +47,7 @@ pub(crate) fn make(
     options: &Options,
     tell: &mut dyn FnMut(Progress),
 ) -> io::Result<Vec<u8>> {
-    let mut meter = Meter::new(new.size(), tell);
+    let mut meter = Meter::new(new.size().saturating_mul(WORK_ALL), tell);
     if old.size() == 0 && new.size() > ALONE_BYTES_MAX {
         let mut body = vec![WHOLE];
         codec::pack_whole(new, WHOLE_WINDOW_LOG)?.write(&mut body);
@@ -207,17 +212,18 @@ fn make_windows(
         let new_bytes = load(new, new_range.clone())?;
         let windows = Windows { old: old_range, new: new_range };
         let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes, module };
-        body.extend_from_slice(&make_window(&pair, options)?);
-        meter.advance(new_bytes.len() as u64);
+        body.extend_from_slice(&make_window(&pair, options, meter)?);
     }
     Ok(())
 }
 
 /// The smallest window at any of the prices that may suit it.
-fn make_window(pair: &Pair<'_>, options: &Options) -> io::Result<Vec<u8>> {
-    let found = resemble::find(pair, options)?;
+fn make_window(pair: &Pair<'_>, options: &Options, meter: &mut Meter<'_>) -> io::Result<Vec<u8>> {
+    let bytes = pair.new.len() as u64;
+    let found = resemble::find(pair, options, &mut || meter.advance(bytes * WORK_FIND))?;
     let mut best: Option<Vec<u8>> = None;
-    for prices in prices(pair.new) {
+    let all = prices(pair.new);
+    for prices in all {
         let (old_image, new_image) = found.images(pair.old, pair.new);
         let mut regions = matching::clean(old_image, new_image, &found.regions, prices);
         keep_longest(&mut regions, REGIONS_MAX as usize);
@@ -226,6 +232,7 @@ fn make_window(pair: &Pair<'_>, options: &Options) -> io::Result<Vec<u8>> {
         if best.as_ref().is_none_or(|best| window.len() < best.len()) {
             best = Some(window);
         }
+        meter.advance(bytes * WORK_WRITE / all.len() as u64);
     }
     Ok(best.unwrap_or_default())
 }
