@@ -53,7 +53,7 @@ use header::Header;
 /// How a patch of a file alone begins.
 pub const PATCH_MAGIC: [u8; 4] = *b"GSPT";
 /// The format that this crate writes and reads.
-pub const PATCH_VERSION: u8 = 2;
+pub const PATCH_VERSION: u8 = 3;
 
 /// How hard to look for a small delta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
