@@ -16,30 +16,46 @@ use groundswell_protocol::trust::manifest::{DeltaOffer, Kind, Manifest, ReleaseO
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::plan::Plan;
 use groundswell_protocol::trust::policy::{FleetId, Policy, Role, Roles};
+use serde::{Deserialize, Serialize};
 
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
+use crate::scenario::words::{Bytes, Maybe, Written};
 
 /// The wall clock when a run begins: 2026-12-01.
 pub const WALL_START: u64 = 1_796_083_200;
 const WALL_FAR: u64 = WALL_START + 10 * 365 * 24 * 3600;
-const ZONES: u32 = 4;
+/// Zones that the machines are in, by place in turn.
+pub const ZONES: u32 = 4;
 
 /// What a scenario says of a release.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReleaseLaw {
     /// Its name for people.
-    pub version: &'static str,
+    pub version: String,
     /// Its place in the order.
     pub sequence: u64,
     /// Size of the tree.
+    #[serde(default = "usual_bytes", with = "Written::<Bytes>")]
     pub bytes: u64,
     /// Size of the delta from the first release; `None`: no delta is offered.
+    #[serde(rename = "delta", default, with = "Maybe::<Bytes>", skip_serializing_if = "Option::is_none")]
     pub delta_bytes: Option<u64>,
     /// What it does to machines.
+    #[serde(default)]
     pub health: HealthLaw,
     /// Whether enough keys sign it.
+    #[serde(default = "usually_signed", skip_serializing_if = "Clone::clone")]
     pub signed: bool,
+}
+
+fn usual_bytes() -> u64 {
+    20_000_000
+}
+
+fn usually_signed() -> bool {
+    true
 }
 
 /// A release as it is published.
@@ -145,7 +161,7 @@ impl Fleet {
         let manifest = Manifest {
             component: self.component.clone(),
             kind: Kind::Service,
-            version: law.version.to_owned(),
+            version: law.version.clone(),
             order,
             policy: 1,
             census: self.census_id,
@@ -191,7 +207,7 @@ impl Fleet {
             let slot = SlotRecord {
                 rollout: release.rollout,
                 order: release.order,
-                version: release.law.version.to_owned(),
+                version: release.law.version.clone(),
                 tree: release.tree,
                 probes: plan.probes.clone(),
             };

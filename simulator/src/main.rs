@@ -16,7 +16,7 @@ const EXIT_USAGE: u8 = 2;
     name = "swell-sim",
     version,
     about = "Plays Groundswell fleets in virtual time, on the code that runs in production",
-    after_help = "EXIT CODES\n  0  every property held\n  1  a property of safety was breached\n  2  wrong usage\n  3  a property of liveness was breached\n\nEXAMPLES\n  swell-sim run\n  swell-sim run --nodes 12 --scenario bad --seed 7\n  swell-sim run --scenario all --json\n  swell-sim run --scenario random --seeds 100"
+    after_help = "EXIT CODES\n  0  every property held\n  1  a property of safety was breached\n  2  wrong usage\n  3  a property of liveness was breached\n\nEXAMPLES\n  swell-sim run\n  swell-sim run --nodes 12 --scenario bad-release --seed 7\n  swell-sim run --scenario all --json\n  swell-sim run --scenario random --seeds 100"
 )]
 struct Cli {
     #[command(subcommand)]
@@ -43,7 +43,7 @@ struct Run {
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: u64,
     /// A scenario of `swell-sim list`, `random`, or `all`.
-    #[arg(long, default_value = "good")]
+    #[arg(long, default_value = "calm-day")]
     scenario: String,
     /// Prints one JSON object instead of the story.
     #[arg(long)]
@@ -66,7 +66,7 @@ fn main() -> ExitCode {
 }
 
 fn list() -> ExitCode {
-    for name in catalogue::NAMES {
+    for name in catalogue::names() {
         if let Some(scenario) = catalogue::named(name, 100) {
             say(&format!("{name:<14} {}", scenario.about));
         }
@@ -77,7 +77,9 @@ fn list() -> ExitCode {
 
 fn scenarios(run: &Run, seed: u64) -> Option<Vec<Scenario>> {
     match run.scenario.as_str() {
-        "all" => Some(catalogue::NAMES.iter().filter_map(|name| catalogue::named(name, run.nodes)).collect()),
+        "all" => {
+            Some(catalogue::names().iter().filter_map(|name| catalogue::named(name, run.nodes)).collect())
+        }
         "random" => Some(vec![random::story(seed)]),
         name => Some(vec![catalogue::named(name, run.nodes)?]),
     }

@@ -10,7 +10,8 @@ use groundswell_protocol::wire::frame::Frame;
 use super::*;
 use crate::fleet::{Fleet, Release};
 use crate::generator::Generator;
-use crate::scenario::catalogue::{plan, release};
+use crate::scenario::catalogue::release;
+use crate::scenario::plan;
 
 struct Bench {
     fleet: Fleet,

@@ -1,9 +1,7 @@
 //! Stories drawn from a seed: small fleets, random links, random faults, a random release.
 
-use groundswell_protocol::trust::command::Instruction;
-
-use super::catalogue::{plan, release};
-use super::{Act, Goal, Lie, Scenario, Step, When, Who};
+use super::catalogue::release;
+use super::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, Who, plan};
 use crate::fleet::ReleaseLaw;
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
@@ -19,7 +17,7 @@ pub fn story(seed: u64) -> Scenario {
     let mut second = release("2.0.0", 2);
     second.health = draw_health(&mut generator);
     let goal = if second.health == HealthLaw::Good { Goal::Completes(1) } else { Goal::Stops(1) };
-    let mut steps = vec![Step { when: When::At(4_000), act: Act::Publish { release: 1, at: 0 } }];
+    let mut steps = vec![Step { when: When::At(4_000), act: Act::Publish { release: 1, on: Who::Node(0) } }];
     for _ in 0..generator.below(8) {
         add_fault(&mut steps, nodes, &mut generator);
     }
@@ -31,7 +29,7 @@ pub fn story(seed: u64) -> Scenario {
     };
     let liars = if generator.chance(200) {
         let lie = if generator.chance(500) { Lie::CriesStop } else { Lie::Floods };
-        vec![(u32::try_from(generator.below(u64::from(nodes))).unwrap_or(0), lie)]
+        vec![Liar { who: Who::Node(u32::try_from(generator.below(u64::from(nodes))).unwrap_or(0)), lie }]
     } else {
         Vec::new()
     };
@@ -44,6 +42,8 @@ pub fn story(seed: u64) -> Scenario {
         name: "random".to_owned(),
         about: "whatever the seed brings".to_owned(),
         nodes,
+        nodes_min: 1,
+        seed: None,
         links: LinkLaw {
             loss_permille: if generator.chance(500) {
                 u32::try_from(generator.below(150)).unwrap_or(0)
@@ -86,12 +86,18 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
         }
         2 => {
             let act = Act::Crash { who: Who::OnTrial, back_after: Some(lasts.min(20_000)) };
-            steps.push(Step { when: When::Running { release: 1, nodes: 1 + generator.place(3) }, act });
+            steps.push(Step {
+                when: When::Running {
+                    release: 1,
+                    nodes: Count::Number(1 + u32::try_from(generator.below(3)).unwrap_or(0)),
+                },
+                act,
+            });
         }
         3 => {
             let act = Act::Crash { who: Who::Leader, back_after: Some(lasts) };
             let ranks = 1 + u32::try_from(generator.below(3)).unwrap_or(0);
-            steps.push(Step { when: When::Opened { release: 1, ranks }, act });
+            steps.push(Step { when: When::Opened { release: 1, ranks: Count::Number(ranks) }, act });
         }
         4 => {
             let permille = u32::try_from(generator.between(100, 500)).unwrap_or(500);
@@ -101,14 +107,14 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
         5 => {
             // Never the publisher's: with its image the only copy of the bytes would be gone.
             let node = 1 + u32::try_from(generator.below(u64::from(nodes - 1))).unwrap_or(0);
-            steps.push(Step { when: When::At(start), act: Act::Snapshot(node) });
-            steps.push(Step { when: When::At(start + lasts), act: Act::Restore(node) });
+            steps.push(Step { when: When::At(start), act: Act::Snapshot { who: Who::Node(node) } });
+            steps.push(Step { when: When::At(start + lasts), act: Act::Restore { who: Who::Node(node) } });
         }
         _ => {
-            steps.push(Step { when: When::At(start), act: Act::Disk { node, broken: true } });
+            steps.push(Step { when: When::At(start), act: Act::Disk { who: Who::Node(node), broken: true } });
             steps.push(Step {
                 when: When::At(start + lasts.min(20_000)),
-                act: Act::Disk { node, broken: false },
+                act: Act::Disk { who: Who::Node(node), broken: false },
             });
         }
     }
@@ -118,21 +124,21 @@ fn add_fault(steps: &mut Vec<Step>, nodes: u32, generator: &mut Generator) {
 fn add_successor(steps: &mut Vec<Step>, releases: &mut Vec<ReleaseLaw>, generator: &mut Generator) -> Goal {
     releases.push(release("3.0.0", 3));
     let at = generator.between(4_100, 90_000);
-    steps.push(Step { when: When::At(at), act: Act::Publish { release: 2, at: 1 } });
+    steps.push(Step { when: When::At(at), act: Act::Publish { release: 2, on: Who::Node(1) } });
     Goal::Completes(2)
 }
 
 /// An operator speaks at some time: pauses and resumes, or ends it.
 fn add_operator(steps: &mut Vec<Step>, goal: Goal, generator: &mut Generator) -> Goal {
-    let say = |at, instruction| Step { when: When::At(at), act: Act::Command { release: 1, instruction } };
+    let say = |at, order| Step { when: When::At(at), act: Act::Command { release: 1, order } };
     let at = generator.between(4_100, 60_000);
     if generator.chance(500) {
         let until = at + generator.between(1_000, 60_000);
-        steps.push(say(at, Instruction::Flow { counter: 1, pause: true }));
-        steps.push(say(until, Instruction::Flow { counter: 2, pause: false }));
+        steps.push(say(at, Order::Pause));
+        steps.push(say(until, Order::Resume));
         goal
     } else {
-        steps.push(say(at, Instruction::Stop));
+        steps.push(say(at, Order::Stop));
         // It may have completed, or been stopped for another reason, before.
         Goal::Ends(1)
     }

@@ -26,7 +26,7 @@ fn a_seed_gives_the_same_run_and_another_seed_another() {
 #[test]
 fn a_good_release_completes_in_fleets_of_every_size() {
     for nodes in [1, 2, 3, 4, 7, 12] {
-        let outcome = holds("good", nodes, u64::from(nodes));
+        let outcome = holds("calm-day", nodes, u64::from(nodes));
         assert_eq!(outcome.exposed, nodes);
         assert_eq!(outcome.ending.as_deref(), Some("done"));
     }
@@ -35,7 +35,7 @@ fn a_good_release_completes_in_fleets_of_every_size() {
 #[test]
 fn a_bad_release_stops_inside_its_first_wave() {
     for (nodes, most) in [(1, 1), (2, 1), (3, 1), (4, 2), (7, 2), (12, 2)] {
-        let outcome = holds("bad", nodes, 1);
+        let outcome = holds("bad-release", nodes, 1);
         assert!(outcome.exposed <= most, "{}", outcome.summary());
         assert_eq!(outcome.ending.as_deref(), Some("stopped"));
     }
@@ -64,7 +64,7 @@ fn a_killed_leader_is_replaced() {
 #[test]
 fn partitions_heal() {
     for seed in 1..=2 {
-        holds("partition", 7, seed);
+        holds("split-brain", 7, seed);
         holds("minority", 7, seed);
     }
 }
@@ -78,7 +78,7 @@ fn loss_and_silence_of_gossip_cost_time_alone() {
 #[test]
 fn crashes_cost_time_alone() {
     for seed in 1..=2 {
-        holds("crashes", 5, seed);
+        holds("black-friday", 5, seed);
         holds("trial-crash", 4, seed);
     }
 }

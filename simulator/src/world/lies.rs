@@ -15,7 +15,7 @@ const LIES_MAX: u32 = 600;
 impl World {
     pub(super) fn lie(&mut self, node: u32) {
         let lies: Vec<Lie> =
-            self.scenario.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
+            self.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
         let rollouts: Vec<RolloutId> = self.opened.keys().copied().collect();
         for lie in lies {
             for rollout in &rollouts {

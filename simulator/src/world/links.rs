@@ -3,22 +3,32 @@
 //! Latency has a fixed part for each pair and a varying part for each frame, so frames overtake each
 //! other. There is no congestion here: bytes of releases are counted by `machine::transfer` alone.
 
+use serde::{Deserialize, Serialize};
+
 use crate::generator::Generator;
+use crate::scenario::words::{Bytes, Micros, Permille, Written};
 
 /// How links behave.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LinkLaw {
     /// Shortest one-way latency of a pair, in microseconds.
+    #[serde(rename = "latency-min", with = "Written::<Micros>")]
     pub latency_min_micros: u64,
     /// Longest fixed one-way latency of a pair, in microseconds.
+    #[serde(rename = "latency-max", with = "Written::<Micros>")]
     pub latency_max_micros: u64,
     /// The varying part goes up to this, in microseconds.
+    #[serde(rename = "jitter", with = "Written::<Micros>")]
     pub jitter_micros: u64,
     /// Frames lost, of 1,000.
+    #[serde(rename = "loss", with = "Written::<Permille>")]
     pub loss_permille: u32,
     /// Frames that arrive twice, of 1,000.
+    #[serde(rename = "duplicates", with = "Written::<Permille>")]
     pub duplicate_permille: u32,
     /// Bytes of releases that a machine takes in each second.
+    #[serde(rename = "bytes-per-second", with = "Written::<Bytes>")]
     pub bytes_per_second: u64,
 }
 

@@ -3,7 +3,7 @@
 //! The one door is [`World::play`]: it plays a scenario to its end and returns what is to be said of
 //! it. Rooms: [`queue`] orders, [`links`] and [`overlay`] carry, `perform` does what the cores decide,
 //! `transfer` moves bytes and slots, `script` performs the scenario's steps and sees when it is over,
-//! `lies` speaks for liars. Nothing here judges: that is the referees'.
+//! `whom` finds the machines that a step means, `lies` speaks for liars. Nothing here judges: that is the referees'.
 
 mod lies;
 pub mod links;
@@ -12,6 +12,7 @@ mod perform;
 pub mod queue;
 mod script;
 mod transfer;
+mod whom;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -28,7 +29,7 @@ use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
 use crate::report::{Counters, Outcome};
-use crate::scenario::Scenario;
+use crate::scenario::{Lie, Scenario};
 use links::Links;
 use overlay::Overlay;
 use queue::{Moment, Queue, Source, WORLD};
@@ -94,6 +95,12 @@ pub struct World {
     fingerprint: u64,
     /// Luck of the world's own doings.
     luck: Generator,
+    /// Lots by which steps choose machines: a step's own, whatever other steps there are.
+    lots: Generator,
+    /// Who lies, and how.
+    liars: Vec<(u32, Lie)>,
+    /// Pauses and resumes that operators signed.
+    flows: u32,
     serial: u64,
     mending: bool,
     /// Wakes at the present moment, for machines that ask again and again.
@@ -140,17 +147,22 @@ impl World {
         }
         let nodes = fleet.nodes.len();
         let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
-        let liars = scenario.liars.iter().map(|(node, _)| *node).collect();
+        let lots = root.split("lots", 0);
+        let liars = whom::liars(&scenario, &fleet, &releases, &lots);
+        let lying = liars.iter().map(|(node, _)| *node).collect();
         Self {
             now: Moment::default(),
             queue: Queue::default(),
             links: Links::new(scenario.links, nodes, &root),
             overlay: Overlay::new(scenario.gossip, nodes, &root),
-            referees: Referees::new(&fleet, &releases, liars),
+            referees: Referees::new(&fleet, &releases, lying),
             story: Story::new(tell, &releases),
             counters: Counters::default(),
             fingerprint: 0,
             luck: root.split("world", 0),
+            lots,
+            liars,
+            flows: 0,
             serial: 0,
             mending: false,
             wakes: BTreeMap::new(),
@@ -191,8 +203,9 @@ impl World {
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.mending = true;
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
-        for (node, _) in &self.scenario.liars {
-            self.queue.push(Moment::seconds(2), *node, Happening::Lie { node: *node });
+        let liars: BTreeSet<u32> = self.liars.iter().map(|(node, _)| *node).collect();
+        for node in liars {
+            self.queue.push(Moment::seconds(2), node, Happening::Lie { node });
         }
         self.arm_timed_steps();
     }
