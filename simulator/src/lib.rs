@@ -5,9 +5,9 @@
 //!
 //! Rooms: `fleet` makes keys and signed documents; `machine` is one node with disk, slots and service
 //! around the protocol's own core; `world` has the queue, the links and the gossip overlay; `scenario`
-//! says what happens; `checkers` judge; `report` tells.
+//! says what happens; `checkers` judge; `report` tells; `swarm` plays many.
 //!
-//! Deliberately absent: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
+//! Deliberately absent inside a run: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
 //! protocol other than the referees' own arithmetic.
 
 pub mod checkers;
@@ -16,4 +16,5 @@ pub mod generator;
 pub mod machine;
 pub mod report;
 pub mod scenario;
+pub mod swarm;
 pub mod world;

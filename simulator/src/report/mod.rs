@@ -69,6 +69,8 @@ pub struct Outcome {
     pub fingerprint: String,
     /// Breaches.
     pub violations: Vec<Violation>,
+    /// The command that repeats the run.
+    pub again: String,
     /// Real time that the run took; no part of the fingerprint.
     pub real_ms: u64,
 }
@@ -77,8 +79,14 @@ pub struct Outcome {
 pub const EXIT_OK: u8 = 0;
 /// Exit code: a property of safety was breached.
 pub const EXIT_UNSAFE: u8 = 1;
+/// Exit code: wrong usage, or a file that cannot be used.
+pub const EXIT_USAGE: u8 = 2;
 /// Exit code: a property of liveness was breached.
 pub const EXIT_STUCK: u8 = 3;
+/// Exit code: the core panicked.
+pub const EXIT_CRASHED: u8 = 4;
+/// Exit code: two runs of one seed differed.
+pub const EXIT_DIFFERS: u8 = 5;
 
 impl Outcome {
     /// The exit code that fits.
@@ -90,11 +98,6 @@ impl Outcome {
         } else {
             EXIT_STUCK
         }
-    }
-
-    /// The command that repeats the run.
-    pub fn command(&self) -> String {
-        format!("swell-sim run --scenario {} --nodes {} --seed {}", self.scenario, self.nodes, self.seed)
     }
 
     /// The summary for people.
@@ -145,7 +148,7 @@ impl Outcome {
             let _ =
                 writeln!(text, "  BREACH     {:?} at {at}{machine}: {}", violation.property, violation.what);
         }
-        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.command(), self.fingerprint);
+        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.again, self.fingerprint);
         text
     }
 

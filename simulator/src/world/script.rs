@@ -332,6 +332,10 @@ impl World {
             counters: self.counters,
             fingerprint: format!("{:016x}", self.fingerprint),
             violations: self.referees.violations().to_vec(),
+            again: format!(
+                "swell-sim run {} --nodes {} --seed {seed}",
+                self.scenario.name, self.scenario.nodes
+            ),
             real_ms: 0,
         }
     }

@@ -39,7 +39,7 @@ fn a_scenario_is_read_back_as_it_was_written() {
         assert_eq!(parse(&text, name, None).as_ref(), Ok(&scenario), "{text}");
     }
     for seed in 1..=50 {
-        let scenario = random::story(seed);
+        let scenario = random::story(seed, &(4..=12));
         let text = write(&scenario);
         assert_eq!(parse(&text, "random", None).as_ref(), Ok(&scenario), "{text}");
     }
