@@ -29,6 +29,8 @@ enum Verb {
     Swarm(cli::swarm::Swarm),
     /// Plays the story of one seed, or of a file, and tells it.
     Replay(cli::replay::Replay),
+    /// Finds the smallest story that still breaks the same rule.
+    Shrink(cli::shrink::Shrink),
 }
 
 fn main() -> ExitCode {
@@ -37,6 +39,7 @@ fn main() -> ExitCode {
         Verb::Run(run) => run.play(),
         Verb::Swarm(swarm) => swarm.fly(),
         Verb::Replay(replay) => replay.play(),
+        Verb::Shrink(shrink) => shrink.shrink(),
     };
     ExitCode::from(played.unwrap_or_else(|failure: Failure| failure.print()))
 }

@@ -66,3 +66,27 @@ fn a_seeds_story_can_be_kept_as_a_file() {
     let text = said(&swell_sim(&["replay", "5", "--toml"]));
     assert!(text.contains("seed = 5") && text.contains("[[release]]"), "{text}");
 }
+
+#[test]
+fn a_failing_story_is_shrunk_into_a_file_that_fails_alike() {
+    let folder = std::env::temp_dir().join(format!("swell-sim-shrink-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("BUG: the temporary folder can be written");
+    let (story, small) = (folder.join("impossible.toml"), folder.join("small.toml"));
+    let text = said(&swell_sim(&["replay", "2", "--nodes", "4..4", "--toml"]));
+    let impossible = text.replace("goal = { completes", "goal = { stops");
+    assert_ne!(text, impossible, "seed 2 has a good release");
+    std::fs::write(&story, impossible).expect("BUG: the temporary folder can be written");
+    let [story, out] = [&story, &small].map(|path| path.display().to_string());
+    let shrink = swell_sim(&["shrink", &story, "--out", &out, "--budget", "60s"]);
+    assert_eq!(shrink.status.code(), Some(0), "{}", complained(&shrink));
+    let replay = swell_sim(&["replay", &out, "--quiet"]);
+    assert_eq!(replay.status.code(), Some(3), "{}", said(&replay));
+    assert!(std::fs::read_to_string(&small).expect("it is there").contains("nodes = 1\n"));
+    assert!(
+        std::fs::read_to_string(small.with_extension("log"))
+            .expect("it is there")
+            .contains("The smallest story")
+    );
+    assert_eq!(swell_sim(&["shrink", "1", "--out", &out]).status.code(), Some(2), "nothing to shrink");
+    let _ = std::fs::remove_dir_all(&folder);
+}

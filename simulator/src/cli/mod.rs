@@ -3,6 +3,7 @@
 pub(crate) mod list;
 pub(crate) mod replay;
 pub(crate) mod run;
+pub(crate) mod shrink;
 mod story;
 pub(crate) mod swarm;
 
@@ -26,7 +27,8 @@ EXAMPLES
   swell-sim run split-brain --nodes 12 --seed 7
   swell-sim run my-story.toml --json
   swell-sim swarm --seeds 1000 --nodes 4..30
-  swell-sim replay 17";
+  swell-sim replay 17
+  swell-sim shrink 17 --out small.toml";
 
 /// Why a verb could not begin. Nothing was played or written.
 pub(crate) struct Failure {

@@ -3,7 +3,6 @@
 use std::ops::RangeInclusive;
 
 use clap::Args;
-use groundswell_simulator::scenario::random;
 use groundswell_simulator::swarm;
 
 use super::{Failure, sizes, story};
@@ -30,13 +29,10 @@ pub(crate) struct Replay {
 impl Replay {
     /// Plays the story.
     pub(crate) fn play(&self) -> Result<u8, Failure> {
-        let (scenario, seed, again) = match self.what.parse::<u64>() {
-            Ok(seed) => (random::story(seed, &self.nodes), seed, swarm::command(seed, &self.nodes)),
-            Err(_) => {
-                let scenario = story::named(&self.what, None)?;
-                let seed = scenario.seed.unwrap_or(1);
-                (scenario, seed, format!("swell-sim replay {}", self.what))
-            }
+        let (scenario, seed) = story::drawn_or_named(&self.what, &self.nodes)?;
+        let again = match self.what.parse() {
+            Ok(seed) => swarm::command(seed, &self.nodes),
+            Err(_) => format!("swell-sim replay {}", self.what),
         };
         if self.toml {
             let mut scenario = scenario;

@@ -1,10 +1,11 @@
 //! Which story is meant: a shipped one, a file, or what a seed brings.
 
+use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Instant;
 
 use groundswell_simulator::report::Outcome;
-use groundswell_simulator::scenario::{Scenario, catalogue, file};
+use groundswell_simulator::scenario::{Scenario, catalogue, file, random};
 use groundswell_simulator::world::World;
 
 use super::{Failure, say, say_json};
@@ -28,6 +29,16 @@ pub(super) fn named(word: &str, nodes: Option<u32>) -> Result<Scenario, Failure>
         return Err(Failure::new(format!("there is no scenario {word:?}"), hint));
     };
     read.map_err(|fault| Failure::new(fault.to_string(), ""))
+}
+
+/// The story of a seed, or the one that a word names, and the seed to play it with.
+pub(super) fn drawn_or_named(word: &str, sizes: &RangeInclusive<u32>) -> Result<(Scenario, u64), Failure> {
+    if let Ok(seed) = word.parse() {
+        return Ok((random::story(seed, sizes), seed));
+    }
+    let scenario = named(word, None)?;
+    let seed = scenario.seed.unwrap_or(1);
+    Ok((scenario, seed))
 }
 
 /// How a story is told.

@@ -256,6 +256,47 @@ impl Visitor<'_> for Quantity {
     }
 }
 
+/// Finds rounder forms of a quantity.
+pub struct Rounder;
+
+impl Rounder {
+    /// Rounder or smaller forms of a text, if it is a quantity; the plainest first, each plainer than the text.
+    pub fn of(text: &str) -> Vec<String> {
+        let kinds: [&Kind; 3] = [&TIME, &SIZE, &SHARE];
+        let Some((kind, value)) = kinds.iter().find_map(|kind| Some((kind, kind.read(text, 1).ok()?))) else {
+            return Vec::new();
+        };
+        let plainness = |value: u64| (significant(kind, value), value);
+        let mut forms: Vec<u64> = vec![0, leading(value / 2), leading(value)];
+        for (_, factor) in kind.units.iter().filter(|(_, factor)| *factor < value) {
+            let whole = value / factor;
+            forms.extend([
+                whole / 10 * 10 * factor,
+                whole / 5 * 5 * factor,
+                whole * factor,
+                (whole + 1) * factor,
+            ]);
+        }
+        forms.retain(|form| plainness(*form) < plainness(value));
+        forms.sort_by_key(|form| plainness(*form));
+        forms.dedup();
+        forms.into_iter().map(|form| kind.write(form, 1)).collect()
+    }
+}
+
+/// How many digits of a quantity as it is written count.
+fn significant(kind: &Kind, value: u64) -> usize {
+    let text = kind.write(value, 1);
+    let digits: String = text.chars().take_while(char::is_ascii_digit).collect();
+    digits.trim_end_matches('0').len()
+}
+
+/// The number with all digits but the first zero.
+fn leading(value: u64) -> u64 {
+    let power = value.checked_ilog10().unwrap_or(0);
+    value / 10_u64.pow(power) * 10_u64.pow(power)
+}
+
 /// A number of machines or ranks: as such, or as a share of the fleet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Count {
@@ -474,6 +515,23 @@ mod tests {
         }
         assert!(TIME.read("250us", 1000).expect_err("too fine").ends_with("1ms"));
         assert!(permille("120%").expect_err("too much").ends_with("100%"));
+    }
+
+    #[test]
+    fn rounder_forms_are_plainer_and_end() {
+        for text in ["47312ms", "5s", "17%", "812345B", "1d"] {
+            let forms = Rounder::of(text);
+            let mut form = text.to_owned();
+            let mut steps = 0;
+            while let Some(next) = Rounder::of(&form).last() {
+                form.clone_from(next);
+                steps += 1;
+                assert!(steps < 200, "{text} never ends");
+            }
+            assert!(forms.iter().all(|form| form != text), "{forms:?}");
+        }
+        assert!(Rounder::of("47312ms").contains(&"47s".to_owned()));
+        assert_eq!(Rounder::of("leader"), Vec::<String>::new());
     }
 
     #[test]
