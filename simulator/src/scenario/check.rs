@@ -1,8 +1,10 @@
 //! What a scenario must fulfil before it is played: everything that it names exists.
 
+use groundswell_protocol::trust::names::is_label;
+
+use super::groups::GROUPS_MAX;
 use super::words::nearest;
 use super::{Act, Scenario, When, Who};
-use crate::fleet::ZONES;
 
 /// Most machines of a story.
 pub const NODES_MAX: u32 = 200_000;
@@ -38,6 +40,7 @@ impl Scenario {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Unfit> {
         self.check_size()?;
+        self.check_groups()?;
         self.check_releases()?;
         for (place, liar) in self.liars.iter().enumerate() {
             self.check_who(("liar", place), liar.who)?;
@@ -68,6 +71,29 @@ impl Scenario {
         if self.steps.len() > STEPS_MAX {
             let what = format!("there are {} steps; {STEPS_MAX} are the most", self.steps.len());
             return Err(unfit(("step", STEPS_MAX), &"step", what, None));
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self) -> Result<(), Unfit> {
+        if self.groups.len() > GROUPS_MAX {
+            let what = format!("there are {} groups; {GROUPS_MAX} are the most", self.groups.len());
+            return Err(unfit(("group", GROUPS_MAX), &"group", what, None));
+        }
+        for (place, group) in self.groups.iter().enumerate() {
+            let part = ("group", place);
+            if group.nodes == 0 {
+                let what = "a group has machines".to_owned();
+                return Err(unfit(part, &0, what, Some("1".to_owned())));
+            }
+            if let Some(label) = [&group.zone, &group.ring, &group.class].into_iter().find(|l| !is_label(l)) {
+                let what = "a label is a short word without spaces".to_owned();
+                return Err(unfit(part, label, what, None));
+            }
+        }
+        if !self.groups.is_empty() && self.labels().iter().all(|group| !group.elector) {
+            let what = "somebody must be an elector".to_owned();
+            return Err(unfit(("group", 0), &"elector", what, Some("elector = true".to_owned())));
         }
         Ok(())
     }
@@ -108,9 +134,10 @@ impl Scenario {
                 let what = format!("there is no machine {place}: the {} count from 0 to {last}", self.nodes);
                 Err(unfit(part, &place, what, Some(last.to_string())))
             }
-            Who::Zone(zone) if zone >= ZONES => {
-                let what = format!("there is no zone {zone}: the {ZONES} count from 0 to {}", ZONES - 1);
-                Err(unfit(part, &who, what, Some(format!("zone {}", ZONES - 1))))
+            Who::Zone(zone) if zone as usize >= self.zones().len() => {
+                let (count, last) = (self.zones().len(), self.zones().len() - 1);
+                let what = format!("there is no zone {zone}: the {count} count from 0 to {last}");
+                Err(unfit(part, &who, what, Some(format!("zone {last}"))))
             }
             _ => Ok(()),
         }

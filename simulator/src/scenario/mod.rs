@@ -9,6 +9,7 @@
 pub mod catalogue;
 mod check;
 pub mod file;
+mod groups;
 mod pace;
 pub mod random;
 #[cfg(test)]
@@ -19,6 +20,7 @@ use groundswell_protocol::trust::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 pub use check::{NODES_MAX, STEPS_MAX, Unfit};
+pub use groups::Group;
 pub use pace::plan;
 pub use words::{Count, Who};
 
@@ -62,6 +64,9 @@ pub struct Scenario {
     /// The plan of every release.
     #[serde(default = "plan", with = "pace")]
     pub plan: Plan,
+    /// Parts of the fleet with labels of their own; without, it is one class in four zones.
+    #[serde(rename = "group", default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// The releases. The first is running everywhere when the story begins, if `installed`.
     #[serde(rename = "release")]
     pub releases: Vec<ReleaseLaw>,

@@ -139,7 +139,7 @@ impl World {
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
         let root = Generator::new(seed);
-        let fleet = Fleet::found(scenario.nodes, &root);
+        let fleet = Fleet::labelled(&scenario.labels(), &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
             let release = fleet.release(law, &scenario.plan, releases.first());

@@ -11,7 +11,7 @@ use crate::world::links::LinkLaw;
 const HEAD: [&str; 11] =
     ["name", "about", "nodes", "nodes-min", "seed", "limit", "goal", "back-to", "installed", "gossip", ""];
 /// The parts that are lists of blocks.
-const BLOCKS: [&str; 3] = ["release", "liar", "step"];
+const BLOCKS: [&str; 4] = ["group", "release", "liar", "step"];
 /// What a block begins with.
 const FIRST: [&str; 8] = ["version", "sequence", "bytes", "delta", "at", "after", "opened", "running"];
 
