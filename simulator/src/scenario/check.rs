@@ -39,6 +39,7 @@ impl Scenario {
     pub fn check(&self) -> Result<(), Unfit> {
         self.check_size()?;
         self.check_releases()?;
+        self.check_links()?;
         for (place, liar) in self.liars.iter().enumerate() {
             self.check_who(("liar", place), liar.who)?;
             if matches!(liar.who, Who::OnTrial | Who::Publisher) {
@@ -68,6 +69,32 @@ impl Scenario {
         if self.steps.len() > STEPS_MAX {
             let what = format!("there are {} steps; {STEPS_MAX} are the most", self.steps.len());
             return Err(unfit(("step", STEPS_MAX), &"step", what, None));
+        }
+        Ok(())
+    }
+
+    fn check_links(&self) -> Result<(), Unfit> {
+        let links = &self.links;
+        let bursts = links.bursts.map_or(0, |b| b.begin.max(b.end).max(b.loss));
+        let shares = [
+            ("loss", links.loss_permille),
+            ("duplicates", links.duplicate_permille),
+            ("late", links.late_permille),
+            ("damage", links.damage_permille),
+            ("bursts", bursts),
+        ];
+        if let Some((word, _)) = shares.iter().find(|(_, permille)| *permille > 1000) {
+            return Err(unfit(
+                ("links", 0),
+                word,
+                "a share is at most all".to_owned(),
+                Some("100%".to_owned()),
+            ));
+        }
+        let all: u64 = self.classes.iter().map(|class| u64::from(class.permille)).sum();
+        if all > 1000 {
+            let what = "all classes together are more than the fleet".to_owned();
+            return Err(unfit(("class", self.classes.len() - 1), &"share", what, None));
         }
         Ok(())
     }
@@ -142,6 +169,13 @@ impl Scenario {
                 Err(unfit(part, &format!("{}%", permille / 10), what, Some("100%".to_owned())))
             }
             Act::Split { .. } | Act::Heal => Ok(()),
+            Act::Fault(ref fault) => {
+                fault.named().try_for_each(|who| self.check_who(part, who))?;
+                match fault.wrong() {
+                    Some((word, what)) => Err(unfit(part, &word, what, None)),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }
