@@ -20,14 +20,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
+use crate::scenario::Group;
 use crate::scenario::words::{Bytes, Maybe, Written};
-use crate::world::links::{ClassLaw, ClassName};
 
 /// The wall clock when a run begins: 2026-12-01.
 pub const WALL_START: u64 = 1_796_083_200;
 const WALL_FAR: u64 = WALL_START + 10 * 365 * 24 * 3600;
-/// Zones that the machines are in, by place in turn.
-pub const ZONES: u32 = 4;
 
 /// What a scenario says of a release.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -85,8 +83,6 @@ pub struct Fleet {
     pub keys: Vec<KeyPair>,
     /// The machines' names, by place.
     pub nodes: Vec<NodeId>,
-    /// The machines' classes, by place in the scenario's list; `None`: servers.
-    pub classes: Vec<Option<usize>>,
     policy: SignedFact,
     census: SignedFact,
     census_document: Census,
@@ -96,13 +92,18 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Founds a fleet of `nodes` machines. Releases need two signatures.
-    pub fn found(nodes: u32, classes: &[ClassLaw], root: &Generator) -> Self {
-        let members: Vec<Option<usize>> = (0..nodes).map(|place| drawn_class(place, classes, root)).collect();
+    /// Founds a fleet of `nodes` machines with the usual labels. Releases need two signatures.
+    pub fn found(nodes: u32, root: &Generator) -> Self {
+        let labels: Vec<Group> = (0..nodes).map(Group::usual).collect();
+        Self::labelled(&labels, root)
+    }
+
+    /// Founds a fleet with a machine for each of `labels`.
+    pub fn labelled(labels: &[Group], root: &Generator) -> Self {
         let pair = |subject: &str, number: u32| {
             KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
         };
-        let mut keys: Vec<KeyPair> = (0..nodes).map(|n| pair("node key", n)).collect();
+        let mut keys: Vec<KeyPair> = (0..).zip(labels).map(|(n, _)| pair("node key", n)).collect();
         keys.sort_by_key(KeyPair::public);
         let release_keys = [pair("release key", 0), pair("release key", 1)];
         let (root_key, enrol_key, operator_key) =
@@ -121,13 +122,8 @@ impl Fleet {
             expires: WALL_FAR,
         };
         let id = policy.founds();
-        let class = |member: &Option<usize>| {
-            member.and_then(|class| classes.get(class)).map_or_else(ClassName::server, |class| class.name)
-        };
-        let enrolments: Vec<Enrolment> = (0..)
-            .zip(keys.iter().zip(&members))
-            .map(|(n, (key, member))| enrolment(n, key, class(member)))
-            .collect();
+        let enrolments: Vec<Enrolment> =
+            labels.iter().zip(&keys).map(|(labels, key)| enrolment(labels, key)).collect();
         let census_document = Census::new(1, 1, Digest([0; 32]), &enrolments);
         let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
         let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
@@ -136,7 +132,6 @@ impl Fleet {
             component: ComponentName::new("web").expect("BUG: a constant name is valid"),
             nodes: keys.iter().map(KeyPair::public).collect(),
             keys,
-            classes: members,
             policy: policy.signed,
             census_id: census.id,
             census: census.signed,
@@ -239,23 +234,12 @@ impl Fleet {
     }
 }
 
-/// The class that a machine gets by its own lot, whatever the others get.
-fn drawn_class(place: u32, classes: &[ClassLaw], root: &Generator) -> Option<usize> {
-    let mut die = root.split("class", u64::from(place)).below(1000);
-    classes.iter().position(|class| {
-        let share = u64::from(class.permille);
-        let drawn = die < share;
-        die = die.saturating_sub(share);
-        drawn
-    })
-}
-
-fn enrolment(number: u32, key: &KeyPair, class: ClassName) -> Enrolment {
+fn enrolment(labels: &Group, key: &KeyPair) -> Enrolment {
     Enrolment {
         node: key.public(),
-        zone: format!("zone-{}", number % ZONES),
-        ring: "production".to_owned(),
-        class: class.as_str().to_owned(),
-        elector: true,
+        zone: labels.zone.clone(),
+        ring: labels.ring.clone(),
+        class: labels.class.clone(),
+        elector: labels.elector,
     }
 }

@@ -6,7 +6,7 @@
 //! Rooms: `fleet` makes keys and signed documents; `machine` is one node with disk, slots and service
 //! around the protocol's own core; `world` has the queue, the links and the gossip overlay; `scenario`
 //! says what happens; `checkers` judge; `report` tells; `swarm` plays many; `shrink`
-//! makes failing ones small.
+//! makes failing ones small; `whatif` tries a plan on a fleet.
 //!
 //! Deliberately absent inside a run: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
 //! protocol other than the referees' own arithmetic.
@@ -19,4 +19,5 @@ pub mod report;
 pub mod scenario;
 pub mod shrink;
 pub mod swarm;
+pub mod whatif;
 pub mod world;

@@ -31,6 +31,8 @@ enum Verb {
     Replay(cli::replay::Replay),
     /// Finds the smallest story that still breaks the same rule.
     Shrink(cli::shrink::Shrink),
+    /// Says what a plan would do to a fleet: how long, how many exposed, how many bytes.
+    WhatIf(cli::whatif::WhatIf),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
         Verb::Swarm(swarm) => swarm.fly(),
         Verb::Replay(replay) => replay.play(),
         Verb::Shrink(shrink) => shrink.shrink(),
+        Verb::WhatIf(question) => question.answer(),
     };
     ExitCode::from(played.unwrap_or_else(|failure: Failure| failure.print()))
 }

@@ -90,3 +90,28 @@ fn a_failing_story_is_shrunk_into_a_file_that_fails_alike() {
     assert_eq!(swell_sim(&["shrink", "1", "--out", &out]).status.code(), Some(2), "nothing to shrink");
     let _ = std::fs::remove_dir_all(&folder);
 }
+
+#[test]
+fn a_plan_is_tried_on_a_fleet() {
+    let folder = std::env::temp_dir().join(format!("swell-sim-what-if-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("BUG: the temporary folder can be written");
+    let node = r#"{ "zone": "z", "ring": "r", "class": "c", "elector": true }"#;
+    let roster = format!(r#"{{ "nodes": [{node}, {node}, {node}, {node}] }}"#);
+    let plan = "ladder = [{ nodes = 1 }]\ntrial_s = 4\nbake_s = 2\nhold_s = 60\n";
+    let put = |name: &str, text: &str| {
+        let path = folder.join(name);
+        std::fs::write(&path, text).expect("BUG: the temporary folder can be written");
+        path.display().to_string()
+    };
+    let (roster, plan) = (put("roster.json", &roster), put("plan.toml", plan));
+    let asked = swell_sim(&["what-if", "--plan", &plan, "--fleet", &roster, "--seeds", "1", "--json"]);
+    let object: serde_json::Value = serde_json::from_str(&said(&asked)).expect("one object");
+    assert_eq!(asked.status.code(), Some(0), "{object}");
+    assert_eq!((object["nodes"].as_u64(), object["answers"][0]["completed"].as_u64()), (Some(4), Some(1)));
+    let wrong = put("wrong.toml", "ladder = [{ nodes = 1 }]\ntrials_s = 4\n");
+    let refused = swell_sim(&["what-if", "--plan", &wrong, "--fleet", &roster]);
+    assert_eq!(refused.status.code(), Some(2));
+    assert!(complained(&refused).contains("wrong.toml:2:1: `trials_s`"), "{}", complained(&refused));
+    assert!(complained(&refused).contains("did you mean `trial_s`?"), "{}", complained(&refused));
+    let _ = std::fs::remove_dir_all(&folder);
+}

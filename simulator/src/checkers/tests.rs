@@ -21,7 +21,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let fleet = Fleet::found(4, &[], &Generator::new(1));
+        let fleet = Fleet::found(4, &Generator::new(1));
         let mut laws = [release("1.0.0", 1), release("2.0.0", 2), release("3.0.0", 3)];
         laws[2].signed = false;
         let releases: Vec<Release> = laws.iter().map(|law| fleet.release(law, &plan(), None)).collect();

@@ -6,6 +6,7 @@ pub(crate) mod run;
 pub(crate) mod shrink;
 mod story;
 pub(crate) mod swarm;
+pub(crate) mod whatif;
 
 use std::io::Write as _;
 use std::ops::RangeInclusive;
@@ -28,7 +29,8 @@ EXAMPLES
   swell-sim run my-story.toml --json
   swell-sim swarm --seeds 1000 --nodes 4..30
   swell-sim replay 17
-  swell-sim shrink 17 --out small.toml";
+  swell-sim shrink 17 --out small.toml
+  swell-sim what-if --plan plan.toml --fleet roster.json";
 
 /// Why a verb could not begin. Nothing was played or written.
 pub(crate) struct Failure {

@@ -36,7 +36,11 @@ shipped![
     "abort",
     "promote",
     "twins",
-    "unsigned",
+    "stolen-key",
+    "slow-leak",
+    "lying-third",
+    "flash-crowd",
+    "region-outage",
     "restored-disk",
 ];
 

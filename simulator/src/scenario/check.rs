@@ -1,8 +1,10 @@
 //! What a scenario must fulfil before it is played: everything that it names exists.
 
+use groundswell_protocol::trust::names::is_label;
+
+use super::groups::GROUPS_MAX;
 use super::words::nearest;
 use super::{Act, Scenario, When, Who};
-use crate::fleet::ZONES;
 
 /// Most machines of a story.
 pub const NODES_MAX: u32 = 200_000;
@@ -38,6 +40,7 @@ impl Scenario {
     /// The first thing that is wrong.
     pub fn check(&self) -> Result<(), Unfit> {
         self.check_size()?;
+        self.check_groups()?;
         self.check_releases()?;
         self.check_links()?;
         for (place, liar) in self.liars.iter().enumerate() {
@@ -79,7 +82,7 @@ impl Scenario {
         let shares = [
             ("loss", links.loss_permille),
             ("duplicates", links.duplicate_permille),
-            ("late", links.late_permille),
+            ("reordered", links.late_permille),
             ("damage", links.damage_permille),
             ("bursts", bursts),
         ];
@@ -91,10 +94,46 @@ impl Scenario {
                 Some("100%".to_owned()),
             ));
         }
-        let all: u64 = self.classes.iter().map(|class| u64::from(class.permille)).sum();
-        if all > 1000 {
-            let what = "all classes together are more than the fleet".to_owned();
-            return Err(unfit(("class", self.classes.len() - 1), &"share", what, None));
+        let zones = self.zones().len();
+        if !links.distances.is_empty()
+            && (links.distances.len() != zones || links.distances.iter().any(|row| row.len() != zones))
+        {
+            let what =
+                format!("there are {zones} zones: the table has as many rows, and as many words in each");
+            return Err(unfit(("links", 0), &"distances", what, None));
+        }
+        for (place, class) in self.classes.iter().enumerate() {
+            if self.classes[..place].iter().any(|other| other.name == class.name) {
+                return Err(unfit(
+                    ("class", place),
+                    &class.name.as_str(),
+                    "it is there twice".to_owned(),
+                    None,
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    fn check_groups(&self) -> Result<(), Unfit> {
+        if self.groups.len() > GROUPS_MAX {
+            let what = format!("there are {} groups; {GROUPS_MAX} are the most", self.groups.len());
+            return Err(unfit(("group", GROUPS_MAX), &"group", what, None));
+        }
+        for (place, group) in self.groups.iter().enumerate() {
+            let part = ("group", place);
+            if group.nodes == 0 {
+                let what = "a group has machines".to_owned();
+                return Err(unfit(part, &0, what, Some("1".to_owned())));
+            }
+            if let Some(label) = [&group.zone, &group.ring, &group.class].into_iter().find(|l| !is_label(l)) {
+                let what = "a label is a short word without spaces".to_owned();
+                return Err(unfit(part, label, what, None));
+            }
+        }
+        if !self.groups.is_empty() && self.labels().iter().all(|group| !group.elector) {
+            let what = "somebody must be an elector".to_owned();
+            return Err(unfit(("group", 0), &"elector", what, Some("elector = true".to_owned())));
         }
         Ok(())
     }
@@ -135,9 +174,10 @@ impl Scenario {
                 let what = format!("there is no machine {place}: the {} count from 0 to {last}", self.nodes);
                 Err(unfit(part, &place, what, Some(last.to_string())))
             }
-            Who::Zone(zone) if zone >= ZONES => {
-                let what = format!("there is no zone {zone}: the {ZONES} count from 0 to {}", ZONES - 1);
-                Err(unfit(part, &who, what, Some(format!("zone {}", ZONES - 1))))
+            Who::Zone(zone) if zone as usize >= self.zones().len() => {
+                let (count, last) = (self.zones().len(), self.zones().len() - 1);
+                let what = format!("there is no zone {zone}: the {count} count from 0 to {last}");
+                Err(unfit(part, &who, what, Some(format!("zone {last}"))))
             }
             _ => Ok(()),
         }

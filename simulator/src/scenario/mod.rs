@@ -10,6 +10,7 @@ pub mod catalogue;
 mod check;
 pub mod fault;
 pub mod file;
+mod groups;
 mod pace;
 pub mod random;
 #[cfg(test)]
@@ -21,6 +22,7 @@ use serde::{Deserialize, Serialize};
 
 pub use check::{NODES_MAX, STEPS_MAX, Unfit};
 pub use fault::{ClockFault, CrashPoint, DiskFault, Fault, Whom};
+pub use groups::Group;
 pub use pace::plan;
 pub use words::{Count, Who};
 
@@ -61,12 +63,15 @@ pub struct Scenario {
     /// How links behave.
     #[serde(default)]
     pub links: LinkLaw,
-    /// Classes of machines.
+    /// What is said of classes of machines; groups give machines their class.
     #[serde(rename = "class", default, skip_serializing_if = "Vec::is_empty")]
     pub classes: Vec<ClassLaw>,
     /// The plan of every release.
     #[serde(default = "plan", with = "pace")]
     pub plan: Plan,
+    /// Parts of the fleet with labels of their own; without, it is one class in four zones.
+    #[serde(rename = "group", default, skip_serializing_if = "Vec::is_empty")]
+    pub groups: Vec<Group>,
     /// The releases. The first is running everywhere when the story begins, if `installed`.
     #[serde(rename = "release")]
     pub releases: Vec<ReleaseLaw>,

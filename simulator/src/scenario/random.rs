@@ -10,7 +10,6 @@ use groundswell_protocol::trust::plan::{Plan, Rung};
 
 use super::catalogue::release;
 use super::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, Who, plan};
-use crate::fleet::ZONES;
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::world::links::LinkLaw;
@@ -39,6 +38,7 @@ pub fn story(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
         installed: true,
         gossip,
         links: links(root.split("links", 0)),
+        groups: Vec::new(),
         classes: Vec::new(),
         plan: paced(root.split("plan", 0), gossip),
         releases: vec![release("1.0.0", 1), release("2.0.0", 2)],
@@ -146,6 +146,7 @@ fn add_fault(scenario: &mut Scenario, mut draw: Generator) {
     let start = draw.between(1_000, FAULTS_END_MILLISECONDS / 2);
     let lasts = draw.between(100, FAULTS_END_MILLISECONDS / 2);
     let who = Who::Node(number(draw.below(nodes)));
+    let zone = Who::Zone(number(draw.split("zone", 0).below(scenario.zones().len() as u64)));
     let steps = &mut scenario.steps;
     match draw.below(8) {
         0 | 1 => steps.push(step(start, Act::Crash { who, back_after: Some(lasts.min(30_000)) })),
@@ -172,8 +173,7 @@ fn add_fault(scenario: &mut Scenario, mut draw: Generator) {
             }
         }
         6 => {
-            let who = Who::Zone(number(draw.below(u64::from(ZONES))));
-            steps.push(step(start, Act::Crash { who, back_after: Some(lasts.min(20_000)) }));
+            steps.push(step(start, Act::Crash { who: zone, back_after: Some(lasts.min(20_000)) }));
         }
         _ => {
             steps.push(step(start, Act::Disk { who, broken: true }));

@@ -256,6 +256,17 @@ impl Visitor<'_> for Quantity {
     }
 }
 
+/// Reads a size such as `20MB`, for the command line.
+///
+/// # Errors
+/// When it is no size.
+pub fn size(text: &str) -> Result<u64, String> {
+    SIZE.read(text, 1).map_err(|words| match words.split_once(NEAREST) {
+        Some((what, near)) => format!("{what}; did you mean {near}?"),
+        None => words,
+    })
+}
+
 /// Finds rounder forms of a quantity.
 pub struct Rounder;
 

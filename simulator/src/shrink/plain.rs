@@ -17,6 +17,9 @@ pub(super) fn all(shrinking: &mut Shrinking<'_>) {
 
 /// Tries the usual links, plan and overlay: all at once, then each word.
 fn usual(shrinking: &mut Shrinking<'_>) {
+    let mut alike = shrinking.best.clone();
+    alike.scenario.groups.clear();
+    shrinking.take_first(vec![Candidate { failing: alike, what: "machines all alike".to_owned() }]);
     let mut all = shrinking.best.clone();
     (all.scenario.links, all.scenario.plan, all.scenario.gossip) = (LinkLaw::default(), plan(), true);
     let usual = all.scenario.clone();

@@ -4,11 +4,10 @@
 //! alone, and is one of the ends that a run can come to.
 
 mod crash;
+pub(crate) mod crew;
 mod end;
 
 use std::ops::RangeInclusive;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::sync::mpsc;
 
 use crate::report::Outcome;
 use crate::scenario::{Scenario, random};
@@ -84,32 +83,13 @@ pub fn play(scenario: &Scenario, seed: u64, twice: bool) -> (End, Option<Outcome
 impl Flock {
     /// Plays all. `tell` hears of each story when it has ended; the answer is in the order of seeds.
     pub fn fly(&self, tell: &mut dyn FnMut(&Flight)) -> Vec<Flight> {
-        let (next, stop) = (AtomicU64::new(0), AtomicBool::new(false));
-        let (send, receive) = mpsc::channel();
         let mut flights = Vec::new();
-        std::thread::scope(|scope| {
-            for _ in 0..self.threads.max(1) {
-                let (send, next, stop) = (send.clone(), &next, &stop);
-                scope.spawn(move || {
-                    while !stop.load(Ordering::Relaxed) {
-                        let turn = next.fetch_add(1, Ordering::Relaxed);
-                        if turn >= self.seeds {
-                            return;
-                        }
-                        if send.send(self.one(self.first.wrapping_add(turn))).is_err() {
-                            return;
-                        }
-                    }
-                });
-            }
-            drop(send);
-            for flight in receive {
-                if flight.end.code() != 0 && !self.keep_going {
-                    stop.store(true, Ordering::Relaxed);
-                }
-                tell(&flight);
-                flights.push(flight);
-            }
+        let work = |turn| self.one(self.first.wrapping_add(turn));
+        crew::share(self.threads, self.seeds, work, |_, flight: Flight| {
+            let good = flight.end.code() == 0;
+            tell(&flight);
+            flights.push(flight);
+            good || self.keep_going
         });
         flights.sort_by_key(|flight| flight.seed);
         flights

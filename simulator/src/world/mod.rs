@@ -31,7 +31,7 @@ use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Lie, Scenario};
+use crate::scenario::{Group, Lie, Scenario};
 use faults::Faults;
 use links::Links;
 use overlay::Overlay;
@@ -151,7 +151,8 @@ impl World {
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
         let root = Generator::new(seed);
-        let fleet = Fleet::found(scenario.nodes, &scenario.classes, &root);
+        let labels = scenario.labels();
+        let fleet = Fleet::labelled(&labels, &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
             let release = fleet.release(law, &scenario.plan, releases.first());
@@ -159,12 +160,7 @@ impl World {
         }
         let nodes = fleet.nodes.len();
         let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
-        let mut links = Links::new(scenario.links, nodes, &root);
-        for (node, class) in (0..).zip(&fleet.classes) {
-            if let Some(class) = class.and_then(|class| scenario.classes.get(class)) {
-                links.set_class(node, class);
-            }
-        }
+        let links = Self::links(&scenario, &labels, &root);
         let lots = root.split("lots", 0);
         let liars = whom::liars(&scenario, &fleet, &releases, &lots);
         let lying = liars.iter().map(|(node, _)| *node).collect();
@@ -201,6 +197,18 @@ impl World {
             releases,
             machines,
         }
+    }
+
+    fn links(scenario: &Scenario, labels: &[Group], root: &Generator) -> Links {
+        let numbers: BTreeMap<String, u16> = scenario.zones().into_iter().zip(0..).collect();
+        let zones: Vec<u16> = labels.iter().map(|of| numbers.get(&of.zone).copied().unwrap_or(0)).collect();
+        let mut links = Links::new(scenario.links.clone(), &zones, root);
+        for (node, of) in (0..).zip(labels) {
+            if let Some(class) = scenario.classes.iter().find(|class| class.name.as_str() == of.class) {
+                links.set_class(node, class);
+            }
+        }
+        links
     }
 
     /// Puts the first things into the queue.

@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn every_side_is_in_one_piece_and_no_link_crosses() {
         let root = Generator::new(3);
-        let mut links = Links::new(LinkLaw::default(), 40, &root);
+        let mut links = Links::new(LinkLaw::default(), &[0; 40], &root);
         let mut overlay = Overlay::new(true, 40, &root);
         let mut alive = vec![true; 40];
         overlay.mend(&alive, &links);

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use super::World;
-use crate::fleet::{Fleet, Release, ZONES};
+use crate::fleet::{Fleet, Release};
 use crate::generator::{Generator, fold};
 use crate::scenario::{Lie, Scenario, Who};
 
@@ -24,8 +24,9 @@ fn share_by_lot(order: Vec<u32>, permille: u32, lot: Generator) -> Vec<u32> {
     by_lot(order, Who::share_of(whole, permille), lot)
 }
 
-fn zone(nodes: u32, zone: u32) -> Vec<u32> {
-    (0..nodes).filter(|place| place % ZONES == zone).collect()
+fn zone(scenario: &Scenario, zone: u32) -> Vec<u32> {
+    let Some(name) = scenario.zones().into_iter().nth(zone as usize) else { return Vec::new() };
+    (0..).zip(scenario.labels()).filter(|(_, labels)| labels.zone == name).map(|(place, _)| place).collect()
 }
 
 /// The lot of something that a scenario says: it depends on the words alone, not on what stands beside.
@@ -49,7 +50,7 @@ pub(super) fn liars(
             Who::Leader => goal.roster.leader(0).and_then(|node| fleet.place(node)).into_iter().collect(),
             Who::OfFleet(permille) => share_by_lot((0..nodes).collect(), permille, lot),
             Who::OfJury(permille) => share_by_lot(jury(fleet, goal), permille, lot),
-            Who::Zone(number) => zone(nodes, number),
+            Who::Zone(number) => zone(scenario, number),
             Who::Any => by_lot((0..nodes).collect(), 1, lot),
             fixed => fixed.place(nodes).into_iter().collect(),
         };
@@ -83,7 +84,7 @@ impl World {
             }
             Who::OfFleet(permille) => share_by_lot((0..nodes).collect(), permille, self.lot(step)),
             Who::OfJury(permille) => share_by_lot(jury(&self.fleet, goal), permille, self.lot(step)),
-            Who::Zone(number) => zone(nodes, number),
+            Who::Zone(number) => zone(&self.scenario, number),
             Who::Node(_) | Who::At(_) => who.place(nodes).into_iter().collect(),
         }
     }

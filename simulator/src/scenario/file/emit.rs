@@ -11,7 +11,7 @@ use crate::world::links::LinkLaw;
 const HEAD: [&str; 11] =
     ["name", "about", "nodes", "nodes-min", "seed", "limit", "goal", "back-to", "installed", "gossip", ""];
 /// The parts that are lists of blocks.
-const BLOCKS: [&str; 4] = ["class", "release", "liar", "step"];
+const BLOCKS: [&str; 5] = ["group", "class", "release", "liar", "step"];
 /// What a block begins with.
 const FIRST: [&str; 9] =
     ["name", "version", "sequence", "bytes", "delta", "at", "after", "opened", "running"];

@@ -43,6 +43,14 @@ fn read(text: &str, nodes: Option<u32>) -> Result<Scenario, Mistake> {
     Ok(scenario)
 }
 
+/// Reads another TOML file, with refusals like those of scenarios.
+///
+/// # Errors
+/// When it is no TOML, or not of this form.
+pub fn read_as<T: serde::de::DeserializeOwned>(text: &str, name: &str) -> Result<T, Box<Fault>> {
+    toml::from_str(text).map_err(|error| Box::new(Fault::new(name, text, Mistake::from_toml(&error))))
+}
+
 /// Reads the scenario in a file.
 ///
 /// # Errors

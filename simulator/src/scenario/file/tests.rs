@@ -145,6 +145,21 @@ fn a_machine_or_a_release_that_is_not_there_is_refused_with_the_nearest() {
 }
 
 #[test]
+fn groups_give_machines_their_labels_in_any_fleet() {
+    let groups =
+        "[[group]]\nnodes = 6\nzone = \"east\"\n\n[[group]]\nnodes = 4\nzone = \"west\"\nclass = \"arm\"";
+    let scenario = read(groups).expect("valid");
+    assert_eq!(scenario.zones(), ["east", "west"]);
+    let arms = |nodes| {
+        let scenario = Scenario { nodes, ..scenario.clone() };
+        scenario.labels().iter().filter(|labels| labels.class == "arm").count()
+    };
+    assert_eq!((arms(10), arms(5), arms(1000)), (4, 2, 400));
+    assert_eq!(fault("[[group]]\nnodes = 0").word, "0");
+    assert_eq!(fault("[[group]]\nnodes = 1\nclass = \"a b\"").word, "a b");
+}
+
+#[test]
 fn a_step_has_one_moment_and_one_act() {
     assert!(fault("[[step]]\nheal = true").what.contains("one moment"));
     assert!(fault("[[step]]\nat = \"1s\"").what.contains("one act"));

@@ -2,11 +2,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::fleet::ZONES;
 use crate::scenario::words::{Bytes, Maybe, Micros, Permille, Written};
 
 /// How links behave.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case", default)]
 pub struct LinkLaw {
     /// Shortest one-way latency of a pair, in microseconds.
@@ -16,8 +15,8 @@ pub struct LinkLaw {
     #[serde(rename = "latency-max", with = "Written::<Micros>")]
     pub latency_max_micros: u64,
     /// What the way from one zone (row) to another (column) adds to this; none: all zones are one place.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub distances: Option<Distances>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub distances: Vec<Vec<Distance>>,
     /// The varying part goes up to this, in microseconds.
     #[serde(rename = "jitter", with = "Written::<Micros>")]
     pub jitter_micros: u64,
@@ -47,9 +46,6 @@ pub struct LinkLaw {
     pub down_bytes: u64,
 }
 
-/// Latency between zones.
-pub type Distances = [[Distance; ZONES as usize]; ZONES as usize];
-
 /// One-way latency, in microseconds.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -77,7 +73,7 @@ impl Default for LinkLaw {
         Self {
             latency_min_micros: 1_000,
             latency_max_micros: 40_000,
-            distances: None,
+            distances: Vec::new(),
             jitter_micros: 5_000,
             loss_permille: 0,
             bursts: None,
@@ -91,16 +87,12 @@ impl Default for LinkLaw {
     }
 }
 
-/// A class of machines: what hardware they are and how they are connected. Scenarios name classes, and
-/// the census carries the name as a label.
+/// A class of machines: how they are connected. The census carries its name as their label.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ClassLaw {
     /// Its name.
     pub name: ClassName,
-    /// How many machines belong to it, by lot, of 1,000. Who belongs to none is a "server".
-    #[serde(rename = "share", with = "Written::<Permille>")]
-    pub permille: u32,
     /// Bytes that each sends a second; as the links say, if left out.
     #[serde(rename = "up", default, with = "Maybe::<Bytes>", skip_serializing_if = "Option::is_none")]
     pub up_bytes: Option<u64>,
@@ -154,11 +146,6 @@ impl ClassName {
         let mut bytes = [0; CLASS_NAME_MAX];
         bytes[..name.len()].copy_from_slice(name.as_bytes());
         Some(Self { bytes, length: u8::try_from(name.len()).ok()? })
-    }
-
-    /// The class of machines that no scenario gives another.
-    pub fn server() -> Self {
-        Self::new("server").expect("BUG: a constant name is valid")
     }
 
     /// The name as text.

@@ -12,10 +12,9 @@ mod places;
 mod tests;
 
 use super::queue::Moment;
-use crate::fleet::ZONES;
 use crate::generator::{Generator, mix};
 
-pub use law::{Bursts, ClassLaw, ClassName, Distance, Distances, LinkLaw, Reach};
+pub use law::{Bursts, ClassLaw, ClassName, Distance, LinkLaw, Reach};
 pub use places::Places;
 
 /// A line that is busy for longer than this takes no more: the rest is lost.
@@ -26,14 +25,10 @@ const CLOG_SPREAD_MICROS: u64 = 20_000;
 /// Names a fault of the links that lasts.
 pub type FaultId = u64;
 
-/// The zone of a machine.
-pub fn zone(place: u32) -> usize {
-    (place % ZONES) as usize
-}
-
 /// A machine's own line.
 struct Line {
     luck: Generator,
+    zone: u16,
     /// Whether it is in a burst of losses.
     ill: bool,
     /// When it has sent all that waits.
@@ -133,21 +128,24 @@ fn micros_of(bytes: usize, per_second: u64) -> u64 {
 }
 
 impl Links {
-    /// Links between `nodes` machines, all on one side.
-    pub fn new(law: LinkLaw, nodes: usize, root: &Generator) -> Self {
-        let line = |place: usize| Line {
-            luck: root.split("weather", place as u64),
+    /// Links between machines in these zones, all on one side. Zones are counted in the order of the law's
+    /// table of distances.
+    pub fn new(law: LinkLaw, zones: &[u16], root: &Generator) -> Self {
+        let line = |(place, zone): (u64, &u16)| Line {
+            luck: root.split("weather", place),
+            zone: *zone,
             ill: false,
             free: Moment::default(),
             up_bytes: law.up_bytes,
             down_bytes: law.down_bytes,
             reach: Reach::Open,
         };
+        let lines: Vec<Line> = (0..).zip(zones).map(line).collect();
         Self {
             law,
             pairs: root.split("latency", 0).draw(),
-            lines: (0..nodes).map(line).collect(),
-            sides: vec![0; nodes],
+            lines,
+            sides: vec![0; zones.len()],
             all_open: true,
             cuts: Vec::new(),
             clogs: Vec::new(),
@@ -193,9 +191,14 @@ impl Links {
             && !self.cuts.iter().any(|(_, way)| way.takes(from, to))
     }
 
+    /// The number of a machine's zone.
+    pub fn zone(&self, node: u32) -> u16 {
+        self.lines[node as usize].zone
+    }
+
     fn meets(&self, one: u32, other: u32) -> bool {
         let (a, b) = (self.lines[one as usize].reach, self.lines[other as usize].reach);
-        a.meets(b, zone(one) == zone(other))
+        a.meets(b, self.zone(one) == self.zone(other))
     }
 
     /// Which side a machine is on.
@@ -240,7 +243,8 @@ impl Links {
         let (low, high) = (from.min(to), from.max(to));
         let die = mix(self.pairs ^ mix(u64::from(low) << 32 | u64::from(high)));
         let (least, most) = (self.law.latency_min_micros, self.law.latency_max_micros);
-        let far = self.law.distances.map_or(0, |rows| rows[zone(from)][zone(to)].0);
+        let row = self.law.distances.get(usize::from(self.zone(from)));
+        let far = row.and_then(|row| row.get(usize::from(self.zone(to)))).map_or(0, |far| far.0);
         far + least + share(die, most.saturating_sub(least) + 1)
     }
 

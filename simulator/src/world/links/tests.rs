@@ -3,7 +3,8 @@ use super::*;
 const NODES: usize = 8;
 
 fn links(law: LinkLaw) -> Links {
-    Links::new(law, NODES, &Generator::new(7))
+    let zones: Vec<u16> = (0..8).map(|place| place % 4).collect();
+    Links::new(law, &zones, &Generator::new(7))
 }
 
 fn some(places: &[u32]) -> Places {
@@ -47,10 +48,10 @@ fn a_clog_holds_frames_and_lets_all_go_at_its_end() {
 
 #[test]
 fn zones_are_as_far_as_the_table_says_and_pairs_keep_their_distance() {
-    let mut distances = [[Distance(0); 4]; 4];
+    let mut distances = vec![vec![Distance(0); 4]; 4];
     distances[0][1] = Distance(80_000);
     distances[1][0] = Distance(120_000);
-    let law = LinkLaw { distances: Some(distances), jitter_micros: 0, ..LinkLaw::default() };
+    let law = LinkLaw { distances, jitter_micros: 0, ..LinkLaw::default() };
     let links = links(law);
     let near = links.fixed_latency_micros(0, 4);
     assert!((1_000..=40_000).contains(&near));
@@ -104,7 +105,7 @@ fn bursts_lose_frames_in_a_row() {
 #[test]
 fn weather_moves_no_draw_of_other_frames() {
     let law = LinkLaw { loss_permille: 200, bursts: None, ..LinkLaw::default() };
-    let (mut calm, mut rough) = (links(law), links(law));
+    let (mut calm, mut rough) = (links(law.clone()), links(law));
     rough.darken(1, some(&[7]), Weather { loss: 1000, damage: 500, ..Weather::default() });
     rough.cut(2, some(&[0]), some(&[6]));
     for n in 0..300 {
@@ -121,8 +122,7 @@ fn weather_moves_no_draw_of_other_frames() {
 fn who_is_behind_a_router_is_reached_by_those_that_it_can_dial() {
     let mut links = links(LinkLaw::default());
     let class = |reach| ClassLaw {
-        name: ClassName::server(),
-        permille: 0,
+        name: ClassName::new("edge").expect("a good name"),
         up_bytes: Some(5),
         down_bytes: None,
         reach,
