@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::checkers::{Property, Violation};
+use crate::world::links::Tally;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -23,6 +24,8 @@ pub struct Counters {
     pub payload_bytes: u64,
     /// How many of these came from the machine that the release was published on.
     pub publisher_bytes: u64,
+    /// Frames by what befell them on the way.
+    pub way: Tally,
     /// Commits to disks.
     pub commits: u64,
     /// Frames or facts that cores refused.

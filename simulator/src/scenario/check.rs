@@ -42,6 +42,7 @@ impl Scenario {
         self.check_size()?;
         self.check_groups()?;
         self.check_releases()?;
+        self.check_links()?;
         for (place, liar) in self.liars.iter().enumerate() {
             self.check_who(("liar", place), liar.who)?;
             if matches!(liar.who, Who::OnTrial | Who::Publisher) {
@@ -71,6 +72,45 @@ impl Scenario {
         if self.steps.len() > STEPS_MAX {
             let what = format!("there are {} steps; {STEPS_MAX} are the most", self.steps.len());
             return Err(unfit(("step", STEPS_MAX), &"step", what, None));
+        }
+        Ok(())
+    }
+
+    fn check_links(&self) -> Result<(), Unfit> {
+        let links = &self.links;
+        let bursts = links.bursts.map_or(0, |b| b.begin.max(b.end).max(b.loss));
+        let shares = [
+            ("loss", links.loss_permille),
+            ("duplicates", links.duplicate_permille),
+            ("reordered", links.late_permille),
+            ("damage", links.damage_permille),
+            ("bursts", bursts),
+        ];
+        if let Some((word, _)) = shares.iter().find(|(_, permille)| *permille > 1000) {
+            return Err(unfit(
+                ("links", 0),
+                word,
+                "a share is at most all".to_owned(),
+                Some("100%".to_owned()),
+            ));
+        }
+        let zones = self.zones().len();
+        if !links.distances.is_empty()
+            && (links.distances.len() != zones || links.distances.iter().any(|row| row.len() != zones))
+        {
+            let what =
+                format!("there are {zones} zones: the table has as many rows, and as many words in each");
+            return Err(unfit(("links", 0), &"distances", what, None));
+        }
+        for (place, class) in self.classes.iter().enumerate() {
+            if self.classes[..place].iter().any(|other| other.name == class.name) {
+                return Err(unfit(
+                    ("class", place),
+                    &class.name.as_str(),
+                    "it is there twice".to_owned(),
+                    None,
+                ));
+            }
         }
         Ok(())
     }
@@ -169,6 +209,13 @@ impl Scenario {
                 Err(unfit(part, &format!("{}%", permille / 10), what, Some("100%".to_owned())))
             }
             Act::Split { .. } | Act::Heal => Ok(()),
+            Act::Fault(ref fault) => {
+                fault.named().try_for_each(|who| self.check_who(part, who))?;
+                match fault.wrong() {
+                    Some((word, what)) => Err(unfit(part, &word, what, None)),
+                    None => Ok(()),
+                }
+            }
         }
     }
 }

@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 mod check;
+pub mod fault;
 pub mod file;
 mod groups;
 mod pace;
@@ -20,12 +21,13 @@ use groundswell_protocol::trust::plan::Plan;
 use serde::{Deserialize, Serialize};
 
 pub use check::{NODES_MAX, STEPS_MAX, Unfit};
+pub use fault::{ClockFault, CrashPoint, DiskFault, Fault, Whom};
 pub use groups::Group;
 pub use pace::plan;
 pub use words::{Count, Who};
 
 use crate::fleet::ReleaseLaw;
-use crate::world::links::LinkLaw;
+use crate::world::links::{ClassLaw, LinkLaw};
 use words::{Maybe, Milliseconds, Permille, Seconds, Written};
 
 /// A story to play. In memory releases are named by their place in the list, in files by their version.
@@ -61,6 +63,9 @@ pub struct Scenario {
     /// How links behave.
     #[serde(default)]
     pub links: LinkLaw,
+    /// What is said of classes of machines; groups give machines their class.
+    #[serde(rename = "class", default, skip_serializing_if = "Vec::is_empty")]
+    pub classes: Vec<ClassLaw>,
     /// The plan of every release.
     #[serde(default = "plan", with = "pace")]
     pub plan: Plan,
@@ -130,7 +135,7 @@ pub enum When {
 }
 
 /// What a step does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", rename_all_fields = "kebab-case", deny_unknown_fields)]
 pub enum Act {
     /// Hands a release's bytes and manifest to a machine; to another one if that is off.
@@ -180,6 +185,8 @@ pub enum Act {
         /// What.
         order: Order,
     },
+    /// Something goes wrong for a while. In files it stands here by its own word.
+    Fault(Fault),
 }
 
 /// What an operator orders.

@@ -39,6 +39,7 @@ pub fn story(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
         gossip,
         links: links(root.split("links", 0)),
         groups: Vec::new(),
+        classes: Vec::new(),
         plan: paced(root.split("plan", 0), gossip),
         releases: vec![release("1.0.0", 1), release("2.0.0", 2)],
         liars: liars(&root, nodes),

@@ -133,7 +133,8 @@ fn releases_of(step: &mut Step) -> Vec<&mut usize> {
     }
     match &mut step.act {
         Act::Publish { release, .. } | Act::Command { release, .. } => releases.push(release),
-        Act::Crash { .. }
+        Act::Fault(_)
+        | Act::Crash { .. }
         | Act::Split { .. }
         | Act::Heal
         | Act::Disk { .. }

@@ -47,6 +47,7 @@ fn open_wounds(scenario: &Scenario) -> BTreeSet<String> {
             }
             Act::Publish { .. }
             | Act::Crash { .. }
+            | Act::Fault(_)
             | Act::Snapshot { .. }
             | Act::Restore { .. }
             | Act::Command { .. } => {}
@@ -57,7 +58,12 @@ fn open_wounds(scenario: &Scenario) -> BTreeSet<String> {
 
 /// How many machines are gone for good or lie, of 1,000: a smaller fleet bears fewer.
 fn burden(scenario: &Scenario) -> u32 {
-    let gone = scenario.steps.iter().filter(|step| matches!(step.act, Act::Crash { back_after: None, .. }));
+    let for_good = |act: &Act| match act {
+        Act::Crash { back_after, .. } => back_after.is_none(),
+        Act::Fault(fault) => fault.takes_for_good(),
+        _ => false,
+    };
+    let gone = scenario.steps.iter().filter(|step| for_good(&step.act));
     let heavy = u32::try_from(gone.count() + scenario.liars.len()).unwrap_or(u32::MAX);
     heavy.saturating_mul(3)
 }

@@ -90,13 +90,14 @@ fn resized(scenario: &Scenario, size: u32, way: fn(u32, u32, u32) -> u32) -> Sce
 }
 
 /// The machines that a step names.
-fn whom(step: &mut Step) -> Option<&mut Who> {
+fn whom(step: &mut Step) -> Vec<&mut Who> {
     match &mut step.act {
         Act::Publish { on: who, .. }
         | Act::Crash { who, .. }
         | Act::Disk { who, .. }
         | Act::Snapshot { who }
-        | Act::Restore { who } => Some(who),
-        Act::Split { .. } | Act::Heal | Act::Command { .. } => None,
+        | Act::Restore { who } => vec![who],
+        Act::Fault(fault) => fault.groups_mut().into_iter().flat_map(|whom| whom.0.iter_mut()).collect(),
+        Act::Split { .. } | Act::Heal | Act::Command { .. } => Vec::new(),
     }
 }

@@ -208,6 +208,7 @@ fn story(question: &Question, situation: Situation) -> Scenario {
         links,
         plan: plan.clone(),
         groups: question.groups.clone(),
+        classes: Vec::new(),
         releases: vec![law("before", 1, HealthLaw::Good), law("after", 2, health)],
         liars: Vec::new(),
         steps,

@@ -3,8 +3,10 @@
 //! The one door is [`World::play`]: it plays a scenario to its end and returns what is to be said of
 //! it. Rooms: [`queue`] orders, [`links`] and [`overlay`] carry, `perform` does what the cores decide,
 //! `transfer` moves bytes and slots, `script` performs the scenario's steps and sees when it is over,
-//! `whom` finds the machines that a step means, `lies` speaks for liars. Nothing here judges: that is the referees'.
+//! `whom` finds the machines that a step means, `faults` begins what goes wrong and ends it, `lies` speaks for liars. Nothing here judges: that is the referees'.
 
+mod carry;
+mod faults;
 mod lies;
 pub mod links;
 pub mod overlay;
@@ -23,13 +25,14 @@ use groundswell_protocol::node::{Input, Verdict, Work};
 use groundswell_protocol::trust::names::ComponentName;
 
 use crate::checkers::{Property, Referees};
-use crate::fleet::{Fleet, Release, WALL_START};
+use crate::fleet::{Fleet, Release};
 use crate::generator::{Generator, fold};
 use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Lie, Scenario};
+use crate::scenario::{Group, Lie, Scenario};
+use faults::Faults;
 use links::Links;
 use overlay::Overlay;
 use queue::{Moment, Queue, Source, WORLD};
@@ -51,6 +54,8 @@ enum Happening {
     Direct { to: u32, from: u32, frame: Payload },
     /// A gossiped frame arrives.
     Gossip { to: u32, from: u32, frame: Payload, message: u64 },
+    /// A frame arrives that the way damaged.
+    Damaged { to: u32, from: u32, frame: Payload, gossip: bool },
     /// A link of the mesh came up or went down.
     Link { node: u32, peer: u32, up: bool },
     /// A commit ends.
@@ -73,6 +78,10 @@ enum Happening {
     Heartbeat,
     /// A step of the scenario is due.
     Step { step: usize },
+    /// A fault strikes again.
+    FaultTurn { step: usize },
+    /// A fault ends.
+    FaultEnds { step: usize },
     /// Is it over?
     Look,
     /// A liar speaks.
@@ -88,6 +97,7 @@ pub struct World {
     releases: Vec<Release>,
     machines: Vec<Machine>,
     links: Links,
+    faults: Faults,
     overlay: Overlay,
     referees: Referees,
     story: Story,
@@ -132,14 +142,17 @@ impl World {
             }
             world.now = now;
             world.counters.happenings += 1;
-            world.happen(what);
+            if let Some(what) = world.unless_frozen(what) {
+                world.happen(what);
+            }
         }
         world.outcome(seed)
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
         let root = Generator::new(seed);
-        let fleet = Fleet::labelled(&scenario.labels(), &root);
+        let labels = scenario.labels();
+        let fleet = Fleet::labelled(&labels, &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
             let release = fleet.release(law, &scenario.plan, releases.first());
@@ -147,13 +160,15 @@ impl World {
         }
         let nodes = fleet.nodes.len();
         let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
+        let links = Self::links(&scenario, &labels, &root);
         let lots = root.split("lots", 0);
         let liars = whom::liars(&scenario, &fleet, &releases, &lots);
         let lying = liars.iter().map(|(node, _)| *node).collect();
         Self {
             now: Moment::default(),
             queue: Queue::default(),
-            links: Links::new(scenario.links, nodes, &root),
+            links,
+            faults: Faults::default(),
             overlay: Overlay::new(scenario.gossip, nodes, &root),
             referees: Referees::new(&fleet, &releases, lying),
             story: Story::new(tell, &releases),
@@ -182,6 +197,18 @@ impl World {
             releases,
             machines,
         }
+    }
+
+    fn links(scenario: &Scenario, labels: &[Group], root: &Generator) -> Links {
+        let numbers: BTreeMap<String, u16> = scenario.zones().into_iter().zip(0..).collect();
+        let zones: Vec<u16> = labels.iter().map(|of| numbers.get(&of.zone).copied().unwrap_or(0)).collect();
+        let mut links = Links::new(scenario.links.clone(), &zones, root);
+        for (node, of) in (0..).zip(labels) {
+            if let Some(class) = scenario.classes.iter().find(|class| class.name.as_str() == of.class) {
+                links.set_class(node, class);
+            }
+        }
+        links
     }
 
     /// Puts the first things into the queue.
@@ -216,6 +243,7 @@ impl World {
             Happening::Wake { node, life, serial } => self.wake(node, life, serial),
             Happening::Direct { to, from, frame } => self.arrive(to, from, &frame),
             Happening::Gossip { to, from, frame, message } => self.arrive_gossip(to, from, &frame, message),
+            Happening::Damaged { to, from, frame, gossip } => self.arrive_damaged(to, from, &frame, gossip),
             Happening::Link { node, peer, up } => {
                 let peer = self.fleet.nodes[peer as usize];
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
@@ -234,6 +262,8 @@ impl World {
             Happening::WallClock { node, life } => self.wall_clock(node, life),
             Happening::Heartbeat => self.heartbeat(),
             Happening::Step { step } => self.perform_step(step),
+            Happening::FaultTurn { step } => self.fault_turn(step),
+            Happening::FaultEnds { step } => self.end_fault(step),
             Happening::Look => self.look(),
             Happening::Lie { node } => self.lie(node),
         }
@@ -250,8 +280,13 @@ impl World {
         self.counters.inputs += 1;
         let effects = self.machines[node as usize].handle(self.now, input);
         self.mix(u64::from(node) << 32 | effects.len() as u64);
+        let life = self.machines[node as usize].life;
         let mut verdict = None;
         for effect in effects {
+            if self.machines[node as usize].life != life {
+                // It lost its power in the middle of its work: the rest of it never happens.
+                break;
+            }
             if let Effect::Verdict(one) = &effect {
                 verdict = Some(one.clone());
             }
@@ -312,7 +347,7 @@ impl World {
         machine.start();
         let life = machine.life;
         self.deliver(node, Input::Wake);
-        self.deliver(node, Input::WallClock(self.wall()));
+        self.read_wall_clock(node);
         self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
         let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
         self.push(at, node, Happening::WallClock { node, life });
@@ -331,10 +366,16 @@ impl World {
             self.referees.durable(self.now, node, record);
         }
         self.overlay.forget(node);
+        self.forget_what_waits(node);
         self.story.crashed(self.now, node, back_after);
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }
+        self.disturb();
+    }
+
+    /// Who can reach whom changed.
+    fn links_changed(&mut self) {
         self.disturb();
     }
 
@@ -357,13 +398,14 @@ impl World {
         }
     }
 
-    fn wall(&self) -> u64 {
-        WALL_START + self.now.as_milliseconds() / 1000
+    fn read_wall_clock(&mut self, node: u32) {
+        let shows = self.machines[node as usize].clock.wall(self.now);
+        self.deliver(node, Input::WallClock(shows));
     }
 
     fn wall_clock(&mut self, node: u32, life: u32) {
         if self.lives(node, life) {
-            self.deliver(node, Input::WallClock(self.wall()));
+            self.read_wall_clock(node);
             let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
             self.push(at, node, Happening::WallClock { node, life });
         }

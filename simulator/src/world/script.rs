@@ -10,7 +10,7 @@ use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
-use crate::report::Outcome;
+use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Goal, Order, Step, When};
 
 /// After everybody has settled the fleet is watched for so long.
@@ -56,7 +56,7 @@ impl World {
 
     pub(super) fn perform_step(&mut self, step: usize) {
         self.steps_done[step] = true;
-        let act = self.scenario.steps[step].act;
+        let act = self.scenario.steps[step].act.clone();
         match act {
             Act::Publish { release, on } => self.publish(release, self.whom(step, on).first().copied()),
             Act::Crash { who, back_after } => {
@@ -65,10 +65,11 @@ impl World {
                 }
             }
             Act::Split { permille } => self.split(step, permille),
+            Act::Fault(_) => self.begin_fault(step),
             Act::Heal => {
                 self.links.heal();
                 self.story.tell(self.now, "the network heals");
-                self.disturb();
+                self.links_changed();
             }
             Act::Disk { who, broken } => {
                 for node in self.whom(step, who) {
@@ -137,10 +138,10 @@ impl World {
         }
         let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
         self.story.tell(self.now, &what);
-        self.disturb();
+        self.links_changed();
     }
 
-    fn is_liar(&self, node: u32) -> bool {
+    pub(super) fn is_liar(&self, node: u32) -> bool {
         self.liars.iter().any(|(liar, _)| *liar == node)
     }
 
@@ -200,7 +201,7 @@ impl World {
     }
 
     pub(super) fn look(&mut self) {
-        let settled = self.steps_over() && self.unsettled().is_empty();
+        let settled = self.steps_over() && self.faults.are_over() && self.unsettled().is_empty();
         match self.settled_at {
             None if settled => self.settled_at = Some(self.now),
             Some(_) if !settled => self.settled_at = None,
@@ -329,7 +330,7 @@ impl World {
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
-            counters: self.counters,
+            counters: Counters { way: self.links.tally(), ..self.counters },
             fingerprint: format!("{:016x}", self.fingerprint),
             violations: self.referees.violations().to_vec(),
             again: format!(

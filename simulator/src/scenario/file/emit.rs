@@ -11,9 +11,10 @@ use crate::world::links::LinkLaw;
 const HEAD: [&str; 11] =
     ["name", "about", "nodes", "nodes-min", "seed", "limit", "goal", "back-to", "installed", "gossip", ""];
 /// The parts that are lists of blocks.
-const BLOCKS: [&str; 4] = ["group", "release", "liar", "step"];
+const BLOCKS: [&str; 5] = ["group", "class", "release", "liar", "step"];
 /// What a block begins with.
-const FIRST: [&str; 8] = ["version", "sequence", "bytes", "delta", "at", "after", "opened", "running"];
+const FIRST: [&str; 9] =
+    ["name", "version", "sequence", "bytes", "delta", "at", "after", "opened", "running"];
 
 pub(super) fn text(scenario: &Scenario) -> String {
     let mut table = Table::try_from(scenario).expect("BUG: a scenario is made of tables, texts and numbers");
@@ -79,7 +80,10 @@ fn shorten(step: &Table) -> Table {
     let mut short = Table::new();
     for part in ["when", "act"] {
         match step.get(part) {
-            Some(Value::Table(inner)) => short.extend(inner.clone()),
+            Some(Value::Table(inner)) => match inner.get("fault") {
+                Some(Value::Table(fault)) => short.extend(fault.clone()),
+                _ => short.extend(inner.clone()),
+            },
             Some(Value::String(word)) => {
                 short.insert(word.clone(), Value::Boolean(true));
             }

@@ -13,7 +13,7 @@ use toml::de::{DeTable, DeValue};
 
 use super::super::check::nearest_version;
 use super::super::words::{Milliseconds, Written};
-use super::super::{Act, STEPS_MAX, When};
+use super::super::{Act, Fault, STEPS_MAX, When};
 use super::fault::Mistake;
 
 /// Words of a step that are neither its moment nor its act.
@@ -22,6 +22,9 @@ const REPEAT: [&str; 2] = ["every", "times"];
 /// Numbers as text that lives as long as any file, for the values that replace versions.
 const PLACES: &str = "0 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 \
     32 33 34 35 36 37 38 39 40 41 42 43 44 45 46 47 48 49 50 51 52 53 54 55 56 57 58 59 60 61 62 63";
+
+/// The act that files never name: each fault has a word of its own.
+const FAULT: &str = "fault";
 
 type Value<'i> = Spanned<DeValue<'i>>;
 
@@ -120,7 +123,9 @@ fn lengthen_steps(value: &mut Value<'_>) -> Result<(), Mistake> {
 }
 
 fn lengthen_step<'i>(table: DeTable<'i>, span: &Range<usize>) -> Result<Vec<Value<'i>>, Mistake> {
-    let (moments, acts) = (names_of::<When>(), names_of::<Act>());
+    let moments = names_of::<When>();
+    let acts: Vec<&str> = names_of::<Act>().iter().copied().filter(|act| *act != FAULT).collect();
+    let acts = &[&acts, names_of::<Fault>()].concat();
     let (mut when, mut act, mut repeat) = (DeTable::new(), DeTable::new(), DeTable::new());
     for (key, value) in table {
         let word = key.get_ref().to_string();
@@ -131,12 +136,12 @@ fn lengthen_step<'i>(table: DeTable<'i>, span: &Range<usize>) -> Result<Vec<Valu
         } else if REPEAT.contains(&word.as_str()) {
             &mut repeat
         } else {
-            let known: Vec<&str> = [moments, acts, &REPEAT].concat();
+            let known: Vec<&str> = [moments, acts.as_slice(), &REPEAT].concat();
             return Err(Mistake::unknown(Some(key.span()), &word, &known));
         };
         part.insert(key, value);
     }
-    for (part, known, what) in [(&when, moments, "moment"), (&act, acts, "act")] {
+    for (part, known, what) in [(&when, moments, "moment"), (&act, acts.as_slice(), "act")] {
         if part.len() != 1 {
             let second = part.iter().nth(1).map(|(key, _)| (key.span(), key.get_ref().to_string()));
             let (at, word) = second.map_or((span.clone(), None), |(at, word)| (at, Some(word)));
@@ -170,8 +175,16 @@ fn lengthen_step<'i>(table: DeTable<'i>, span: &Range<usize>) -> Result<Vec<Valu
     })
 }
 
-/// `heal = true` is the act `"heal"`.
+/// `heal = true` is the act `"heal"`, and a fault's word stands for the act of that fault.
 fn lengthen_act<'i>(act: DeTable<'i>, span: &Range<usize>) -> Value<'i> {
+    if act.keys().any(|word| names_of::<Fault>().contains(&word.get_ref().as_ref())) {
+        let mut fault = DeTable::new();
+        fault.insert(
+            Spanned::new(span.clone(), Cow::from(FAULT)),
+            Spanned::new(span.clone(), DeValue::Table(act)),
+        );
+        return Spanned::new(span.clone(), DeValue::Table(fault));
+    }
     let bare = act.iter().next().filter(|(_, value)| matches!(value.get_ref(), DeValue::Boolean(true)));
     match bare {
         Some((key, _)) => Spanned::new(key.span(), DeValue::String(key.get_ref().clone())),
