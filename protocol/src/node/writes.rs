@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use crate::bounds::{PENDING_MAX, PERSIST_RETRY};
 use crate::facts::{Fact, Key, RolloutId};
+use crate::mutations::{self, Mutation};
 use crate::time::Time;
 
 /// What waits for a write.
@@ -56,7 +57,11 @@ impl Writes {
 
     /// All writes up to `id` are durable; returns what waited for them, in order.
     pub(super) fn persisted(&mut self, id: WriteId) -> Vec<Then> {
-        let later = self.waiting.split_off(&id.saturating_add(1));
+        let mut later = self.waiting.split_off(&id.saturating_add(1));
+        if mutations::is(Mutation::WritesNeverLetGo) {
+            let kept = self.waiting.iter().map(|(id, (record, _))| (*id, (record.clone(), Then::Nothing)));
+            later.extend(kept);
+        }
         std::mem::replace(&mut self.waiting, later).into_values().map(|(_, then)| then).collect()
     }
 
