@@ -107,7 +107,7 @@ mutations! {
     /// Failed nodes stop nothing.
     EvidenceIgnored: ["L3"];
     /// One juror's word stops a release.
-    OneJurorStops: ["L3"];
+    OneJurorStops: ["S5", "L3"];
     /// What a sync brings is not taken.
     SyncDeaf: ["L1", "S10"];
     /// Syncs keep their quickest pace for ever.

@@ -67,6 +67,11 @@ impl Syncs {
         self.sessions.remove(peer);
     }
 
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.next_at
     }

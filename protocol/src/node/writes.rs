@@ -37,7 +37,7 @@ impl Writes {
     /// Asks for a write. Returns whether it was taken: with `PENDING_MAX` under way the disk is stuck,
     /// and nothing more is promised until it moves.
     pub(super) fn write(&mut self, record: Record, then: Then, out: &mut impl Outbox) -> bool {
-        if self.waiting.len() + self.failed.len() >= PENDING_MAX {
+        if self.len() >= PENDING_MAX {
             return false;
         }
         // A write that is to be tried again keeps its place before later ones.
@@ -84,6 +84,16 @@ impl Writes {
                 self.issue(record, then, out);
             }
         }
+    }
+
+    /// Writes that are not known to be durable, those that failed among them.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.failed.len()
+    }
+
+    /// Writes that the driver was asked for and has not answered.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// When to try again.

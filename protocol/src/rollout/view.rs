@@ -98,6 +98,11 @@ impl View {
         self.clock
     }
 
+    /// How many nodes it remembers.
+    pub fn seen(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Whether the clock runs: a quorum of jurors is fresh.
     pub fn runs(&self) -> bool {
         self.runs
