@@ -52,6 +52,8 @@ pub struct Release {
     pub order: ReleaseOrder,
     /// Its tree.
     pub tree: Digest,
+    /// Its plan.
+    pub plan: Plan,
     /// Line and jury.
     pub roster: Roster,
     /// What was said of it.
@@ -68,6 +70,9 @@ pub struct Fleet {
     pub keys: Vec<KeyPair>,
     /// The machines' names, by place.
     pub nodes: Vec<NodeId>,
+    /// Machines that are enrolled, by place.
+    enrolled: BTreeSet<u32>,
+    enrol_key: KeyPair,
     policy: SignedFact,
     census: SignedFact,
     census_document: Census,
@@ -77,8 +82,9 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Founds a fleet of `nodes` machines. Releases need two signatures.
-    pub fn found(nodes: u32, root: &Generator) -> Self {
+    /// Founds a fleet of `nodes` machines, of which `latecomers` are enrolled later. Releases need two
+    /// signatures.
+    pub fn found(nodes: u32, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
         let pair = |subject: &str, number: u32| {
             KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
         };
@@ -101,12 +107,14 @@ impl Fleet {
             expires: WALL_FAR,
         };
         let id = policy.founds();
-        let enrolments: Vec<Enrolment> = (0..).zip(&keys).map(|(n, key)| enrolment(n, key)).collect();
-        let census_document = Census::new(1, 1, Digest([0; 32]), &enrolments);
+        let enrolled: BTreeSet<u32> = (0..nodes).filter(|place| !latecomers.contains(place)).collect();
+        let census_document = census(1, Digest([0; 32]), &enrolled, &keys);
         let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
         let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
         Self {
             id,
+            enrolled,
+            enrol_key,
             component: ComponentName::new("web").expect("BUG: a constant name is valid"),
             nodes: keys.iter().map(KeyPair::public).collect(),
             keys,
@@ -117,6 +125,16 @@ impl Fleet {
             release_keys,
             operator_key,
         }
+    }
+
+    /// Enrols a machine: the next census, for somebody to hand in. Releases made before keep theirs.
+    pub fn enrol(&mut self, place: u32) -> SignedFact {
+        self.enrolled.insert(place);
+        let next = census(self.census_document.version + 1, self.census_id, &self.enrolled, &self.keys);
+        let fact = Fact::sign(self.id, Statement::Census(next.clone().into()), &[&self.enrol_key]);
+        self.census_document = next;
+        self.census_id = fact.id;
+        fact.signed
     }
 
     /// What a machine's core is told.
@@ -172,6 +190,7 @@ impl Fleet {
             rollout,
             order,
             tree,
+            plan: plan.clone(),
             fact: fact.signed,
             law: law.clone(),
         }
@@ -210,6 +229,12 @@ impl Fleet {
         }
         records
     }
+}
+
+fn census(version: u32, previous: Digest, enrolled: &BTreeSet<u32>, keys: &[KeyPair]) -> Census {
+    let of = |place: &u32| Some(enrolment(*place, keys.get(*place as usize)?));
+    let enrolments: Vec<Enrolment> = enrolled.iter().filter_map(of).collect();
+    Census::new(version, 1, previous, &enrolments)
 }
 
 fn enrolment(number: u32, key: &KeyPair) -> Enrolment {

@@ -117,6 +117,11 @@ pub enum Act {
     Snapshot(u32),
     /// Takes a machine's power and brings it back on what was remembered, as from an image of a day before.
     Restore(u32),
+    /// Enrols a machine that was left out of the first census; until then it runs and has no seat.
+    Enrol(u32),
+    /// Draws a core of honest machines by lot, heals it, and cuts off everybody else for good: from then on
+    /// the core must come to its end alone. The last step of a story.
+    Core,
     /// An operator signs.
     Command {
         /// Which release.
@@ -144,6 +149,8 @@ pub enum Lie {
     CriesStop,
     /// It raises its own registers ten times a second.
     Floods,
+    /// It signs other jurors' ballots with its own key.
+    Forges,
 }
 
 /// How a story must end.
