@@ -178,6 +178,14 @@ pub enum Act {
         /// Which machines.
         who: Who,
     },
+    /// Enrols a machine that was left out of the first census; until then it runs and has no seat.
+    Enrol {
+        /// Which machine: by place, for it must be known when the story begins.
+        who: Who,
+    },
+    /// Draws a core of honest machines by lot, heals it, and cuts off everybody else for good: from then on
+    /// the core must come to its end alone. The last step of a story.
+    Core,
     /// An operator signs.
     Command {
         /// Which release.
@@ -221,6 +229,8 @@ pub enum Lie {
     CriesStop,
     /// It raises its own registers ten times a second.
     Floods,
+    /// It signs other jurors' ballots with its own key.
+    Forges,
 }
 
 /// How a story must end.

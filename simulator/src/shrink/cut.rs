@@ -137,6 +137,8 @@ fn releases_of(step: &mut Step) -> Vec<&mut usize> {
         | Act::Crash { .. }
         | Act::Split { .. }
         | Act::Heal
+        | Act::Core
+        | Act::Enrol { .. }
         | Act::Disk { .. }
         | Act::Snapshot { .. }
         | Act::Restore { .. } => {}

@@ -179,6 +179,9 @@ impl World {
 
     fn bend_clock(&mut self, node: u32, how: ClockFault) {
         let now = self.now;
+        if matches!(how, ClockFault::Leap(_)) || matches!(how, ClockFault::Drift(gained) if gained > 0) {
+            self.referees.hurries(node);
+        }
         let clock = &mut self.machines[node as usize].clock;
         let milliseconds = |by: u64| i64::try_from(by).unwrap_or(i64::MAX);
         match how {
