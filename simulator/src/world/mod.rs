@@ -27,6 +27,7 @@ use crate::generator::{Generator, fold};
 use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
+use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
 use crate::scenario::Scenario;
 use links::Links;
@@ -90,6 +91,7 @@ pub struct World {
     overlay: Overlay,
     referees: Referees,
     story: Story,
+    recorder: Recorder,
     counters: Counters,
     fingerprint: u64,
     /// Luck of the world's own doings.
@@ -116,7 +118,22 @@ pub struct World {
 impl World {
     /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
     pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
+        Self::new(scenario, seed, tell).run(seed).0
+    }
+
+    /// Plays it and records what a page needs. The run is the same, to the last event.
+    pub fn play_recorded(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+    ) -> (Outcome, Option<Trace>) {
         let mut world = Self::new(scenario, seed, tell);
+        world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
+        world.run(seed)
+    }
+
+    fn run(self, seed: u64) -> (Outcome, Option<Trace>) {
+        let mut world = self;
         world.begin();
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
@@ -126,8 +143,10 @@ impl World {
             world.now = now;
             world.counters.happenings += 1;
             world.happen(what);
+            world.recorder.judged(world.referees.violations());
         }
-        world.outcome(seed)
+        let trace = std::mem::take(&mut world.recorder).finish(world.now);
+        (world.outcome(seed), trace)
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
@@ -148,6 +167,7 @@ impl World {
             overlay: Overlay::new(scenario.gossip, nodes, &root),
             referees: Referees::new(&fleet, &releases, liars),
             story: Story::new(tell, &releases),
+            recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: 0,
             luck: root.split("world", 0),
@@ -191,7 +211,8 @@ impl World {
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.mending = true;
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
-        for (node, _) in &self.scenario.liars {
+        for (node, lie) in &self.scenario.liars {
+            self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
             self.queue.push(Moment::seconds(2), *node, Happening::Lie { node: *node });
         }
         self.arm_timed_steps();
@@ -235,6 +256,7 @@ impl World {
     /// Hands an input to a machine's core and performs what it decides.
     fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
         self.counters.inputs += 1;
+        self.recorder.input(self.now, node, &input);
         let effects = self.machines[node as usize].handle(self.now, input);
         self.mix(u64::from(node) << 32 | effects.len() as u64);
         let mut verdict = None;
@@ -242,8 +264,10 @@ impl World {
             if let Effect::Verdict(one) = &effect {
                 verdict = Some(one.clone());
             }
+            self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
+        self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
     }
@@ -298,6 +322,8 @@ impl World {
         self.referees.restarted(node, &machine.disk.records(), &self.fleet);
         machine.start();
         let life = machine.life;
+        self.recorder.power(self.now, node, true);
+        self.recorder.ended(self.now, "power", Some(node));
         self.deliver(node, Input::Wake);
         self.deliver(node, Input::WallClock(self.wall()));
         self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
@@ -319,6 +345,8 @@ impl World {
         }
         self.overlay.forget(node);
         self.story.crashed(self.now, node, back_after);
+        self.recorder.power(self.now, node, false);
+        self.recorder.began(self.now, "power", Some(node), format_args!("machine {node} loses its power"));
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }

@@ -60,6 +60,7 @@ impl World {
             Act::Split { permille } => self.split(permille),
             Act::Heal => {
                 self.links.heal();
+                self.recorder.ended(self.now, "partition", None);
                 self.story.tell(self.now, "the network heals");
                 self.disturb();
             }
@@ -67,16 +68,34 @@ impl World {
                 self.machines[node as usize].disk.set_broken(broken);
                 let what = if broken { "refuses writes" } else { "takes writes again" };
                 self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
+                if broken {
+                    let words = format_args!("the disk of machine {node} refuses writes");
+                    self.recorder.began(self.now, "disk", Some(node), words);
+                } else {
+                    self.recorder.ended(self.now, "disk", Some(node));
+                }
             }
-            Act::Snapshot(node) => self.machines[node as usize].take_image(),
+            Act::Snapshot(node) => {
+                self.machines[node as usize].take_image();
+                let words = format_args!("an image of machine {node} is taken");
+                self.recorder.marked(self.now, "disk", Some(node), words);
+            }
             Act::Restore(node) => {
                 self.crash(node, Some(2_000));
                 self.machines[node as usize].put_image_back(self.fleet.id);
                 self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
+                let words = format_args!("machine {node} gets an old image back");
+                self.recorder.marked(self.now, "disk", Some(node), words);
             }
             Act::Command { release, instruction } => {
                 let rollout = self.releases[release].rollout;
                 self.referees.commanded(rollout, instruction);
+                self.recorder.marked(
+                    self.now,
+                    "people",
+                    None,
+                    format_args!("an operator signs: {instruction:?}"),
+                );
                 let fact = self.fleet.command(rollout, instruction);
                 if let Some(node) = self.somebody_on(0) {
                     self.deliver(node, Input::Submitted(fact));
@@ -103,6 +122,9 @@ impl World {
         let (rollout, fact) = (self.releases[release].rollout, self.releases[release].fact.clone());
         self.machines[node as usize].slots_of(&self.fleet.component).blobs.insert(rollout);
         self.story.published(self.now, node, &self.releases[release]);
+        let version = &self.releases[release].law.version;
+        let words = format_args!("{version} is published on machine {node}");
+        self.recorder.marked(self.now, "people", Some(node), words);
         self.deliver(node, Input::Submitted(fact));
     }
 
@@ -127,6 +149,7 @@ impl World {
         }
         let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
         self.story.tell(self.now, &what);
+        self.recorder.began(self.now, "partition", None, &what);
         self.disturb();
     }
 
