@@ -1,11 +1,12 @@
 //! `swell-sim`: plays fleets in virtual time.
 
 use std::io::Write as _;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
 
 use clap::{Args, Parser, Subcommand};
-use groundswell_simulator::report::{EXIT_OK, EXIT_STUCK, EXIT_UNSAFE, Outcome};
+use groundswell_simulator::report::{EXIT_OK, EXIT_STUCK, EXIT_UNSAFE, Outcome, page};
 use groundswell_simulator::scenario::{Scenario, catalogue, random};
 use groundswell_simulator::world::World;
 
@@ -27,6 +28,8 @@ struct Cli {
 enum Verb {
     /// Plays one scenario, or all.
     Run(Run),
+    /// Plays one scenario and writes a page about it.
+    Report(Report),
     /// Lists the scenarios.
     List,
 }
@@ -51,6 +54,39 @@ struct Run {
     /// Prints the summary alone.
     #[arg(long)]
     quiet: bool,
+    /// Writes a page about the run, for a browser. One run alone.
+    #[arg(long, value_name = "PATH")]
+    report: Option<PathBuf>,
+}
+
+#[derive(Args)]
+struct Report {
+    /// A scenario of `swell-sim list`, or the seed of a random story.
+    story: String,
+    /// Where the page goes.
+    #[arg(short, long, value_name = "PATH")]
+    output: PathBuf,
+    /// Machines of the fleet (a random story draws its own number).
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    nodes: u32,
+    /// Where the randomness of a named scenario comes from.
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+}
+
+impl Report {
+    fn run(self) -> Run {
+        let drawn = self.story.parse().ok();
+        Run {
+            nodes: self.nodes,
+            seed: drawn.unwrap_or(self.seed),
+            seeds: 1,
+            scenario: if drawn.is_some() { "random".to_owned() } else { self.story },
+            json: false,
+            quiet: true,
+            report: Some(self.output),
+        }
+    }
 }
 
 /// Prints a line. A reader that went away is no reason to fail: the exit code still tells how it ended.
@@ -62,6 +98,7 @@ fn main() -> ExitCode {
     match Cli::parse().verb {
         Verb::List => list(),
         Verb::Run(run) => play(&run),
+        Verb::Report(report) => play(&report.run()),
     }
 }
 
@@ -84,6 +121,16 @@ fn scenarios(run: &Run, seed: u64) -> Option<Vec<Scenario>> {
 }
 
 fn play(run: &Run) -> ExitCode {
+    if let Some(path) = &run.report {
+        if run.seeds > 1 || run.scenario == "all" {
+            eprintln!("error: a page tells of one run\n  hint: name one scenario and one seed");
+            return ExitCode::from(EXIT_USAGE);
+        }
+        if let Err(error) = page::check_writable(path) {
+            eprintln!("error: the page cannot be written to {}: {error}", path.display());
+            return ExitCode::from(EXIT_USAGE);
+        }
+    }
     let mut outcomes = Vec::new();
     for seed in run.seed..run.seed.saturating_add(run.seeds) {
         let Some(scenarios) = scenarios(run, seed) else {
@@ -117,8 +164,17 @@ fn play_one(run: &Run, scenario: Scenario, seed: u64) -> Outcome {
         }
     };
     let begun = Instant::now();
-    let mut outcome = World::play(scenario, seed, Box::new(tell));
+    let (mut outcome, trace) = match &run.report {
+        Some(_) => World::play_recorded(scenario, seed, Box::new(tell)),
+        None => (World::play(scenario, seed, Box::new(tell)), None),
+    };
     outcome.real_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
+    if let (Some(path), Some(trace)) = (&run.report, trace) {
+        match page::write(path, &outcome, &trace) {
+            Ok(()) => eprintln!("the page is at {}", path.display()),
+            Err(error) => eprintln!("error: the page could not be written to {}: {error}", path.display()),
+        }
+    }
     outcome
 }
 

@@ -1,5 +1,6 @@
 //! What is said of a run: counters, verdicts, and the command that repeats it.
 
+pub mod page;
 pub mod story;
 pub mod trace;
 
