@@ -9,7 +9,7 @@ use crate::world::queue::Moment;
 
 /// Rows of labels above a plot.
 const GATE_ROWS: usize = 2;
-const TOP: u64 = 52;
+const TOP: u64 = 46;
 
 /// The path of a number over time, as steps from the beginning to the axis' end.
 fn steps(series: &Series, clock: &Clock, time: &TimeAxis, counts: &CountAxis) -> String {
@@ -63,6 +63,7 @@ fn gates(out: &mut String, journey: &Journey, time: &TimeAxis, bottom: u64) {
         .zip(&words)
         .map(|(gate, words)| (time.x(gate.at), time.x(gate.at).plus(label_width(words))))
         .collect();
+    end(out, journey, time, bottom);
     for (((gate, words), row), (x, _)) in
         shown.iter().zip(&words).zip(rows_for(&spans, GATE_ROWS)).zip(&spans)
     {
@@ -78,6 +79,35 @@ fn gates(out: &mut String, journey: &Journey, time: &TimeAxis, bottom: u64) {
                 gate.node
             );
         }
+    }
+}
+
+/// The end of the journey as a line, named at its foot where no gate's label can be.
+fn end(out: &mut String, journey: &Journey, time: &TimeAxis, bottom: u64) {
+    let Some(end) = journey.end.as_ref().filter(|end| time.shows(end.at)) else { return };
+    let x = time.x(end.at);
+    let (class, words) = if end.stopped.is_some() { ("bad", "stopped") } else { ("good", "done") };
+    let right = px(RIGHT).minus(x) > label_width(words).plus(px(8));
+    let (at, anchor) = if right { (x.plus(px(5)), "start") } else { (x.minus(px(5)), "end") };
+    let _ = write!(
+        out,
+        "<path class=\"end {class}\" d=\"M{x} {TOP}V{bottom}\"/><text class=\"end {class}\" x=\"{at}\" y=\"{}\" text-anchor=\"{anchor}\">{words}</text>",
+        bottom - 8
+    );
+}
+
+/// Faults that befall the world, as bands behind a plot.
+fn bands(out: &mut String, trace: &Trace, time: &TimeAxis, bottom: u64) {
+    let lasting = trace.faults.spans().iter().filter(|span| span.node.is_none() && !span.is_mark());
+    for span in lasting.filter(|span| time.shows(span.began)) {
+        let (from, to) = (time.x(span.began), time.x(span.ended.unwrap_or(trace.ended)));
+        let _ = write!(
+            out,
+            "<rect class=\"band\" x=\"{from}\" y=\"{TOP}\" width=\"{}\" height=\"{}\"><title>{}</title></rect>",
+            to.minus(from).max(px(1)),
+            bottom - TOP,
+            Text(&span.words)
+        );
     }
 }
 
@@ -105,6 +135,7 @@ pub(super) fn adoption(out: &mut String, trace: &Trace, time: &TimeAxis) {
     let (bottom, height) = (TOP + 190, TOP + 190 + 26);
     let counts = CountAxis::new(TOP, bottom, u64::from(trace.nodes));
     open(out, height, "How many machines run which version, over time", time);
+    bands(out, trace, time, bottom);
     time.grid(out, TOP, bottom, true);
     counts.grid_of(out, "machines");
     if let Some(journey) = trace.journeys.get(trace.goal) {
@@ -161,6 +192,7 @@ pub(super) fn exposure(out: &mut String, trace: &Trace, journey: &Journey, time:
     let highest = next.unwrap_or(reached).max(reached).max(2);
     let counts = CountAxis::new(TOP, bottom, highest);
     open(out, height, "How many machines have run the release, and how many the plan allowed", time);
+    bands(out, trace, time, bottom);
     time.grid(out, TOP, bottom, true);
     counts.grid_of(out, "machines");
     for target in journey.targets.iter().copied().map(u64::from).filter(|target| *target <= highest) {

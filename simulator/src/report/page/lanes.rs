@@ -8,7 +8,7 @@ use groundswell_protocol::node::event::Hold;
 use super::curves::open;
 use super::html::{Tenths, Text, count, many, px};
 use super::scale::{LEFT, RIGHT, TimeAxis, WIDTH, label_width, rows_for};
-use crate::report::trace::{FAILED, HEALTHY, HOLDS, Journey, Span, Trace};
+use crate::report::trace::{FAILED, HEALTHY, HOLDS, Journey, PEOPLE, Span, Trace, hold_words};
 use crate::world::queue::Moment;
 
 const TOP: u64 = 8;
@@ -243,36 +243,34 @@ fn openings(lanes: &mut Lanes<'_>, journey: &Journey) {
     lanes.lane("opened", &items);
 }
 
-/// A hold in words, and how it looks.
-fn hold_words(hold: Hold) -> (&'static str, &'static str) {
+/// How a hold looks.
+fn hold_class(hold: Hold) -> &'static str {
     match hold {
-        Hold::None => ("free to go on", "free"),
-        Hold::WaitingForHealth => ("waits for health", "wait"),
-        Hold::WaitingForLeader => ("waits for the leader", "wait2"),
-        Hold::TooFewJurors => ("too few jurors fresh", "warn"),
-        Hold::Failures => ("failures", "bad"),
-        Hold::Paused => ("paused", "people"),
-        Hold::Superseded => ("superseded", "people"),
-        Hold::Bound => ("bound to another", "warn"),
-        Hold::Conflict => ("conflict", "bad"),
-        Hold::SignersRevoked => ("signers revoked", "bad"),
-        Hold::CensusOutdated => ("census outdated", "warn"),
-        Hold::Expired => ("expired", "warn"),
-        Hold::SequenceTooFar => ("sequence too far", "warn"),
-        Hold::RequirementNotDone => ("requirement not done", "warn"),
-        Hold::Ended => ("ended", "ended"),
+        Hold::None => "free",
+        Hold::WaitingForHealth => "wait",
+        Hold::WaitingForLeader => "wait2",
+        Hold::Failures | Hold::Conflict | Hold::SignersRevoked => "bad",
+        Hold::Paused | Hold::Superseded => "people",
+        Hold::Ended => "ended",
+        _ => "warn",
     }
 }
 
 fn holds(lanes: &mut Lanes<'_>, trace: &Trace, journey: &Journey) {
     let clock = &trace.clock;
+    let over = journey.end.as_ref().map_or(trace.ended, |end| end.at);
     let points = journey.hold.points();
     let ends = points.iter().skip(1).map(|point| clock.begins(point.bucket)).chain([trace.ended]);
     let mut items: Vec<Item> = Vec::new();
     for (point, end) in points.iter().zip(ends) {
         let hold = usize::try_from(point.last).ok().and_then(|place| HOLDS.get(place)).copied();
-        let (words, class) = hold_words(hold.unwrap_or(Hold::None));
+        let hold = hold.unwrap_or(Hold::None);
+        let (words, class) = (hold_words(hold), hold_class(hold));
         let begin = clock.begins(point.bucket);
+        if begin > over || hold == Hold::Ended {
+            continue;
+        }
+        let end = end.min(over).max(begin);
         let title = format!("from {begin} s most jurors say: {words}");
         items.extend(bar(lanes, (begin, end), class, words.to_owned(), title));
     }
@@ -307,19 +305,35 @@ fn verdicts(lanes: &mut Lanes<'_>, trace: &Trace, journey: &Journey) {
     }
 }
 
+/// Jurors who say stop: a tick each, and the words for those that it takes.
 fn stops(lanes: &mut Lanes<'_>, journey: &Journey) {
-    let mut items: Vec<Item> = Vec::new();
-    for (nth, word) in (1_u32..).zip(&journey.stops) {
-        let why = match word.reason {
-            StopReason::Evidence => "enough nodes failed",
-            StopReason::Expired => "it stands still for too long",
-        };
-        let title = format!("{} s: juror {} says stop: {why}", word.at, word.node);
-        let words =
-            if nth <= journey.stoppers.min(3) { format!("juror {}", word.node) } else { String::new() };
-        items.extend(tick(lanes, word.at, "bad", words, title));
+    let shown: Vec<_> = journey.stops.iter().filter(|word| lanes.time.shows(word.at)).collect();
+    if let Some(first) = shown.first() {
+        lanes.title("says stop");
+        let y = lanes.y + 3;
+        let who: Vec<String> = shown.iter().take(3).map(|word| word.node.to_string()).collect();
+        let more = if shown.len() > who.len() { " …" } else { "" };
+        let words = format!(
+            "{}: {}{more} ({} needed)",
+            many(shown.len() as u64, "juror", "jurors"),
+            who.join(", "),
+            journey.stoppers
+        );
+        let label_at = shown.last().map_or(first.at, |last| last.at);
+        for word in &shown {
+            let why = match word.reason {
+                StopReason::Evidence => "enough nodes failed",
+                StopReason::Expired => "it stands still for too long",
+            };
+            let title = format!("{} s: juror {} says stop: {why}", word.at, word.node);
+            let words = if word.at == label_at { words.clone() } else { String::new() };
+            if let Some(item) = tick(lanes, word.at, "bad", words, title) {
+                lanes.tick(&item, y, false);
+            }
+        }
+        lanes.y += ROW;
+        lanes.line();
     }
-    lanes.lane("says stop", &items);
     if let Some(end) = &journey.end {
         let (words, class) = match &end.stopped {
             Some(why) => (format!("stopped: {why}"), "bad"),
@@ -348,7 +362,7 @@ fn faults(lanes: &mut Lanes<'_>, trace: &Trace) {
             .iter()
             .filter_map(|span| {
                 let title = format!("{} s: {}", span.began, span.words);
-                let class = if kind == "people" { "people" } else { "fault" };
+                let class = if kind == PEOPLE { "people" } else { "fault" };
                 if span.is_mark() {
                     return tick(lanes, span.began, class, span.words.clone(), title);
                 }

@@ -71,7 +71,9 @@ impl TimeAxis {
 
     fn step(&self) -> u64 {
         let fits = |step: &u64| self.end / (step * 1000) <= TIME_TICKS_MAX;
-        STEPS.into_iter().find(fits).unwrap_or(STEPS[STEPS.len() - 1]) * 1000
+        let longest = STEPS[STEPS.len() - 1];
+        let longer = (1..40).map(|power| longest << power);
+        STEPS.into_iter().chain(longer).find(fits).unwrap_or(u64::MAX / 1000) * 1000
     }
 
     /// Lines at round moments from `top` to `bottom`, with labels below if `labels`.
@@ -216,7 +218,7 @@ mod tests {
             assert!((1..=6).contains(&ticks.len()), "{highest}: {ticks:?}");
         }
         assert_eq!(CountAxis::new(0, 100, 100).ticks(), [0, 20, 40, 60, 80, 100]);
-        for end in [1, 5_000, 53_000_000, 3_600_000_000, 86_400_000_000_000] {
+        for end in [1, 5_000, 53_000_000, 3_600_000_000, 86_400_000_000_000, u64::MAX] {
             let axis = TimeAxis::to(Moment(end));
             assert!(axis.end / axis.step() <= TIME_TICKS_MAX, "{end}");
         }

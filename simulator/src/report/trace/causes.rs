@@ -50,6 +50,8 @@ struct Entry {
     deeds: Vec<String>,
     message: Option<(u64, Moment)>,
     before: Option<u64>,
+    /// It came from outside: what was before has nothing to do with it.
+    root: bool,
 }
 
 /// How a link follows from the one before it.
@@ -83,6 +85,8 @@ pub struct Link {
 pub struct Chain {
     /// To what.
     pub title: String,
+    /// Whether it led to a breach or a stop; else to a good end.
+    pub failure: bool,
     /// The links.
     pub links: Vec<Link>,
     /// Whether there was more before the first link.
@@ -132,7 +136,10 @@ impl Causes {
         {
             self.origins.remove(&oldest);
         }
-        self.does(format!("sends its {words}"));
+        self.does(match kind {
+            Kind::Trust | Kind::Manifest | Kind::Command => format!("gossips the {words}"),
+            _ => format!("sends its {words}"),
+        });
         // The entry that is being written will get this number.
         let entry = self.next();
         self.origins.insert(name, Origin { node, at, kind, weight, words, entry });
@@ -175,9 +182,13 @@ impl Causes {
         true
     }
 
-    /// Something befalls a machine, or with `None` the world.
-    pub(super) fn befalls(&mut self, at: Moment, node: Option<u32>, words: String) {
+    /// Something befalls a machine, or with `None` the world. With `root` nothing before it matters: people
+    /// did it.
+    pub(super) fn befalls(&mut self, at: Moment, node: Option<u32>, words: String, root: bool) {
         self.keep(at, node, "from outside".to_owned(), vec![words], None);
+        if let Some(entry) = self.entries.back_mut() {
+            entry.root = root;
+        }
     }
 
     fn next(&self) -> u64 {
@@ -198,7 +209,7 @@ impl Causes {
         }
         let number = self.next();
         let before = node.and_then(|node| self.last.insert(node, number));
-        self.entries.push_back(Entry { at, node, heard, deeds, message, before });
+        self.entries.push_back(Entry { at, node, heard, deeds, message, before, root: false });
     }
 
     fn entry(&self, number: u64) -> Option<&Entry> {
@@ -206,7 +217,7 @@ impl Causes {
     }
 
     /// What led to the last thing that a machine did, or with `None` anybody.
-    pub(super) fn chain(&self, title: String, node: Option<u32>) -> Chain {
+    pub(super) fn chain(&self, title: String, failure: bool, node: Option<u32>) -> Chain {
         let newest = self.next().checked_sub(1);
         let mut next = node.map_or(newest, |node| self.last.get(&node).copied());
         let mut links: Vec<Link> = Vec::new();
@@ -229,13 +240,13 @@ impl Causes {
                 deeds: entry.deeds.clone(),
                 way,
             });
-            next = entry.message.map(|(origin, _)| origin).or(entry.before);
+            next = entry.message.map(|(origin, _)| origin).or(entry.before).filter(|_| !entry.root);
         }
         links.reverse();
         if let Some(first) = links.first_mut() {
             first.way = Way::Beginning;
         }
-        Chain { title, links, cut }
+        Chain { title, failure, links, cut }
     }
 }
 
@@ -261,7 +272,7 @@ mod tests {
         causes.hears(Moment(30), 2, own("its deadline"));
         causes.does("stops".to_owned());
         causes.dealt();
-        let chain = causes.chain("stop".to_owned(), Some(2));
+        let chain = causes.chain("stop".to_owned(), true, Some(2));
         let ways: Vec<_> = chain.links.iter().map(|link| (link.node, link.way)).collect();
         let wanted = [(Some(5), Way::Beginning), (Some(2), Way::Message(9)), (Some(2), Way::Memory(20))];
         assert_eq!(ways, wanted);
@@ -273,12 +284,12 @@ mod tests {
     fn the_ring_forgets_and_the_chain_says_so() {
         let mut causes = Causes::default();
         for number in 0..ENTRIES_MAX as u64 + 10 {
-            causes.befalls(Moment(number), Some(1), "x".to_owned());
+            causes.befalls(Moment(number), Some(1), "x".to_owned(), false);
         }
         assert_eq!(causes.entries.len(), ENTRIES_MAX);
-        let chain = causes.chain("end".to_owned(), Some(1));
+        let chain = causes.chain("end".to_owned(), true, Some(1));
         assert_eq!(chain.links.len(), LINKS_MAX);
         assert!(chain.cut);
-        assert!(causes.chain("of nobody".to_owned(), Some(2)).links.is_empty());
+        assert!(causes.chain("of nobody".to_owned(), true, Some(2)).links.is_empty());
     }
 }

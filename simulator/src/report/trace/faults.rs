@@ -49,7 +49,7 @@ pub(super) fn clipped(words: &str) -> String {
 
 impl Faults {
     /// A fault begins.
-    pub(super) fn began(&mut self, now: Moment, lane: &'static str, node: Option<u32>, words: &dyn Display) {
+    pub fn began(&mut self, now: Moment, lane: &'static str, node: Option<u32>, words: &dyn Display) {
         if self.push(now, lane, node, words, None) {
             self.open.push(self.spans.len() - 1);
         }

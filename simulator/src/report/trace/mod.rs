@@ -31,8 +31,8 @@ use crate::world::queue::Moment;
 pub use causes::{Chain, LINKS_MAX, Link, Way};
 pub use faults::{Faults, SPANS_MAX, Span};
 pub use histogram::Histogram;
-pub use recorder::Recorder;
-pub use rollouts::{End, FAILED, Gate, HEALTHY, HOLDS, Journey, Proposal, StopWord, Term};
+pub use recorder::{PEOPLE, Recorder};
+pub use rollouts::{End, FAILED, Gate, HEALTHY, HOLDS, Journey, Proposal, StopWord, Term, hold_words};
 pub use states::{ROWS_MAX, Row, State};
 pub use timeline::{BUCKETS_MAX, Clock, Point, Series, Sums};
 pub use traffic::{Amount, GOSSIP, KINDS, Kind, PAYLOAD, SYNC, Traffic};
@@ -253,6 +253,15 @@ impl Trace {
         self.stands(bucket, node);
     }
 
+    /// A machine knows a release to be stopped: what it had not begun it never will.
+    fn gives_up(&mut self, bucket: u32, node: u32, release: usize) {
+        let state = &mut self.machines[node as usize].stages[release];
+        if matches!(state, State::Fetching | State::Staged) {
+            *state = State::Idle;
+            self.stands(bucket, node);
+        }
+    }
+
     /// Where a machine stands, as seen from afar, may have changed.
     fn stands(&mut self, bucket: u32, node: u32) {
         let machine = &mut self.machines[node as usize];
@@ -278,7 +287,10 @@ impl Trace {
 
     /// A machine reports.
     fn reported(&mut self, now: Moment, node: u32, event: &Event) {
-        if let Some(words) = self.names.event(event) {
+        // What a machine counts of itself it has decided just before.
+        let of_itself =
+            matches!(event, Event::Vote { node: who, .. } if self.names.place(*who) == Some(node));
+        if let Some(words) = self.names.event(event).filter(|_| !of_itself) {
             self.causes.does(words);
         }
         let bucket = self.bucket(now);
@@ -309,7 +321,12 @@ impl Trace {
                     self.journeys[release].says_stop(StopWord { at: now, node, reason: *reason });
                 }
             }
-            Event::Stopped { rollout, why } => self.ended(now, node, *rollout, Some(why)),
+            Event::Stopped { rollout, why } => {
+                self.ended(now, node, *rollout, Some(why));
+                if let Some(release) = self.journey_of(*rollout) {
+                    self.gives_up(bucket, node, release);
+                }
+            }
             Event::Done { rollout } => self.ended(now, node, *rollout, None),
             Event::Holding { rollout, hold } => {
                 if let Some(release) = self.journey_of(*rollout) {

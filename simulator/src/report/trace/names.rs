@@ -10,6 +10,7 @@ use groundswell_protocol::node::Event;
 use groundswell_protocol::trust::command::Instruction;
 
 use super::faults::clipped;
+use super::rollouts::hold_words;
 
 /// Who is who.
 #[derive(Clone, Debug)]
@@ -46,7 +47,7 @@ impl Names {
         match statement {
             Statement::Policy(policy) => format!("policy {}", policy.version),
             Statement::Census(census) => format!("census {}", census.version),
-            Statement::Manifest(manifest) => clipped(&format!("the manifest of {}", manifest.version)),
+            Statement::Manifest(manifest) => clipped(&format!("manifest of {}", manifest.version)),
             Statement::Vote(vote) => {
                 let version = self.version(vote.rollout);
                 let note = if vote.note.is_empty() { String::new() } else { format!(" ({})", vote.note) };
@@ -102,7 +103,9 @@ impl Names {
             Event::Commanded { rollout, instruction, .. } => {
                 format!("{}: an operator says {}", self.version(*rollout), instruction_words(*instruction))
             }
-            Event::Holding { rollout, hold } => format!("{}: holds for {hold:?}", self.version(*rollout)),
+            Event::Holding { rollout, hold } => {
+                format!("{}: as a juror, {}", self.version(*rollout), hold_words(*hold))
+            }
             Event::Stage { rollout, from, to, note } => {
                 let note = if note.is_empty() { String::new() } else { format!(": {note}") };
                 format!("{}: {from:?} → {to:?}{note}", self.version(*rollout))

@@ -17,6 +17,9 @@ use crate::generator::fold;
 use crate::machine::effects::Effect;
 use crate::world::queue::Moment;
 
+/// The lane of what people do: publish, order.
+pub const PEOPLE: &str = "people";
+
 /// Beacons that are followed at one time.
 const BEACONS_MAX: usize = 256;
 /// A followed beacon makes room for another after this: the overlay has carried it everywhere by then.
@@ -140,7 +143,7 @@ impl Recorder {
     pub fn began(&mut self, now: Moment, lane: &'static str, node: Option<u32>, words: impl Display) {
         if let Some(recording) = &mut self.0 {
             recording.trace.faults.began(now, lane, node, &words);
-            recording.trace.causes.befalls(now, node, words.to_string());
+            recording.trace.causes.befalls(now, node, words.to_string(), lane == PEOPLE);
         }
     }
 
@@ -157,7 +160,7 @@ impl Recorder {
     pub fn marked(&mut self, now: Moment, lane: &'static str, node: Option<u32>, words: impl Display) {
         if let Some(recording) = &mut self.0 {
             recording.trace.faults.marked(now, lane, node, &words);
-            recording.trace.causes.befalls(now, node, words.to_string());
+            recording.trace.causes.befalls(now, node, words.to_string(), lane == PEOPLE);
         }
     }
 
@@ -193,11 +196,11 @@ impl Trace {
             self.stop_told = true;
             self.end_told = true;
             let title = format!("What led to the first stop, on machine {node}");
-            self.chains.push(self.causes.chain(title, Some(node)));
+            self.chains.push(self.causes.chain(title, true, Some(node)));
         } else if !self.end_told && goal.is_some_and(|journey| journey.end.is_some()) {
             self.end_told = true;
             let title = format!("What led to the end, on machine {node}");
-            self.chains.push(self.causes.chain(title, Some(node)));
+            self.chains.push(self.causes.chain(title, false, Some(node)));
         }
     }
 
@@ -206,8 +209,10 @@ impl Trace {
         let first = self.breaches_seen == 0;
         self.breaches_seen = breaches.len();
         if let Some(breach) = breaches.first().filter(|_| first) {
-            let title = format!("What led to the breach of {:?}: {}", breach.property, breach.what);
-            self.chains.insert(0, self.causes.chain(super::faults::clipped(&title), breach.machine));
+            // A breach of the whole fleet has no machine to begin at.
+            let begins = if breach.machine.is_some() { "What led to" } else { "What changed last before" };
+            let title = format!("{begins} the breach of {:?}: {}", breach.property, breach.what);
+            self.chains.insert(0, self.causes.chain(super::faults::clipped(&title), true, breach.machine));
         }
     }
 }

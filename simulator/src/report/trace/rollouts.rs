@@ -136,6 +136,27 @@ pub const HOLDS: [Hold; 15] = [
     Hold::Ended,
 ];
 
+/// A hold in words.
+pub fn hold_words(hold: Hold) -> &'static str {
+    match hold {
+        Hold::None => "free to go on",
+        Hold::WaitingForHealth => "waits for health",
+        Hold::WaitingForLeader => "waits for the leader",
+        Hold::TooFewJurors => "too few jurors fresh",
+        Hold::Failures => "too many failures",
+        Hold::Paused => "paused",
+        Hold::Superseded => "superseded",
+        Hold::Bound => "bound to another",
+        Hold::Conflict => "conflict",
+        Hold::SignersRevoked => "signers revoked",
+        Hold::CensusOutdated => "census outdated",
+        Hold::Expired => "expired",
+        Hold::SequenceTooFar => "sequence too far",
+        Hold::RequirementNotDone => "requirement not done",
+        Hold::Ended => "ended",
+    }
+}
+
 impl Journey {
     pub(super) fn new(release: &Release, place: impl Fn(&Release, u32) -> Option<u32>) -> Self {
         let (roster, nodes) = (&release.roster, release.roster.members.len());
