@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 
 use super::html::{Tenths, Text, bytes, count, px};
-use super::scale::{CountAxis, LEFT, RIGHT, TimeAxis, WIDTH, label_width, rows_for, spread};
+use super::scale::{CountAxis, LEFT, RIGHT, TimeAxis, WIDTH, clusters, label_width, spread};
 use crate::report::trace::{Clock, GOSSIP, Journey, PAYLOAD, SYNC, Series, Trace};
 use crate::world::queue::Moment;
 
-/// Rows of labels above a plot.
-const GATE_ROWS: usize = 2;
-const TOP: u64 = 46;
+const TOP: u64 = 40;
 
 /// The path of a number over time, as steps from the beginning to the axis' end.
 fn steps(series: &Series, clock: &Clock, time: &TimeAxis, counts: &CountAxis) -> String {
@@ -47,39 +45,37 @@ pub(super) fn open(out: &mut String, height: u64, words: &str, time: &TimeAxis) 
 
 /// Gates as dashed lines over a plot, with how far they open above it.
 fn gates(out: &mut String, journey: &Journey, time: &TimeAxis, bottom: u64) {
-    let shown: Vec<_> = journey.gates.iter().filter(|gate| time.shows(gate.at)).collect();
-    let words: Vec<String> = shown
-        .iter()
-        .map(|gate| {
-            if gate.open > journey.members {
-                "done".to_owned()
-            } else {
-                format!("open {}", count(u64::from(gate.open)))
-            }
-        })
-        .collect();
-    let spans: Vec<(Tenths, Tenths)> = shown
-        .iter()
-        .zip(&words)
-        .map(|(gate, words)| (time.x(gate.at), time.x(gate.at).plus(label_width(words))))
-        .collect();
-    end(out, journey, time, bottom);
-    for (((gate, words), row), (x, _)) in
-        shown.iter().zip(&words).zip(rows_for(&spans, GATE_ROWS)).zip(&spans)
-    {
-        let row = row.map(|row| TOP - 12 - 15 * row as u64);
-        let top = row.map_or(TOP, |y| y - 9);
-        let _ = write!(out, "<path class=\"gate\" d=\"M{x} {top}V{bottom}\"/>");
-        if let Some(y) = row {
-            let _ = write!(
-                out,
-                "<text class=\"gate\" x=\"{}\" y=\"{y}\">{words}<title>{} s: machine {} sees a quorum open it</title></text>",
-                x.plus(px(4)),
-                gate.at,
-                gate.node
-            );
-        }
+    let shown: Vec<_> =
+        journey.gates.iter().filter(|gate| time.shows(gate.at) && gate.open <= journey.members).collect();
+    let places: Vec<Tenths> = shown.iter().map(|gate| time.x(gate.at)).collect();
+    for (gate, x) in shown.iter().zip(&places) {
+        let _ = write!(
+            out,
+            "<path class=\"gate\" d=\"M{x} {}V{bottom}\"><title>{} s: open {}, as machine {} sees first</title></path>",
+            TOP - 20,
+            gate.at.to_string().trim(),
+            count(u64::from(gate.open)),
+            gate.node
+        );
     }
+    let number = |place: usize| shown.get(place).map_or(0, |gate| u64::from(gate.open));
+    let label = |first: usize, last: usize| {
+        if first == last {
+            format!("open {}", count(number(first)))
+        } else {
+            format!("open {} … {}", count(number(first)), count(number(last)))
+        }
+    };
+    for (first, last) in clusters(&places, label) {
+        let words = label(first, last);
+        let _ = write!(
+            out,
+            "<text class=\"gate\" x=\"{}\" y=\"{}\">{words}</text>",
+            places[last].plus(px(4)),
+            TOP - 12
+        );
+    }
+    end(out, journey, time, bottom);
 }
 
 /// The end of the journey as a line, named at its foot where no gate's label can be.

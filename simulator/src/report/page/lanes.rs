@@ -7,7 +7,7 @@ use groundswell_protocol::node::event::Hold;
 
 use super::curves::open;
 use super::html::{Tenths, Text, count, many, px};
-use super::scale::{LEFT, RIGHT, TimeAxis, WIDTH, label_width, rows_for};
+use super::scale::{LEFT, RIGHT, TimeAxis, WIDTH, clusters, label_width, rows_for};
 use crate::report::trace::{FAILED, HEALTHY, HOLDS, Journey, PEOPLE, Span, Trace, hold_words};
 use crate::world::queue::Moment;
 
@@ -214,33 +214,62 @@ fn opened(journey: &Journey, open: u32) -> String {
     if open > journey.members { "done".to_owned() } else { count(u64::from(open)) }
 }
 
+/// Ticks at which a number rises: neighbours share a label.
+fn rising(lanes: &mut Lanes<'_>, words: &str, class: &'static str, steps: &[(Moment, String, String)]) {
+    let shown: Vec<_> = steps.iter().filter(|(at, ..)| lanes.time.shows(*at)).collect();
+    if shown.is_empty() {
+        return;
+    }
+    lanes.title(words);
+    let y = lanes.y + 3;
+    let places: Vec<Tenths> = shown.iter().map(|(at, ..)| lanes.time.x(*at)).collect();
+    let label = |first: usize, last: usize| {
+        if first == last {
+            shown[first].1.clone()
+        } else {
+            format!("{} … {}", shown[first].1, shown[last].1)
+        }
+    };
+    for (first, last) in clusters(&places, label) {
+        // The label stands at the last tick of a group, where nothing is drawn over it.
+        for (place, (at, _, title)) in shown.iter().enumerate().take(last + 1).skip(first) {
+            let words = if place == last { label(first, last) } else { String::new() };
+            if let Some(item) = tick(lanes, *at, class, words, title.clone()) {
+                lanes.tick(&item, y, false);
+            }
+        }
+    }
+    lanes.y += ROW;
+    lanes.line();
+}
+
 fn proposals(lanes: &mut Lanes<'_>, journey: &Journey) {
-    let items: Vec<Item> = journey
+    let steps: Vec<_> = journey
         .proposals
         .iter()
-        .filter_map(|one| {
+        .map(|one| {
             let words = opened(journey, one.open);
             let title = format!("{} s: machine {} proposes to open to {words}", one.at, one.node);
-            tick(lanes, one.at, "ink", words, title)
+            (one.at, words, title)
         })
         .collect();
-    lanes.lane("proposed", &items);
+    rising(lanes, "proposed", "ink", &steps);
 }
 
 fn openings(lanes: &mut Lanes<'_>, journey: &Journey) {
-    let items: Vec<Item> = journey
+    let steps: Vec<_> = journey
         .gates
         .iter()
-        .filter_map(|gate| {
+        .map(|gate| {
             let words = opened(journey, gate.open);
             let title = format!(
                 "{} s: machine {} sees a quorum of {} open to {words}",
                 gate.at, gate.node, journey.quorum
             );
-            tick(lanes, gate.at, "good", words, title)
+            (gate.at, words, title)
         })
         .collect();
-    lanes.lane("opened", &items);
+    rising(lanes, "opened", "good", &steps);
 }
 
 /// How a hold looks.

@@ -193,6 +193,26 @@ pub(super) fn rows_for(labels: &[(Tenths, Tenths)], rows: usize) -> Vec<Option<u
         .collect()
 }
 
+/// Room between a label and what stands right of it, with its distance from its own line.
+const LABEL_GAP: Tenths = px(12);
+
+/// Groups of neighbours, each as the place of its first and of its last: what lies closer than a label to
+/// the one before it shares its label, which stands at the last of the group.
+pub(super) fn clusters(places: &[Tenths], label: impl Fn(usize, usize) -> String) -> Vec<(usize, usize)> {
+    let mut groups: Vec<(usize, usize)> = Vec::new();
+    for (place, x) in places.iter().enumerate() {
+        match groups.last_mut() {
+            Some((first, last))
+                if *x < places[*last].plus(label_width(&label(*first, *last))).plus(LABEL_GAP) =>
+            {
+                *last = place;
+            }
+            _ => groups.push((place, place)),
+        }
+    }
+    groups
+}
+
 /// Moves labels apart along the vertical, each at least `apart` from the next and as near to its place
 /// as can be; from the lowest place up.
 pub(super) fn spread(places: &[Tenths], apart: u64, bottom: u64) -> Vec<Tenths> {
@@ -228,6 +248,10 @@ mod tests {
     fn labels_do_not_cover_each_other() {
         let labels = [(px(0), px(50)), (px(40), px(80)), (px(60), px(90)), (px(61), px(95))];
         assert_eq!(rows_for(&labels, 2), [Some(0), Some(1), Some(0), None]);
+        let close = clusters(&[px(0), px(10), px(49), px(140), px(250)], |first, last| {
+            if first == last { "open 1".to_owned() } else { "open 1 … 4".to_owned() }
+        });
+        assert_eq!(close, [(0, 2), (3, 3), (4, 4)]);
         let spread = spread(&[px(100), px(98), px(20)], 14, 100);
         assert_eq!(spread, [px(100), px(86), px(20)]);
     }

@@ -120,8 +120,8 @@ impl Trace {
             trees: releases.iter().zip(0..).map(|(release, place)| (release.tree, place)).collect(),
             versions: releases.iter().map(|release| release.law.version.to_string()).collect(),
         };
-        let leader = |release: &Release, term| names.place(release.roster.leader(term)?);
-        let journeys: Vec<Journey> = releases.iter().map(|r| Journey::new(r, leader)).collect();
+        let journeys: Vec<Journey> =
+            releases.iter().map(|r| Journey::new(r, |node| names.place(node))).collect();
         let ranks = releases.get(goal).map(|release| &release.roster.members);
         let mut line: Vec<(Option<u32>, u32)> = (0..scenario.nodes).map(|node| (None, node)).collect();
         for (rank, member) in (0..).zip(ranks.into_iter().flatten()) {
@@ -297,7 +297,7 @@ impl Trace {
         match event {
             Event::Rollout { rollout, .. } => {
                 if let Some(release) = self.journey_of(*rollout) {
-                    self.journeys[release].begins(now, node);
+                    self.journeys[release].begins(bucket, now, node);
                 }
             }
             Event::Opened { rollout, to, .. } => {

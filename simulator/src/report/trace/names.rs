@@ -50,8 +50,7 @@ impl Names {
             Statement::Manifest(manifest) => clipped(&format!("manifest of {}", manifest.version)),
             Statement::Vote(vote) => {
                 let version = self.version(vote.rollout);
-                let note = if vote.note.is_empty() { String::new() } else { format!(" ({})", vote.note) };
-                clipped(&format!("vote on {version}: {}{note}", vote_words(vote.state)))
+                format!("vote on {version}: {}", vote_words(vote.state))
             }
             Statement::Ballot(ballot) => {
                 let version = self.version(ballot.rollout);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use groundswell_protocol::facts::StopReason;
+use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::Hold;
 
 use super::timeline::{Coarsen, Series, Sums};
@@ -112,6 +113,7 @@ pub struct Journey {
     /// What most of those jurors who hold say, as a place in [`HOLDS`].
     pub hold: Series,
     first_leader: Option<u32>,
+    jury: Vec<u32>,
     ran: Vec<bool>,
     found_bad: Vec<bool>,
     holds: BTreeMap<u32, usize>,
@@ -158,7 +160,7 @@ pub fn hold_words(hold: Hold) -> &'static str {
 }
 
 impl Journey {
-    pub(super) fn new(release: &Release, place: impl Fn(&Release, u32) -> Option<u32>) -> Self {
+    pub(super) fn new(release: &Release, place: impl Fn(NodeId) -> Option<u32>) -> Self {
         let (roster, nodes) = (&release.roster, release.roster.members.len());
         Self {
             version: release.law.version.to_string(),
@@ -179,7 +181,8 @@ impl Journey {
             open: Series::default(),
             verdicts: Sums::default(),
             hold: Series::default(),
-            first_leader: place(release, 0),
+            first_leader: roster.leader(0).and_then(&place),
+            jury: roster.jury.iter().filter_map(|juror| place(*juror)).collect(),
             ran: vec![false; nodes],
             found_bad: vec![false; nodes],
             holds: BTreeMap::new(),
@@ -187,10 +190,14 @@ impl Journey {
     }
 
     /// Somebody has it: the first term counts.
-    pub(super) fn begins(&mut self, at: Moment, node: u32) {
-        self.published.get_or_insert((at, node));
-        if self.terms.is_empty() {
+    pub(super) fn begins(&mut self, bucket: u32, at: Moment, node: u32) {
+        if self.published.is_none() {
+            self.published = Some((at, node));
             self.terms.push(Term { at, term: 0, leader: self.first_leader });
+            // Jurors report a change of their reason alone; this is what they begin with.
+            for juror in self.jury.clone() {
+                self.holds(bucket, juror, Hold::WaitingForHealth);
+            }
         }
     }
 
