@@ -7,6 +7,7 @@ use std::fmt::Write as _;
 use serde::Serialize;
 
 use crate::checkers::{Property, Violation};
+use crate::world::fetch::Traffic;
 use crate::world::links::Tally;
 
 /// What was counted.
@@ -24,6 +25,10 @@ pub struct Counters {
     pub payload_bytes: u64,
     /// How many of these came from the machine that the release was published on.
     pub publisher_bytes: u64,
+    /// How many of these went from one zone to another.
+    pub crossed_bytes: u64,
+    /// How many of these the machine sent that sent most.
+    pub most_sent_bytes: u64,
     /// Frames by what befell them on the way.
     pub way: Tally,
     /// Commits to disks.
@@ -68,6 +73,9 @@ pub struct Outcome {
     pub waves: Vec<Wave>,
     /// What was counted.
     pub counters: Counters,
+    /// Who sent and received bytes of releases; too long for a summary.
+    #[serde(skip)]
+    pub traffic: Traffic,
     /// Digest of everything that happened: equal for equal seeds.
     pub fingerprint: String,
     /// Breaches.

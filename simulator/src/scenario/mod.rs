@@ -221,6 +221,8 @@ pub enum Lie {
     CriesStop,
     /// It raises its own registers ten times a second.
     Floods,
+    /// It takes in everything, and passes nothing on: no gossip, no answers, no bytes.
+    Withholds,
 }
 
 /// How a story must end.

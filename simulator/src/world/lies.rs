@@ -33,6 +33,7 @@ impl World {
         let beat = u32::try_from(self.now.as_milliseconds() / LIE_MILLISECONDS).unwrap_or(u32::MAX);
         let ballot = |say| Statement::Ballot(Ballot { rollout, juror: me, say });
         let statements = match lie {
+            Lie::Withholds => Vec::new(),
             Lie::CriesStop => vec![ballot(Say::Stop(StopReason::Evidence))],
             Lie::Floods => vec![
                 ballot(Say::Term(beat)),
@@ -54,5 +55,10 @@ impl World {
                 self.broadcast(node, &frame);
             }
         }
+    }
+
+    /// Whether a machine keeps to itself what others need.
+    pub(super) fn withholds(&self, node: u32) -> bool {
+        self.liars.contains(&(node, Lie::Withholds))
     }
 }

@@ -7,6 +7,8 @@
 
 mod carry;
 mod faults;
+pub mod fetch;
+pub mod flows;
 mod lies;
 pub mod links;
 pub mod overlay;
@@ -33,6 +35,8 @@ use crate::report::story::Story;
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Group, Lie, Scenario};
 use faults::Faults;
+use fetch::{Bulk, Coming};
+use flows::FlowId;
 use links::Links;
 use overlay::Overlay;
 use queue::{Moment, Queue, Source, WORLD};
@@ -61,9 +65,13 @@ enum Happening {
     /// A commit ends.
     Commit { node: u32, life: u32 },
     /// A fetch looks for somebody who has the bytes.
-    Seek { node: u32, life: u32, work: Box<Work>, tries: u32 },
+    Seek { node: u32, life: u32, rollout: RolloutId },
+    /// A flow may be at its end.
+    Flow { flow: FlowId },
+    /// A part of a release has come.
+    Part { node: u32, life: u32, part: Coming },
     /// A fetch has brought the bytes.
-    Fetched { node: u32, life: u32, work: Box<Work> },
+    Fetched { node: u32, life: u32, rollout: RolloutId },
     /// A tree is built.
     Built { node: u32, life: u32, work: Box<Work> },
     /// A switch ends.
@@ -98,13 +106,12 @@ pub struct World {
     machines: Vec<Machine>,
     links: Links,
     faults: Faults,
+    bulk: Bulk,
     overlay: Overlay,
     referees: Referees,
     story: Story,
     counters: Counters,
     fingerprint: u64,
-    /// Luck of the world's own doings.
-    luck: Generator,
     /// Lots by which steps choose machines: a step's own, whatever other steps there are.
     lots: Generator,
     /// Who lies, and how.
@@ -161,6 +168,7 @@ impl World {
         let nodes = fleet.nodes.len();
         let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
         let links = Self::links(&scenario, &labels, &root);
+        let bulk = Bulk::new((0..scenario.nodes).map(|node| links.rates(node)).collect());
         let lots = root.split("lots", 0);
         let liars = whom::liars(&scenario, &fleet, &releases, &lots);
         let lying = liars.iter().map(|(node, _)| *node).collect();
@@ -169,12 +177,12 @@ impl World {
             queue: Queue::default(),
             links,
             faults: Faults::default(),
+            bulk,
             overlay: Overlay::new(scenario.gossip, nodes, &root),
             referees: Referees::new(&fleet, &releases, lying),
             story: Story::new(tell, &releases),
             counters: Counters::default(),
             fingerprint: 0,
-            luck: root.split("world", 0),
             lots,
             liars,
             flows: 0,
@@ -249,8 +257,10 @@ impl World {
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
             }
             Happening::Commit { node, life } => self.commit(node, life),
-            Happening::Seek { node, life, work, tries } => self.seek(node, life, work, tries),
-            Happening::Fetched { node, life, work } => self.fetched(node, life, &work),
+            Happening::Seek { node, life, rollout } => self.seek(node, life, rollout),
+            Happening::Flow { flow } => self.look_at_flow(flow),
+            Happening::Part { node, life, part } => self.part_came(node, life, part),
+            Happening::Fetched { node, life, rollout } => self.fetched(node, life, rollout),
             Happening::Built { node, life, work } => self.built(node, life, &work),
             Happening::Switched { node, life, component, tree } => self.switched(node, life, component, tree),
             Happening::Probe { node, life, component, serial } => self.probe(node, life, &component, serial),
@@ -367,6 +377,7 @@ impl World {
         }
         self.overlay.forget(node);
         self.forget_what_waits(node);
+        self.tear_flows_of(node);
         self.story.crashed(self.now, node, back_after);
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
@@ -376,6 +387,7 @@ impl World {
 
     /// Who can reach whom changed.
     fn links_changed(&mut self) {
+        self.tear_cut_flows();
         self.disturb();
     }
 

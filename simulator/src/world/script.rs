@@ -319,6 +319,7 @@ impl World {
         let goal = &self.releases[self.scenario.goal.release()];
         let exposed = self.ran.get(&goal.tree).map_or(0, std::collections::BTreeSet::len);
         let ending = self.ending();
+        let traffic = self.bulk.traffic().clone();
         Outcome {
             scenario: self.scenario.name.clone(),
             about: self.scenario.about.clone(),
@@ -330,7 +331,13 @@ impl World {
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
-            counters: Counters { way: self.links.tally(), ..self.counters },
+            counters: Counters {
+                way: self.links.tally(),
+                crossed_bytes: traffic.crossed(),
+                most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
+                ..self.counters
+            },
+            traffic,
             fingerprint: format!("{:016x}", self.fingerprint),
             violations: self.referees.violations().to_vec(),
             again: format!(

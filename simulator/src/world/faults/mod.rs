@@ -99,6 +99,7 @@ impl World {
                 let other = if to.is_empty() { all() } else { self.places(&self.group(step, to)) };
                 self.links.clog(id, other.clone(), one.clone(), until);
                 self.links.clog(id, one, other, until);
+                self.tear_cut_flows();
             }
             Fault::Weather { .. } => {
                 if let Some(weather) = fault.weather() {

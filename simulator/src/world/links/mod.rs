@@ -201,6 +201,11 @@ impl Links {
         a.meets(b, self.zone(one) == self.zone(other))
     }
 
+    /// Whether bytes of releases flow from one machine to another.
+    pub fn flows(&self, from: u32, to: u32) -> bool {
+        self.connected(from, to) && self.clogged_until(from, to).is_none()
+    }
+
     /// Which side a machine is on.
     pub fn side(&self, node: u32) -> u8 {
         self.sides[node as usize]
