@@ -67,6 +67,8 @@ pub struct Release {
     pub order: ReleaseOrder,
     /// Its tree.
     pub tree: Digest,
+    /// Its plan.
+    pub plan: Plan,
     /// Line and jury.
     pub roster: Roster,
     /// What was said of it.
@@ -83,6 +85,11 @@ pub struct Fleet {
     pub keys: Vec<KeyPair>,
     /// The machines' names, by place.
     pub nodes: Vec<NodeId>,
+    /// The machines' labels, by place.
+    pub labels: Vec<Group>,
+    /// Machines that are enrolled, by place.
+    enrolled: BTreeSet<u32>,
+    enrol_key: KeyPair,
     policy: SignedFact,
     census: SignedFact,
     census_document: Census,
@@ -95,15 +102,16 @@ impl Fleet {
     /// Founds a fleet of `nodes` machines with the usual labels. Releases need two signatures.
     pub fn found(nodes: u32, root: &Generator) -> Self {
         let labels: Vec<Group> = (0..nodes).map(Group::usual).collect();
-        Self::labelled(&labels, root)
+        Self::labelled(labels, &BTreeSet::new(), root)
     }
 
-    /// Founds a fleet with a machine for each of `labels`.
-    pub fn labelled(labels: &[Group], root: &Generator) -> Self {
+    /// Founds a fleet with a machine for each of `labels`, of which `latecomers` are enrolled later.
+    pub fn labelled(labels: Vec<Group>, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
+        let nodes = u32::try_from(labels.len()).unwrap_or(u32::MAX);
         let pair = |subject: &str, number: u32| {
             KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
         };
-        let mut keys: Vec<KeyPair> = (0..).zip(labels).map(|(n, _)| pair("node key", n)).collect();
+        let mut keys: Vec<KeyPair> = (0..nodes).map(|n| pair("node key", n)).collect();
         keys.sort_by_key(KeyPair::public);
         let release_keys = [pair("release key", 0), pair("release key", 1)];
         let (root_key, enrol_key, operator_key) =
@@ -122,13 +130,15 @@ impl Fleet {
             expires: WALL_FAR,
         };
         let id = policy.founds();
-        let enrolments: Vec<Enrolment> =
-            labels.iter().zip(&keys).map(|(labels, key)| enrolment(labels, key)).collect();
-        let census_document = Census::new(1, 1, Digest([0; 32]), &enrolments);
+        let enrolled: BTreeSet<u32> = (0..nodes).filter(|place| !latecomers.contains(place)).collect();
+        let census_document = census(1, Digest([0; 32]), &enrolled, &labels, &keys);
         let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
         let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
         Self {
             id,
+            labels,
+            enrolled,
+            enrol_key,
             component: ComponentName::new("web").expect("BUG: a constant name is valid"),
             nodes: keys.iter().map(KeyPair::public).collect(),
             keys,
@@ -139,6 +149,22 @@ impl Fleet {
             release_keys,
             operator_key,
         }
+    }
+
+    /// Enrols a machine: the next census, for somebody to hand in. Releases made before keep theirs.
+    pub fn enrol(&mut self, place: u32) -> SignedFact {
+        self.enrolled.insert(place);
+        let next = census(
+            self.census_document.version + 1,
+            self.census_id,
+            &self.enrolled,
+            &self.labels,
+            &self.keys,
+        );
+        let fact = Fact::sign(self.id, Statement::Census(next.clone().into()), &[&self.enrol_key]);
+        self.census_document = next;
+        self.census_id = fact.id;
+        fact.signed
     }
 
     /// What a machine's core is told.
@@ -194,6 +220,7 @@ impl Fleet {
             rollout,
             order,
             tree,
+            plan: plan.clone(),
             fact: fact.signed,
             law: law.clone(),
         }
@@ -232,6 +259,18 @@ impl Fleet {
         }
         records
     }
+}
+
+fn census(
+    version: u32,
+    previous: Digest,
+    enrolled: &BTreeSet<u32>,
+    labels: &[Group],
+    keys: &[KeyPair],
+) -> Census {
+    let of = |place: &u32| Some(enrolment(labels.get(*place as usize)?, keys.get(*place as usize)?));
+    let enrolments: Vec<Enrolment> = enrolled.iter().filter_map(of).collect();
+    Census::new(version, 1, previous, &enrolments)
 }
 
 fn enrolment(labels: &Group, key: &KeyPair) -> Enrolment {

@@ -12,6 +12,8 @@
 //! protocol other than the referees' own arithmetic.
 
 pub mod checkers;
+#[cfg(feature = "exam")]
+pub mod exam;
 pub mod fleet;
 pub mod generator;
 pub mod machine;

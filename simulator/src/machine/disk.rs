@@ -138,6 +138,17 @@ impl Disk {
         Vec::new()
     }
 
+    /// Whether nothing waits and nothing is being committed.
+    pub fn is_at_rest(&self) -> bool {
+        self.committing.is_none() && self.waiting.is_empty()
+    }
+
+    /// Records that were handed in and not yet answered.
+    pub fn owes(&self) -> usize {
+        let writes = self.committing.iter().flatten().chain(&self.waiting);
+        writes.filter(|write| write.id().is_some()).count()
+    }
+
     /// Whether writes fail from now on.
     pub fn set_broken(&mut self, broken: bool) {
         self.broken = broken;
@@ -156,6 +167,12 @@ impl Disk {
         if !self.faults.contains(&DiskFault::Forgets) {
             self.undo.clear();
         }
+    }
+
+    /// All faults end.
+    pub fn mend_all(&mut self) {
+        self.faults.clear();
+        self.undo.clear();
     }
 
     /// Whether every write fails.

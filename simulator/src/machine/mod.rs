@@ -17,7 +17,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::{Config, Input, Node, Record, Status};
+use groundswell_protocol::node::{Config, Input, Node, Record, Size, Status};
 use groundswell_protocol::time::Time;
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::policy::FleetId;
@@ -167,6 +167,11 @@ impl Machine {
     /// What the node knows; `None` while it is off.
     pub fn status(&self, now: Moment) -> Option<Status> {
         Some(self.node.as_ref()?.status(self.core_time(now)))
+    }
+
+    /// How large the core's tables are, and how many writes it waits for; nothing while it is off.
+    pub fn sizes(&self) -> (Vec<Size>, usize) {
+        self.node.as_ref().map_or((Vec::new(), 0), |node| (node.sizes(), node.writes_under_way()))
     }
 
     /// This machine's luck.

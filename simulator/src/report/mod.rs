@@ -6,6 +6,7 @@ use std::fmt::Write as _;
 
 use serde::Serialize;
 
+use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Violation};
 use crate::world::fetch::Traffic;
 use crate::world::links::Tally;
@@ -78,6 +79,8 @@ pub struct Outcome {
     pub traffic: Traffic,
     /// Digest of everything that happened: equal for equal seeds.
     pub fingerprint: String,
+    /// Why it could not end, if that is nobody's fault.
+    pub impossible: Option<Impossible>,
     /// Breaches.
     pub violations: Vec<Violation>,
     /// The command that repeats the run.
@@ -153,6 +156,9 @@ impl Outcome {
             self.counters.idle_bytes_per_second
         );
         let _ = writeln!(text, "  checks     {}", self.verdicts());
+        if let Some(why) = &self.impossible {
+            let _ = writeln!(text, "  impossible {why}");
+        }
         for violation in &self.violations {
             let machine = violation.machine.map_or(String::new(), |n| format!(" machine {n}"));
             let at = seconds(violation.at_ms);

@@ -201,14 +201,16 @@ impl Scenario {
                 self.check_who(part, on)
             }
             Act::Command { release, .. } => self.check_release(part, release),
-            Act::Crash { who, .. } | Act::Disk { who, .. } | Act::Snapshot { who } | Act::Restore { who } => {
-                self.check_who(part, who)
-            }
+            Act::Crash { who, .. }
+            | Act::Disk { who, .. }
+            | Act::Snapshot { who }
+            | Act::Restore { who }
+            | Act::Enrol { who } => self.check_who(part, who),
             Act::Split { permille } if permille > 1000 => {
                 let what = "a share is at most all".to_owned();
                 Err(unfit(part, &format!("{}%", permille / 10), what, Some("100%".to_owned())))
             }
-            Act::Split { .. } | Act::Heal => Ok(()),
+            Act::Split { .. } | Act::Heal | Act::Core => Ok(()),
             Act::Fault(ref fault) => {
                 fault.named().try_for_each(|who| self.check_who(part, who))?;
                 match fault.wrong() {

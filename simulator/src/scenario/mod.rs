@@ -178,6 +178,14 @@ pub enum Act {
         /// Which machines.
         who: Who,
     },
+    /// Enrols machines that were left out of the first census; until then they run and have no seat.
+    Enrol {
+        /// Which, as far as that is known when the story begins.
+        who: Who,
+    },
+    /// Draws a core of honest machines by lot, heals it, and cuts off everybody else for good: from then on
+    /// the core must come to its end alone. The last step of a story.
+    Core,
     /// An operator signs.
     Command {
         /// Which release.
@@ -223,6 +231,8 @@ pub enum Lie {
     Floods,
     /// It takes in everything, and passes nothing on: no gossip, no answers, no bytes.
     Withholds,
+    /// It signs other jurors' ballots with its own key.
+    Forges,
 }
 
 /// How a story must end.

@@ -1,7 +1,8 @@
 //! Plays the stories on small fleets. What a run must hold is the referees' to say; here are the
 //! stories, the seeds, and what each story promises beyond that.
 
-use super::{Scenario, catalogue, random};
+use super::{Act, Count, Goal, Liar, Lie, Scenario, Step, When, Who, catalogue, random};
+use crate::checkers::impossible::Impossible;
 use crate::report::Outcome;
 use crate::world::World;
 
@@ -97,6 +98,53 @@ fn shipped_stories_end_as_they_say_one_half() {
 #[test]
 fn shipped_stories_end_as_they_say_other_half() {
     shipped_stories_end_as_they_say(1);
+}
+
+#[test]
+fn a_core_that_is_left_alone_comes_to_an_end_or_says_why_it_cannot() {
+    let mut ended = 0;
+    for seed in 1..=8 {
+        let mut story = catalogue::named("calm-day", 7).expect("BUG: the catalogue has this story");
+        story.steps.push(Step { when: When::Opened { release: 1, ranks: Count::Number(2) }, act: Act::Core });
+        story.goal = Goal::Ends(1);
+        let outcome = play(story, seed);
+        assert!(outcome.violations.is_empty(), "{}", outcome.summary());
+        assert_ne!(outcome.impossible.is_some(), outcome.settled_ms.is_some(), "{}", outcome.summary());
+        ended += u32::from(outcome.settled_ms.is_some());
+    }
+    assert!(ended > 0);
+}
+
+#[test]
+fn a_fleet_without_enough_electors_holds_and_says_why() {
+    let mut story = catalogue::named("calm-day", 7).expect("BUG: the catalogue has this story");
+    for node in 3..6 {
+        let act = Act::Crash { who: Who::Node(node), back_after: None };
+        story.steps.push(Step { when: When::Opened { release: 1, ranks: Count::Number(2) }, act });
+    }
+    let outcome = play(story, 1);
+    let why = Impossible::TooFewElectors { there: 4, of: 7, quorum: 5 };
+    assert_eq!(outcome.impossible, Some(why.clone()), "{}", outcome.summary());
+    assert_eq!(why.to_string(), "electors too few: 4 of 7, quorum 5");
+    assert_eq!(outcome.violations, []);
+}
+
+#[test]
+fn who_is_enrolled_late_waits_until_a_release_is_done() {
+    let mut story = catalogue::named("calm-day", 5).expect("BUG: the catalogue has this story");
+    story.steps.push(Step { when: When::At(10_000), act: Act::Enrol { who: Who::Node(3) } });
+    let outcome = play(story, 1);
+    assert!(outcome.violations.is_empty(), "{}", outcome.summary());
+    assert_eq!(outcome.exposed, 5);
+}
+
+#[test]
+fn forged_ballots_open_nothing() {
+    let mut story = catalogue::named("calm-day", 4).expect("BUG: the catalogue has this story");
+    story.liars = vec![Liar { who: Who::Node(2), lie: Lie::Forges }];
+    let outcome = play(story, 1);
+    assert!(outcome.violations.is_empty(), "{}", outcome.summary());
+    assert!(outcome.counters.refusals > 0);
 }
 
 fn every_story_holds(seeds: std::ops::RangeInclusive<u64>) {

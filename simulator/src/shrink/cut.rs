@@ -134,6 +134,8 @@ fn releases_of(step: &mut Step) -> Vec<&mut usize> {
     match &mut step.act {
         Act::Publish { release, .. } | Act::Command { release, .. } => releases.push(release),
         Act::Fault(_)
+        | Act::Core
+        | Act::Enrol { .. }
         | Act::Crash { .. }
         | Act::Split { .. }
         | Act::Heal

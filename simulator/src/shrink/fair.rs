@@ -48,6 +48,8 @@ fn open_wounds(scenario: &Scenario) -> BTreeSet<String> {
             Act::Publish { .. }
             | Act::Crash { .. }
             | Act::Fault(_)
+            | Act::Core
+            | Act::Enrol { .. }
             | Act::Snapshot { .. }
             | Act::Restore { .. }
             | Act::Command { .. } => {}

@@ -6,6 +6,7 @@
 //! `whom` finds the machines that a step means, `faults` begins what goes wrong and ends it, `lies` speaks for liars. Nothing here judges: that is the referees'.
 
 mod carry;
+mod core;
 mod faults;
 pub mod fetch;
 pub mod flows;
@@ -26,6 +27,7 @@ use groundswell_protocol::node::record::Ending;
 use groundswell_protocol::node::{Input, Verdict, Work};
 use groundswell_protocol::trust::names::ComponentName;
 
+use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Referees};
 use crate::fleet::{Fleet, Release};
 use crate::generator::{Generator, fold};
@@ -33,7 +35,7 @@ use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Group, Lie, Scenario};
+use crate::scenario::{Act, Group, Lie, Scenario};
 use faults::Faults;
 use fetch::{Bulk, Coming};
 use flows::FlowId;
@@ -133,6 +135,11 @@ pub struct World {
     endings: BTreeMap<(u32, RolloutId), Ending>,
     settled_at: Option<Moment>,
     last_motion: Moment,
+    /// When a machine, a disk or a link last changed.
+    calm_since: Moment,
+    /// The machines that must come to an end alone; `None`: all.
+    core: Option<BTreeSet<u32>>,
+    impossible: Option<Impossible>,
     bytes_when_idle: Option<(Moment, u64)>,
     over: bool,
 }
@@ -158,8 +165,13 @@ impl World {
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
         let root = Generator::new(seed);
+        let nodes = scenario.nodes;
+        let enrolled_later = scenario.steps.iter().filter_map(|step| match step.act {
+            Act::Enrol { who } => who.place(nodes),
+            _ => None,
+        });
         let labels = scenario.labels();
-        let fleet = Fleet::labelled(&labels, &root);
+        let fleet = Fleet::labelled(labels.clone(), &enrolled_later.collect(), &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
             let release = fleet.release(law, &scenario.plan, releases.first());
@@ -198,6 +210,9 @@ impl World {
             endings: BTreeMap::new(),
             settled_at: None,
             last_motion: Moment::default(),
+            calm_since: Moment::default(),
+            core: None,
+            impossible: None,
             bytes_when_idle: None,
             over: false,
             scenario,
@@ -353,7 +368,10 @@ impl World {
         if machine.is_on() || machine.buried {
             return;
         }
-        self.referees.restarted(node, &machine.disk.records(), &self.fleet);
+        self.referees.restarted(self.now, node, &machine.disk.records());
+        if let Some(slots) = machine.slots.get(&self.fleet.component) {
+            self.referees.starting(self.now, node, slots.active, &slots.trees);
+        }
         machine.start();
         let life = machine.life;
         self.deliver(node, Input::Wake);
@@ -393,6 +411,7 @@ impl World {
 
     /// Machines or links changed: the overlay will be mended soon.
     fn disturb(&mut self) {
+        self.calm_since = self.now;
         if !self.mending {
             self.mending = true;
             self.push(self.now.after_milliseconds(HEARTBEAT_MILLISECONDS), WORLD, Happening::Heartbeat);

@@ -82,6 +82,10 @@ impl World {
                 if let Some(last) = last {
                     self.deliver(node, Input::Persisted(last));
                 }
+                let disk = &self.machines[node as usize].disk;
+                if disk.is_at_rest() {
+                    self.referees.at_rest(self.now, node, || disk.records());
+                }
             }
             Some(Commit::Failed(first)) => {
                 self.deliver(node, Input::PersistFailed(first));
@@ -126,6 +130,7 @@ impl World {
         }
         self.mix(fold(u64::from(from), frame));
         let from = self.fleet.nodes[from as usize];
+        self.referees.received(to, from, frame);
         self.deliver(to, Input::Received { from, via: Via::Direct, frame });
     }
 
@@ -136,6 +141,7 @@ impl World {
         }
         self.mix(message);
         let peer = self.fleet.nodes[from as usize];
+        self.referees.received(to, peer, frame);
         let verdict = self.deliver(to, Input::Received { from: peer, via: Via::Gossip, frame });
         if verdict == Some(Verdict::Accepted) {
             self.relay(to, Some(from), frame, message);
@@ -147,7 +153,7 @@ impl World {
         let mut text = String::new();
         let _ = write!(text, "{event:?}");
         self.mix(fold(u64::from(node), text.as_bytes()));
-        self.referees.reported(node, event);
+        self.referees.reported(self.now, node, event);
         if moves(event) {
             self.last_motion = self.now;
         }

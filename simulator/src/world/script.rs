@@ -76,6 +76,7 @@ impl World {
                     self.machines[node as usize].disk.set_broken(broken);
                     let what = if broken { "refuses writes" } else { "takes writes again" };
                     self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
+                    self.calm_since = self.now;
                 }
             }
             Act::Snapshot { who } => {
@@ -90,6 +91,16 @@ impl World {
                     self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
                 }
             }
+            Act::Enrol { who } => {
+                for place in self.whom(step, who) {
+                    let census = self.fleet.enrol(place);
+                    self.story.tell(self.now, &format!("machine {place} is enrolled"));
+                    if let Some(node) = self.somebody_on(0) {
+                        self.deliver(node, Input::Submitted(census));
+                    }
+                }
+            }
+            Act::Core => self.heal_core(step),
             Act::Command { release, order } => self.command(release, order),
         }
         if let Some(Step { when: When::After(milliseconds), .. }) = self.scenario.steps.get(step + 1) {
@@ -108,7 +119,7 @@ impl World {
             Order::Stop => Instruction::Stop,
             Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
         };
-        self.referees.commanded(rollout, instruction);
+        self.referees.commanded(self.now, rollout, instruction);
         let fact = self.fleet.command(rollout, instruction);
         if let Some(node) = self.somebody_on(0) {
             self.deliver(node, Input::Submitted(fact));
@@ -146,10 +157,10 @@ impl World {
     }
 
     /// How the goal's release ended, as far as any honest machine knows.
-    fn ending(&self) -> Option<Ending> {
+    pub(super) fn ending(&self) -> Option<Ending> {
         let rollout = self.releases[self.scenario.goal.release()].rollout;
         let mut known = (0..self.scenario.nodes)
-            .filter(|node| !self.is_liar(*node))
+            .filter(|node| self.counts(*node))
             .filter_map(|node| self.endings.get(&(node, rollout)));
         let first = *known.next()?;
         Some(if known.any(|e| *e == Ending::Stopped) { Ending::Stopped } else { first })
@@ -166,13 +177,13 @@ impl World {
     }
 
     /// Honest machines that are on and do not run what they should, or do not know the end.
-    fn unsettled(&self) -> Vec<u32> {
+    pub(super) fn unsettled(&self) -> Vec<u32> {
         let Some(ending) = self.ending() else { return (0..self.scenario.nodes).collect() };
         let wanted = self.wanted(ending);
         let rollout = self.releases[self.scenario.goal.release()].rollout;
         self.machines
             .iter()
-            .filter(|machine| !machine.buried && !self.is_liar(machine.place))
+            .filter(|machine| !machine.buried && self.counts(machine.place))
             .filter(|machine| {
                 let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
                 let knows = self.endings.get(&(machine.place, rollout)) == Some(&ending);
@@ -201,6 +212,7 @@ impl World {
     }
 
     pub(super) fn look(&mut self) {
+        self.look_around();
         let settled = self.steps_over() && self.faults.are_over() && self.unsettled().is_empty();
         match self.settled_at {
             None if settled => self.settled_at = Some(self.now),
@@ -218,14 +230,17 @@ impl World {
                 return self.end();
             }
         }
-        if self.now >= Moment::seconds(self.scenario.limit_seconds) || self.has_safety_breach() {
+        if self.now >= Moment::seconds(self.scenario.limit_seconds)
+            || self.has_safety_breach()
+            || (!settled && self.cannot_end())
+        {
             return self.end();
         }
         self.push(self.now.after_milliseconds(1_000), WORLD, Happening::Look);
     }
 
     /// Whether no step is still to come. A step whose condition has not come true may never happen.
-    fn steps_over(&self) -> bool {
+    pub(super) fn steps_over(&self) -> bool {
         // What follows a step that never happens never happens either.
         let mut before = true;
         self.scenario.steps.iter().zip(&self.steps_done).all(|(step, done)| {
@@ -249,7 +264,10 @@ impl World {
         if self.settled_at.is_some() {
             self.judge_quiet();
         } else if !self.has_safety_breach() {
-            self.judge_unsettled();
+            self.impossible = self.why_impossible();
+            if self.impossible.is_none() {
+                self.judge_unsettled();
+            }
         }
     }
 
@@ -339,6 +357,7 @@ impl World {
             },
             traffic,
             fingerprint: format!("{:016x}", self.fingerprint),
+            impossible: self.impossible,
             violations: self.referees.violations().to_vec(),
             again: format!(
                 "swell-sim run {} --nodes {} --seed {seed}",

@@ -6,7 +6,6 @@ use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::probe::Probe;
 
 use super::{Happening, World};
-use crate::checkers::Property;
 use crate::machine::service::{HealthLaw, Probing};
 use crate::scenario::CrashPoint;
 
@@ -60,11 +59,7 @@ impl World {
     pub(super) fn revert(&mut self, node: u32, component: ComponentName, tree: Option<Digest>) {
         let slots = self.machines[node as usize].slots_of(&component);
         let (current, here) = (slots.active, tree.is_none_or(|tree| slots.trees.contains(&tree)));
-        self.referees.reverting(self.now, node, current, tree);
-        if !here {
-            let what = format!("goes back to {tree:?}, which is not here any more");
-            self.referees.breach(self.now, Property::S6, Some(node), what);
-        }
+        self.referees.reverting(self.now, node, current, tree, here);
         self.switch_later(node, component, tree);
     }
 

@@ -153,6 +153,12 @@ impl World {
         }
     }
 
+    /// All faults end at once.
+    pub(super) fn end_all_faults(&mut self) {
+        let steps: Vec<usize> = self.faults.ongoing.keys().copied().collect();
+        steps.into_iter().for_each(|step| self.end_fault(step));
+    }
+
     /// A fault that strikes again and again takes its next machine.
     pub(super) fn fault_turn(&mut self, step: usize) {
         let mut lot = self.lot(step);
