@@ -62,12 +62,12 @@ impl World {
     /// Lets the referees look around, and measure some machines in turn.
     pub(super) fn look_around(&mut self) {
         let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
-        let links = &self.links;
+        let islands = self.links.islands(&on);
         let sight = Sight {
             now: self.now,
             calm_since: self.calm_since,
             on: &on,
-            linked: &|one, other| links.connected(one, other),
+            linked: &|one, other| islands[one as usize] == islands[other as usize],
             patience: if self.scenario.gossip { 1 } else { PATIENCE_WITHOUT_GOSSIP },
         };
         self.referees.look(&sight);
@@ -109,11 +109,13 @@ impl World {
             return Some(Impossible::NeverPublished { version });
         }
         let jurors: Vec<u32> = goal.roster.jury.iter().filter_map(|juror| self.fleet.place(*juror)).collect();
+        let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
+        let islands = self.links.islands(&on);
         let reached = |node: u32| {
             let reaches = |juror: &&u32| {
                 !self.is_liar(**juror)
                     && self.machines[**juror as usize].is_on()
-                    && self.links.connected(node, **juror)
+                    && islands[node as usize] == islands[**juror as usize]
             };
             jurors.iter().filter(reaches).count()
         };

@@ -189,10 +189,16 @@ impl World {
         let clock = &mut self.machines[node as usize].clock;
         let milliseconds = |by: u64| i64::try_from(by).unwrap_or(i64::MAX);
         match how {
-            ClockFault::Drift(gained) => clock.drift(now, gained),
+            ClockFault::Drift(gained) => {
+                clock.drift(now, gained);
+                self.referees.clock_bent(node);
+            }
             ClockFault::WallAhead(by) => clock.set_wall(milliseconds(by)),
             ClockFault::WallBehind(by) => clock.set_wall(-milliseconds(by)),
-            ClockFault::Leap(by) => clock.leap(by),
+            ClockFault::Leap(by) => {
+                clock.leap(by);
+                self.referees.clock_bent(node);
+            }
         }
         self.clock_changed(node);
     }

@@ -106,7 +106,7 @@ pub struct ClassLaw {
 
 /// Who can be reached by whom. A link carries both ways, so two machines have one if either can dial the
 /// other. There is no hole punching and no relay, as in the agent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// Anybody can dial it.

@@ -6,6 +6,7 @@
 //! frame is [`Links::carry`]. Every machine has its own stream of luck and every frame takes the same number
 //! of draws from it, whatever is wrong with the links: a fault that is left out moves no draw.
 
+mod islands;
 mod law;
 mod places;
 #[cfg(test)]
