@@ -47,6 +47,31 @@ pub struct ReleaseLaw {
     /// Whether enough keys sign it.
     #[serde(default = "usually_signed", skip_serializing_if = "Clone::clone")]
     pub signed: bool,
+    /// Who signs it if not enough keys do: a thief with what was stolen.
+    #[serde(default, skip_serializing_if = "Thief::is_usual")]
+    pub thief: Thief,
+}
+
+/// What somebody has who hands in a release without enough keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Thief {
+    /// One release key, and two are needed.
+    #[default]
+    OneKey,
+    /// One release key, whose signature is there twice.
+    OneKeyTwice,
+    /// One release key, and those of all other roles.
+    OtherRoles,
+    /// No release key, but those of machines.
+    Machines,
+}
+
+impl Thief {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn usual_bytes() -> u64 {
@@ -96,6 +121,7 @@ pub struct Fleet {
     census_id: Digest,
     release_keys: [KeyPair; 2],
     operator_key: KeyPair,
+    root_key: KeyPair,
 }
 
 impl Fleet {
@@ -148,6 +174,7 @@ impl Fleet {
             census_document,
             release_keys,
             operator_key,
+            root_key,
         }
     }
 
@@ -211,9 +238,7 @@ impl Fleet {
             expires: WALL_FAR,
             note: String::new(),
         };
-        let signers = self.release_keys.iter().take(if law.signed { 2 } else { 1 });
-        let fact =
-            Fact::sign(self.id, Statement::Manifest(manifest.clone().into()), &signers.collect::<Vec<_>>());
+        let fact = self.signed(&Statement::Manifest(manifest.clone().into()), law);
         let rollout = RolloutId(fact.id);
         Release {
             roster: Roster::draw(rollout, &manifest, &self.census_document),
@@ -224,6 +249,23 @@ impl Fleet {
             fact: fact.signed,
             law: law.clone(),
         }
+    }
+
+    /// Signs a manifest as its law says.
+    fn signed(&self, statement: &Statement, law: &ReleaseLaw) -> Fact {
+        let [first, second] = &self.release_keys;
+        let signers: Vec<&KeyPair> = match law.thief {
+            _ if law.signed => vec![first, second],
+            Thief::OneKey | Thief::OneKeyTwice => vec![first],
+            Thief::OtherRoles => vec![first, &self.root_key, &self.enrol_key, &self.operator_key],
+            Thief::Machines => self.keys.iter().take(2).collect(),
+        };
+        let mut fact = Fact::sign(self.id, statement.clone(), &signers);
+        if !law.signed && law.thief == Thief::OneKeyTwice {
+            let again = fact.signed.signatures.clone();
+            fact.signed.signatures.extend(again);
+        }
+        fact
     }
 
     /// An operator's signed word.

@@ -68,6 +68,8 @@ pub struct Outcome {
     pub settled_ms: Option<u64>,
     /// Machines that ever ran the release.
     pub exposed: u32,
+    /// Machines that run a release at the end that does not work and says that it is healthy.
+    pub unnoticed: u32,
     /// Machines that found it bad on themselves, and stayed on the version before although it is done.
     pub left_behind: u32,
     /// Its waves.
@@ -130,10 +132,14 @@ impl Outcome {
             0 => String::new(),
             behind => format!(", {behind} found it bad alone"),
         };
+        let unnoticed = match self.unnoticed {
+            0 => String::new(),
+            broken => format!(", {broken} run it broken and do not know"),
+        };
         let of = self.nodes;
         let _ = writeln!(
             text,
-            "  release    {ending}; {exposed} of {of} machines ran it{behind}; settled {settled}"
+            "  release    {ending}; {exposed} of {of} machines ran it{behind}{unnoticed}; settled {settled}"
         );
         let _ = writeln!(
             text,

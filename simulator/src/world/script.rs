@@ -10,6 +10,7 @@ use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
+use crate::machine::service::HealthLaw;
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Goal, Order, Step, When};
 
@@ -211,6 +212,16 @@ impl World {
         self.machines.iter().filter(|machine| self.failed_by_itself(machine, ending)).count()
     }
 
+    /// Machines that run what does not work, and say that they are healthy.
+    fn unnoticed(&self) -> u32 {
+        let lies = |machine: &&Machine| {
+            let slots = machine.slots.get(&self.fleet.component);
+            slots.and_then(|slots| slots.active).is_some_and(|tree| self.law(tree) == HealthLaw::Lies)
+        };
+        u32::try_from(self.machines.iter().filter(|machine| machine.is_on()).filter(lies).count())
+            .unwrap_or(u32::MAX)
+    }
+
     pub(super) fn look(&mut self) {
         self.look_around();
         let settled = self.steps_over() && self.faults.are_over() && self.unsettled().is_empty();
@@ -346,6 +357,7 @@ impl World {
             ending: ending.map(|e| format!("{e:?}").to_lowercase()),
             virtual_ms: self.now.as_milliseconds(),
             settled_ms: self.settled_at.map(Moment::as_milliseconds),
+            unnoticed: self.unnoticed(),
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),

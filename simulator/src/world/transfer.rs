@@ -75,9 +75,14 @@ impl World {
         if !self.lives(node, life) || self.trips(node, CrashPoint::BeforeSwitch) {
             return;
         }
+        let dead = tree.filter(|tree| self.law(*tree) == HealthLaw::FailsAtBoot);
         let slots = self.machines[node as usize].slots_of(&component);
         let changed = slots.active != tree;
-        let outcome = if slots.switch(tree) {
+        let outcome = if let Some(tree) = dead.filter(|tree| slots.trees.contains(tree)) {
+            // The machine has run it, if only for a moment.
+            self.ran.entry(tree).or_default().insert(node);
+            Err(Trouble::Local("the service ended before it was ready".to_owned()))
+        } else if slots.switch(tree) {
             Ok(())
         } else {
             Err(Trouble::Local("the tree is in no slot".to_owned()))
@@ -106,7 +111,7 @@ impl World {
                 self.push(self.now.after_milliseconds(after), node, Happening::HostDies { node, life });
             }
             HealthLaw::SpoilsState => self.machines[node as usize].spoiled = true,
-            HealthLaw::Good | HealthLaw::FailsAfter(_) | HealthLaw::FailsOn(_) => {}
+            _ => {}
         }
         let machine = &mut self.machines[node as usize];
         if let Some(probing) = machine.probing.get(&component)
@@ -153,8 +158,9 @@ impl World {
         if probing.serial != serial {
             return;
         }
-        let works = !spoiled && law.works(node, running);
-        let report = probing.try_once(self.now, works);
+        let class = self.fleet.labels.get(node as usize).map_or("", |labels| labels.class.as_str());
+        let passes = !spoiled && law.condition(node, class, running).shows_healthy;
+        let report = probing.try_once(self.now, passes);
         let next = self.now.after_milliseconds(probing.period);
         self.push(next, node, Happening::Probe { node, life, component: component.clone(), serial });
         if let Some(report) = report {
@@ -162,7 +168,7 @@ impl World {
         }
     }
 
-    fn law(&self, tree: Digest) -> HealthLaw {
+    pub(super) fn law(&self, tree: Digest) -> HealthLaw {
         self.releases.iter().find(|r| r.tree == tree).map_or(HealthLaw::Good, |r| r.law.health)
     }
 }
