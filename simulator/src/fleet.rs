@@ -47,6 +47,31 @@ pub struct ReleaseLaw {
     /// Whether enough keys sign it.
     #[serde(default = "usually_signed", skip_serializing_if = "Clone::clone")]
     pub signed: bool,
+    /// Who signs it if not enough keys do: a thief with what was stolen.
+    #[serde(default, skip_serializing_if = "Thief::is_usual")]
+    pub thief: Thief,
+}
+
+/// What somebody has who hands in a release without enough keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Thief {
+    /// One release key, and two are needed.
+    #[default]
+    OneKey,
+    /// One release key, whose signature is there twice.
+    OneKeyTwice,
+    /// One release key, and those of all other roles.
+    OtherRoles,
+    /// No release key, but those of machines.
+    Machines,
+}
+
+impl Thief {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
 }
 
 fn usual_bytes() -> u64 {
@@ -85,10 +110,10 @@ pub struct Fleet {
     pub keys: Vec<KeyPair>,
     /// The machines' names, by place.
     pub nodes: Vec<NodeId>,
+    /// The machines' labels, by place.
+    pub labels: Vec<Group>,
     /// Machines that are enrolled, by place.
     enrolled: BTreeSet<u32>,
-    /// The machines' labels, by place.
-    labels: Vec<Group>,
     enrol_key: KeyPair,
     policy: SignedFact,
     census: SignedFact,
@@ -96,22 +121,23 @@ pub struct Fleet {
     census_id: Digest,
     release_keys: [KeyPair; 2],
     operator_key: KeyPair,
+    root_key: KeyPair,
 }
 
 impl Fleet {
-    /// Founds a fleet of `nodes` machines with the usual labels, of which `latecomers` are enrolled later.
-    /// Releases need two signatures.
-    pub fn found(nodes: u32, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
+    /// Founds a fleet of `nodes` machines with the usual labels. Releases need two signatures.
+    pub fn found(nodes: u32, root: &Generator) -> Self {
         let labels: Vec<Group> = (0..nodes).map(Group::usual).collect();
-        Self::labelled(labels, latecomers, root)
+        Self::labelled(labels, &BTreeSet::new(), root)
     }
 
-    /// Founds a fleet with a machine for each of `labels`.
+    /// Founds a fleet with a machine for each of `labels`, of which `latecomers` are enrolled later.
     pub fn labelled(labels: Vec<Group>, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
+        let nodes = u32::try_from(labels.len()).unwrap_or(u32::MAX);
         let pair = |subject: &str, number: u32| {
             KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
         };
-        let mut keys: Vec<KeyPair> = (0..).zip(&labels).map(|(n, _)| pair("node key", n)).collect();
+        let mut keys: Vec<KeyPair> = (0..nodes).map(|n| pair("node key", n)).collect();
         keys.sort_by_key(KeyPair::public);
         let release_keys = [pair("release key", 0), pair("release key", 1)];
         let (root_key, enrol_key, operator_key) =
@@ -130,15 +156,14 @@ impl Fleet {
             expires: WALL_FAR,
         };
         let id = policy.founds();
-        let enrolled: BTreeSet<u32> =
-            (0..).zip(&labels).map(|(place, _)| place).filter(|place| !latecomers.contains(place)).collect();
-        let census_document = census(1, Digest([0; 32]), &enrolled, &keys, &labels);
+        let enrolled: BTreeSet<u32> = (0..nodes).filter(|place| !latecomers.contains(place)).collect();
+        let census_document = census(1, Digest([0; 32]), &enrolled, &labels, &keys);
         let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
         let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
         Self {
             id,
-            enrolled,
             labels,
+            enrolled,
             enrol_key,
             component: ComponentName::new("web").expect("BUG: a constant name is valid"),
             nodes: keys.iter().map(KeyPair::public).collect(),
@@ -149,6 +174,7 @@ impl Fleet {
             census_document,
             release_keys,
             operator_key,
+            root_key,
         }
     }
 
@@ -159,8 +185,8 @@ impl Fleet {
             self.census_document.version + 1,
             self.census_id,
             &self.enrolled,
-            &self.keys,
             &self.labels,
+            &self.keys,
         );
         let fact = Fact::sign(self.id, Statement::Census(next.clone().into()), &[&self.enrol_key]);
         self.census_document = next;
@@ -212,9 +238,7 @@ impl Fleet {
             expires: WALL_FAR,
             note: String::new(),
         };
-        let signers = self.release_keys.iter().take(if law.signed { 2 } else { 1 });
-        let fact =
-            Fact::sign(self.id, Statement::Manifest(manifest.clone().into()), &signers.collect::<Vec<_>>());
+        let fact = self.signed(&Statement::Manifest(manifest.clone().into()), law);
         let rollout = RolloutId(fact.id);
         Release {
             roster: Roster::draw(rollout, &manifest, &self.census_document),
@@ -225,6 +249,23 @@ impl Fleet {
             fact: fact.signed,
             law: law.clone(),
         }
+    }
+
+    /// Signs a manifest as its law says.
+    fn signed(&self, statement: &Statement, law: &ReleaseLaw) -> Fact {
+        let [first, second] = &self.release_keys;
+        let signers: Vec<&KeyPair> = match law.thief {
+            _ if law.signed => vec![first, second],
+            Thief::OneKey | Thief::OneKeyTwice => vec![first],
+            Thief::OtherRoles => vec![first, &self.root_key, &self.enrol_key, &self.operator_key],
+            Thief::Machines => self.keys.iter().take(2).collect(),
+        };
+        let mut fact = Fact::sign(self.id, statement.clone(), &signers);
+        if !law.signed && law.thief == Thief::OneKeyTwice {
+            let again = fact.signed.signatures.clone();
+            fact.signed.signatures.extend(again);
+        }
+        fact
     }
 
     /// An operator's signed word.
@@ -266,8 +307,8 @@ fn census(
     version: u32,
     previous: Digest,
     enrolled: &BTreeSet<u32>,
-    keys: &[KeyPair],
     labels: &[Group],
+    keys: &[KeyPair],
 ) -> Census {
     let of = |place: &u32| Some(enrolment(labels.get(*place as usize)?, keys.get(*place as usize)?));
     let enrolments: Vec<Enrolment> = enrolled.iter().filter_map(of).collect();

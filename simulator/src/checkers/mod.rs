@@ -173,8 +173,8 @@ pub struct Referees {
     releases: BTreeMap<RolloutId, Known>,
     nodes: Vec<NodeId>,
     liars: BTreeSet<u32>,
-    /// Machines whose clocks ran ahead: what they waited for was shorter than it looks.
-    hurried: BTreeSet<u32>,
+    /// Machines whose clocks count otherwise.
+    bent: BTreeSet<u32>,
     shadow: Shadow,
     parts: BTreeMap<(u32, RolloutId), Part>,
     /// Stages that must end, and since when.
@@ -201,7 +201,7 @@ impl Referees {
             releases: releases.iter().map(|r| (r.rollout, Known::new(r))).collect(),
             nodes: fleet.nodes.clone(),
             liars,
-            hurried: BTreeSet::new(),
+            bent: BTreeSet::new(),
             shadow: Shadow::new(fleet.id),
             parts: BTreeMap::new(),
             moving: BTreeMap::new(),
@@ -290,6 +290,12 @@ impl Referees {
         }
     }
 
+    /// A machine's monotonic clock counts otherwise than the referees' from now on: when it opens is judged
+    /// by the others' votes alone.
+    pub fn clock_bent(&mut self, place: u32) {
+        self.bent.insert(place);
+    }
+
     /// A record became durable.
     pub fn durable(&mut self, now: Moment, place: u32, record: &Record) {
         let me = self.nodes[place as usize];
@@ -342,7 +348,7 @@ impl Referees {
                 if let (Say::Open(open), Some(known)) = (ballot.say, self.releases.get_mut(&ballot.rollout)) {
                     let lies = |node: &NodeId| lies(&self.nodes, &self.liars, node);
                     let most = known.most_allowed(now, lies);
-                    if open > most && !self.hurried.contains(&place) {
+                    if open > most && !self.bent.contains(&place) {
                         let what = format!("opens {open} ranks when the votes allow {most} at most");
                         breaches.push((Property::S4, what));
                     }
@@ -378,11 +384,6 @@ impl Referees {
                 self.breach(now, property, Some(place), what);
             }
         }
-    }
-
-    /// A machine's monotonic clock runs ahead, or has leapt.
-    pub fn hurries(&mut self, place: u32) {
-        self.hurried.insert(place);
     }
 
     /// An operator signed.

@@ -30,7 +30,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let fleet = Fleet::found(4, &BTreeSet::new(), &Generator::new(1));
+        let fleet = Fleet::found(4, &Generator::new(1));
         let mut laws =
             [release("1.0.0", 1), release("2.0.0", 2), release("3.0.0", 3), release("2.0.0-twin", 2)];
         laws[2].signed = false;

@@ -60,7 +60,10 @@ fn unsigned(story: &mut Scenario, luck: &mut Generator) {
     forged.signed = false;
     let place = story.releases.len();
     story.releases.push(forged);
-    story.steps.push(at(luck.between(4_500, 20_000), Act::Publish { release: place, on: Who::Node(1) }));
+    story.steps.push(at(
+        luck.between(4_500, 20_000),
+        Act::Publish { release: place, on: Who::Node(1.min(story.nodes - 1)) },
+    ));
 }
 
 /// Machines go for good, on trial or not: sometimes more than a quorum can bear.

@@ -169,6 +169,12 @@ impl Disk {
         }
     }
 
+    /// All faults end.
+    pub fn mend_all(&mut self) {
+        self.faults.clear();
+        self.undo.clear();
+    }
+
     /// Whether every write fails.
     pub fn refuses(&self) -> bool {
         self.broken || self.is_full() || self.faults.contains(&DiskFault::Refuses)

@@ -7,6 +7,8 @@
 pub mod clock;
 pub mod disk;
 pub mod effects;
+pub mod fetch;
+pub mod parts;
 pub mod service;
 pub mod slots;
 
@@ -25,6 +27,7 @@ use crate::world::queue::Moment;
 use clock::Clock;
 use disk::Disk;
 use effects::{Effect, Effects};
+use fetch::Fetch;
 use service::Probing;
 use slots::Slots;
 
@@ -47,8 +50,8 @@ pub struct Machine {
     pub probing: BTreeMap<ComponentName, Probing>,
     /// When what is in the active slot was started.
     pub running_since: BTreeMap<ComponentName, Moment>,
-    /// Fetches under way, with the members that say they hold the bytes.
-    pub fetching: BTreeMap<RolloutId, Vec<NodeId>>,
+    /// Fetches under way.
+    pub fetching: BTreeMap<RolloutId, Fetch>,
     /// Stagings under way.
     pub staging: BTreeSet<RolloutId>,
     /// Counts lives: what was asked for in an earlier life is void.

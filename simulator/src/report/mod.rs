@@ -10,6 +10,7 @@ use serde::Serialize;
 
 use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Violation};
+use crate::world::fetch::Traffic;
 use crate::world::links::Tally;
 
 /// What was counted.
@@ -27,6 +28,10 @@ pub struct Counters {
     pub payload_bytes: u64,
     /// How many of these came from the machine that the release was published on.
     pub publisher_bytes: u64,
+    /// How many of these went from one zone to another.
+    pub crossed_bytes: u64,
+    /// How many of these the machine sent that sent most.
+    pub most_sent_bytes: u64,
     /// Frames by what befell them on the way.
     pub way: Tally,
     /// Commits to disks.
@@ -65,12 +70,17 @@ pub struct Outcome {
     pub settled_ms: Option<u64>,
     /// Machines that ever ran the release.
     pub exposed: u32,
+    /// Machines that run a release at the end that does not work and says that it is healthy.
+    pub unnoticed: u32,
     /// Machines that found it bad on themselves, and stayed on the version before although it is done.
     pub left_behind: u32,
     /// Its waves.
     pub waves: Vec<Wave>,
     /// What was counted.
     pub counters: Counters,
+    /// Who sent and received bytes of releases; too long for a summary.
+    #[serde(skip)]
+    pub traffic: Traffic,
     /// Digest of everything that happened: equal for equal seeds.
     pub fingerprint: String,
     /// Why it could not end, if that is nobody's fault.
@@ -124,10 +134,14 @@ impl Outcome {
             0 => String::new(),
             behind => format!(", {behind} found it bad alone"),
         };
+        let unnoticed = match self.unnoticed {
+            0 => String::new(),
+            broken => format!(", {broken} run it broken and do not know"),
+        };
         let of = self.nodes;
         let _ = writeln!(
             text,
-            "  release    {ending}; {exposed} of {of} machines ran it{behind}; settled {settled}"
+            "  release    {ending}; {exposed} of {of} machines ran it{behind}{unnoticed}; settled {settled}"
         );
         let _ = writeln!(
             text,

@@ -2,7 +2,7 @@
 
 use super::words::nearest;
 use super::{Scenario, file};
-use crate::fleet::ReleaseLaw;
+use crate::fleet::{ReleaseLaw, Thief};
 use crate::machine::service::HealthLaw;
 
 macro_rules! shipped {
@@ -77,5 +77,6 @@ pub fn release(version: &str, sequence: u64) -> ReleaseLaw {
         delta_bytes: Some(800_000),
         health: HealthLaw::Good,
         signed: true,
+        thief: Thief::default(),
     }
 }

@@ -201,18 +201,15 @@ impl Scenario {
                 self.check_who(part, on)
             }
             Act::Command { release, .. } => self.check_release(part, release),
-            Act::Crash { who, .. } | Act::Disk { who, .. } | Act::Snapshot { who } | Act::Restore { who } => {
-                self.check_who(part, who)
-            }
+            Act::Crash { who, .. }
+            | Act::Disk { who, .. }
+            | Act::Snapshot { who }
+            | Act::Restore { who }
+            | Act::Enrol { who } => self.check_who(part, who),
             Act::Split { permille } if permille > 1000 => {
                 let what = "a share is at most all".to_owned();
                 Err(unfit(part, &format!("{}%", permille / 10), what, Some("100%".to_owned())))
             }
-            Act::Enrol { who } if who.place(self.nodes).is_none() => {
-                let what = "who is enrolled late must be known when the story begins".to_owned();
-                Err(unfit(part, &who, what, Some("at 50%".to_owned())))
-            }
-            Act::Enrol { who } => self.check_who(part, who),
             Act::Split { .. } | Act::Heal | Act::Core => Ok(()),
             Act::Fault(ref fault) => {
                 fault.named().try_for_each(|who| self.check_who(part, who))?;

@@ -178,9 +178,9 @@ pub enum Act {
         /// Which machines.
         who: Who,
     },
-    /// Enrols a machine that was left out of the first census; until then it runs and has no seat.
+    /// Enrols machines that were left out of the first census; until then they run and have no seat.
     Enrol {
-        /// Which machine: by place, for it must be known when the story begins.
+        /// Which, as far as that is known when the story begins.
         who: Who,
     },
     /// Draws a core of honest machines by lot, heals it, and cuts off everybody else for good: from then on
@@ -229,6 +229,8 @@ pub enum Lie {
     CriesStop,
     /// It raises its own registers ten times a second.
     Floods,
+    /// It takes in everything, and passes nothing on: no gossip, no answers, no bytes.
+    Withholds,
     /// It signs other jurors' ballots with its own key.
     Forges,
 }

@@ -164,3 +164,54 @@ fn whatever_the_seed_brings() {
 fn whatever_another_seed_brings() {
     every_story_holds(26..=50);
 }
+
+/// A story about a release of this health on seven machines, two of them of class "edge".
+fn ill(health: &str, goal: &str) -> Scenario {
+    let text = format!(
+        "name = \"ill\"\nabout = \"test\"\nnodes = 7\nlimit = \"30m\"\ngoal = {{ {goal} = \"2\" }}\n\
+         [[group]]\nnodes = 5\n[[group]]\nnodes = 2\nclass = \"edge\"\n\
+         [[release]]\nversion = \"1\"\nsequence = 1\n\
+         [[release]]\nversion = \"2\"\nsequence = 2\n{health}\n\
+         [[step]]\nat = \"5s\"\npublish = {{ release = \"2\", on = 0 }}\n"
+    );
+    super::file::parse(&text, "ill", None).unwrap_or_else(|error| panic!("{error}"))
+}
+
+#[test]
+fn what_is_bad_stops_on_few_machines_however_it_is_bad() {
+    for (health, most) in [
+        ("health = \"fails-at-boot\"", 2),
+        ("health = { leaks = \"2s\" }", 2),
+        ("health = { fails-on-class = \"server\" }", 4),
+        ("health = \"spoils-state\"", 2),
+    ] {
+        let goal = if health.contains("class") { "ends" } else { "stops" };
+        let outcome = play(ill(health, goal), 1);
+        assert!(outcome.violations.is_empty(), "{health}: {}", outcome.summary());
+        assert!(outcome.exposed <= most, "{health}: {}", outcome.summary());
+    }
+}
+
+#[test]
+fn what_lies_about_its_health_goes_out_everywhere_and_the_outcome_says_so() {
+    let outcome = play(ill("health = \"lies\"", "completes"), 1);
+    assert!(outcome.violations.is_empty(), "{}", outcome.summary());
+    assert_eq!((outcome.exposed, outcome.unnoticed), (7, 7));
+}
+
+#[test]
+fn a_thief_below_the_threshold_gets_nothing_accepted() {
+    for thief in ["one-key", "one-key-twice", "other-roles", "machines"] {
+        let mut story = ill("", "completes");
+        let forged = format!(
+            "{}\n[[release]]\nversion = \"9\"\nsequence = 9\nsigned = false\nthief = \"{thief}\"\n\
+             [[step]]\nat = \"6s\"\npublish = {{ release = \"9\", on = 3 }}\n",
+            super::file::write(&story)
+        );
+        story = super::file::parse(&forged, "thief", None).unwrap_or_else(|error| panic!("{error}"));
+        let outcome = play(story, 1);
+        assert!(outcome.violations.is_empty(), "{thief}: {}", outcome.summary());
+        assert_eq!(outcome.exposed, 7);
+        assert!(outcome.counters.refusals > 0, "{thief}");
+    }
+}

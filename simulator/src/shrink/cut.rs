@@ -134,11 +134,11 @@ fn releases_of(step: &mut Step) -> Vec<&mut usize> {
     match &mut step.act {
         Act::Publish { release, .. } | Act::Command { release, .. } => releases.push(release),
         Act::Fault(_)
+        | Act::Core
+        | Act::Enrol { .. }
         | Act::Crash { .. }
         | Act::Split { .. }
         | Act::Heal
-        | Act::Core
-        | Act::Enrol { .. }
         | Act::Disk { .. }
         | Act::Snapshot { .. }
         | Act::Restore { .. } => {}

@@ -96,8 +96,8 @@ fn whom(step: &mut Step) -> Vec<&mut Who> {
         | Act::Crash { who, .. }
         | Act::Disk { who, .. }
         | Act::Snapshot { who }
-        | Act::Enrol { who }
-        | Act::Restore { who } => vec![who],
+        | Act::Restore { who }
+        | Act::Enrol { who } => vec![who],
         Act::Fault(fault) => fault.groups_mut().into_iter().flat_map(|whom| whom.0.iter_mut()).collect(),
         Act::Split { .. } | Act::Heal | Act::Core | Act::Command { .. } => Vec::new(),
     }

@@ -12,7 +12,7 @@ mod tests;
 use groundswell_protocol::trust::plan::Plan;
 use serde::Serialize;
 
-use crate::fleet::ReleaseLaw;
+use crate::fleet::{ReleaseLaw, Thief};
 use crate::machine::service::HealthLaw;
 use crate::scenario::{Act, Goal, Group, Scenario, Step, When, Who};
 use crate::swarm::{self, crew};
@@ -184,6 +184,7 @@ fn story(question: &Question, situation: Situation) -> Scenario {
         delta_bytes: question.delta_bytes,
         health,
         signed: true,
+        thief: Thief::default(),
     };
     let waves = plan.targets(nodes).len() as u64;
     let a_wave = u64::from(plan.trial_s) + u64::from(plan.bake_s) + u64::from(plan.stage_s);

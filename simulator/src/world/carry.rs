@@ -31,6 +31,7 @@ impl World {
         }
         self.mix(fold(u64::from(from), frame));
         let peer = self.fleet.nodes[from as usize];
+        self.referees.received(to, peer, frame);
         let via = if gossip { Via::Gossip } else { Via::Direct };
         let verdict = self.deliver(to, Input::Received { from: peer, via, frame });
         if verdict == Some(Verdict::Accepted) {

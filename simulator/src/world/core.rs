@@ -27,14 +27,15 @@ impl World {
     }
 
     /// Draws a core, heals it and cuts off everybody else.
-    pub(super) fn heal_core(&mut self) {
+    pub(super) fn heal_core(&mut self, step: usize) {
+        let mut lot = self.lot(step);
         let mut honest: Vec<u32> = (0..self.scenario.nodes).filter(|node| !self.is_liar(*node)).collect();
         let jurors = self.releases[self.scenario.goal.release()].roster.jury.len();
         let quorum = (jurors + jurors.saturating_sub(1) / 3 + 1).div_ceil(2);
-        let least = if self.luck.chance(SMALL_CORES_PERMILLE) { 1 } else { quorum.min(honest.len()).max(1) };
+        let least = if lot.chance(SMALL_CORES_PERMILLE) { 1 } else { quorum.min(honest.len()).max(1) };
         let most = honest.len().max(least);
-        self.luck.shuffle(&mut honest);
-        let size = least + self.luck.place(most - least + 1);
+        lot.shuffle(&mut honest);
+        let size = least + lot.place(most - least + 1);
         let core: BTreeSet<u32> = honest.into_iter().take(size).collect();
         for node in 0..self.scenario.nodes {
             let inside = core.contains(&node);
@@ -43,6 +44,7 @@ impl World {
                 let machine = &mut self.machines[node as usize];
                 machine.buried = false;
                 machine.disk.set_broken(false);
+                machine.disk.mend_all();
                 if !machine.is_on() {
                     self.push(self.now.after_milliseconds(1), node, super::Happening::PowerOn { node });
                 }
@@ -52,18 +54,19 @@ impl World {
             format!("{} of {} machines are healed, the rest is cut off", core.len(), self.scenario.nodes);
         self.story.tell(self.now, &what);
         self.core = Some(core);
-        self.disturb();
+        self.end_all_faults();
+        self.links_changed();
     }
 
     /// Lets the referees look around, and measure some machines in turn.
     pub(super) fn look_around(&mut self) {
         let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
-        let links = &self.links;
+        let islands = self.links.islands(&on);
         let sight = Sight {
             now: self.now,
             calm_since: self.calm_since,
             on: &on,
-            linked: &|one, other| links.connected(one, other),
+            linked: &|one, other| islands[one as usize] == islands[other as usize],
             patience: if self.scenario.gossip { 1 } else { PATIENCE_WITHOUT_GOSSIP },
         };
         self.referees.look(&sight);
@@ -105,11 +108,13 @@ impl World {
             return Some(Impossible::NeverPublished { version });
         }
         let jurors: Vec<u32> = goal.roster.jury.iter().filter_map(|juror| self.fleet.place(*juror)).collect();
+        let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
+        let islands = self.links.islands(&on);
         let reached = |node: u32| {
             let reaches = |juror: &&u32| {
                 !self.is_liar(**juror)
                     && self.machines[**juror as usize].is_on()
-                    && self.links.connected(node, **juror)
+                    && islands[node as usize] == islands[**juror as usize]
             };
             jurors.iter().filter(reaches).count()
         };

@@ -39,7 +39,7 @@ impl World {
         let beat = u32::try_from(self.now.as_milliseconds() / LIE_MILLISECONDS).unwrap_or(u32::MAX);
         let ballot = |say| Statement::Ballot(Ballot { rollout, juror: me, say });
         let statements = match lie {
-            Lie::Forges => Vec::new(),
+            Lie::Withholds | Lie::Forges => Vec::new(),
             Lie::CriesStop => vec![ballot(Say::Stop(StopReason::Evidence))],
             Lie::Floods => vec![
                 ballot(Say::Term(beat)),
@@ -77,5 +77,10 @@ impl World {
         if self.machines[node as usize].is_on() {
             self.broadcast(node, &frame);
         }
+    }
+
+    /// Whether a machine keeps to itself what others need.
+    pub(super) fn withholds(&self, node: u32) -> bool {
+        self.liars.contains(&(node, Lie::Withholds))
     }
 }

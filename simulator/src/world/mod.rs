@@ -8,6 +8,8 @@
 mod carry;
 mod core;
 mod faults;
+pub mod fetch;
+pub mod flows;
 mod lies;
 pub mod links;
 pub mod overlay;
@@ -36,6 +38,8 @@ use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Group, Lie, Scenario};
 use faults::Faults;
+use fetch::{Bulk, Coming};
+use flows::FlowId;
 use links::Links;
 use overlay::Overlay;
 use queue::{Moment, Queue, Source, WORLD};
@@ -64,9 +68,13 @@ enum Happening {
     /// A commit ends.
     Commit { node: u32, life: u32 },
     /// A fetch looks for somebody who has the bytes.
-    Seek { node: u32, life: u32, work: Box<Work>, tries: u32 },
+    Seek { node: u32, life: u32, rollout: RolloutId },
+    /// A flow may be at its end.
+    Flow { flow: FlowId },
+    /// A part of a release has come.
+    Part { node: u32, life: u32, part: Coming },
     /// A fetch has brought the bytes.
-    Fetched { node: u32, life: u32, work: Box<Work> },
+    Fetched { node: u32, life: u32, rollout: RolloutId },
     /// A tree is built.
     Built { node: u32, life: u32, work: Box<Work> },
     /// A switch ends.
@@ -101,14 +109,13 @@ pub struct World {
     machines: Vec<Machine>,
     links: Links,
     faults: Faults,
+    bulk: Bulk,
     overlay: Overlay,
     referees: Referees,
     story: Story,
     recorder: Recorder,
     counters: Counters,
     fingerprint: u64,
-    /// Luck of the world's own doings.
-    luck: Generator,
     /// Lots by which steps choose machines: a step's own, whatever other steps there are.
     lots: Generator,
     /// Who lies, and how.
@@ -179,11 +186,12 @@ impl World {
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
         let root = Generator::new(seed);
-        let labels = scenario.labels();
+        let nodes = scenario.nodes;
         let enrolled_later = scenario.steps.iter().filter_map(|step| match step.act {
-            Act::Enrol { who } => who.place(scenario.nodes),
+            Act::Enrol { who } => who.place(nodes),
             _ => None,
         });
+        let labels = scenario.labels();
         let fleet = Fleet::labelled(labels.clone(), &enrolled_later.collect(), &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
@@ -193,6 +201,7 @@ impl World {
         let nodes = fleet.nodes.len();
         let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
         let links = Self::links(&scenario, &labels, &root);
+        let bulk = Bulk::new((0..scenario.nodes).map(|node| links.rates(node)).collect());
         let lots = root.split("lots", 0);
         let liars = whom::liars(&scenario, &fleet, &releases, &lots);
         let lying = liars.iter().map(|(node, _)| *node).collect();
@@ -201,13 +210,13 @@ impl World {
             queue: Queue::default(),
             links,
             faults: Faults::default(),
+            bulk,
             overlay: Overlay::new(scenario.gossip, nodes, &root),
             referees: Referees::new(&fleet, &releases, lying),
             story: Story::new(tell, &releases),
             recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: 0,
-            luck: root.split("world", 0),
             lots,
             liars,
             flows: 0,
@@ -289,8 +298,10 @@ impl World {
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
             }
             Happening::Commit { node, life } => self.commit(node, life),
-            Happening::Seek { node, life, work, tries } => self.seek(node, life, work, tries),
-            Happening::Fetched { node, life, work } => self.fetched(node, life, &work),
+            Happening::Seek { node, life, rollout } => self.seek(node, life, rollout),
+            Happening::Flow { flow } => self.look_at_flow(flow),
+            Happening::Part { node, life, part } => self.part_came(node, life, part),
+            Happening::Fetched { node, life, rollout } => self.fetched(node, life, rollout),
             Happening::Built { node, life, work } => self.built(node, life, &work),
             Happening::Switched { node, life, component, tree } => self.switched(node, life, component, tree),
             Happening::Probe { node, life, component, serial } => self.probe(node, life, &component, serial),
@@ -415,6 +426,7 @@ impl World {
         }
         self.overlay.forget(node);
         self.forget_what_waits(node);
+        self.tear_flows_of(node);
         self.story.crashed(self.now, node, back_after);
         self.recorder.power(self.now, node, false);
         self.recorder.began(self.now, "power", Some(node), format_args!("machine {node} loses its power"));
@@ -426,6 +438,7 @@ impl World {
 
     /// Who can reach whom changed.
     fn links_changed(&mut self) {
+        self.tear_cut_flows();
         self.disturb();
     }
 

@@ -39,11 +39,7 @@ impl World {
             Effect::Forget(key) => self.write(node, Write::Forget(key)),
             Effect::Fetch(work, holders) => self.fetch(node, work, holders),
             Effect::Stage(work) => self.stage(node, work),
-            Effect::Cancel(rollout) => {
-                let machine = &mut self.machines[node as usize];
-                machine.fetching.remove(&rollout);
-                machine.staging.remove(&rollout);
-            }
+            Effect::Cancel(rollout) => self.cancel(node, rollout),
             Effect::Activate(component, tree) => self.activate(node, component, tree),
             Effect::Revert(component, tree) => self.revert(node, component, tree),
             Effect::Confirm(component, tree, keep) => self.confirm(node, &component, tree, &keep),

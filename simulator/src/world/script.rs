@@ -10,6 +10,7 @@ use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
+use crate::machine::service::HealthLaw;
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Goal, Order, Step, When};
 
@@ -86,12 +87,6 @@ impl World {
                     self.calm_since = self.now;
                 }
             }
-            Act::Enrol { who } => {
-                if let Some(place) = who.place(self.scenario.nodes) {
-                    self.enrol(place);
-                }
-            }
-            Act::Core => self.heal_core(),
             Act::Snapshot { who } => {
                 for node in self.whom(step, who) {
                     self.machines[node as usize].take_image();
@@ -108,19 +103,21 @@ impl World {
                     self.recorder.marked(self.now, "disk", Some(node), &what);
                 }
             }
+            Act::Enrol { who } => {
+                for place in self.whom(step, who) {
+                    let census = self.fleet.enrol(place);
+                    self.story.tell(self.now, &format!("machine {place} is enrolled"));
+                    if let Some(node) = self.somebody_on(0) {
+                        self.deliver(node, Input::Submitted(census));
+                    }
+                }
+            }
+            Act::Core => self.heal_core(step),
             Act::Command { release, order } => self.command(release, order),
         }
         if let Some(Step { when: When::After(milliseconds), .. }) = self.scenario.steps.get(step + 1) {
             let at = self.now.after_milliseconds(*milliseconds);
             self.push(at, WORLD, Happening::Step { step: step + 1 });
-        }
-    }
-
-    fn enrol(&mut self, place: u32) {
-        let census = self.fleet.enrol(place);
-        self.story.tell(self.now, &format!("machine {place} is enrolled"));
-        if let Some(node) = self.somebody_on(0) {
-            self.deliver(node, Input::Submitted(census));
         }
     }
 
@@ -234,6 +231,16 @@ impl World {
     fn left_behind(&self) -> usize {
         let Some(ending) = self.ending() else { return 0 };
         self.machines.iter().filter(|machine| self.failed_by_itself(machine, ending)).count()
+    }
+
+    /// Machines that run what does not work, and say that they are healthy.
+    fn unnoticed(&self) -> u32 {
+        let lies = |machine: &&Machine| {
+            let slots = machine.slots.get(&self.fleet.component);
+            slots.and_then(|slots| slots.active).is_some_and(|tree| self.law(tree) == HealthLaw::Lies)
+        };
+        u32::try_from(self.machines.iter().filter(|machine| machine.is_on()).filter(lies).count())
+            .unwrap_or(u32::MAX)
     }
 
     pub(super) fn look(&mut self) {
@@ -362,6 +369,7 @@ impl World {
         let goal = &self.releases[self.scenario.goal.release()];
         let exposed = self.ran.get(&goal.tree).map_or(0, std::collections::BTreeSet::len);
         let ending = self.ending();
+        let traffic = self.bulk.traffic().clone();
         Outcome {
             scenario: self.scenario.name.clone(),
             about: self.scenario.about.clone(),
@@ -370,10 +378,17 @@ impl World {
             ending: ending.map(|e| format!("{e:?}").to_lowercase()),
             virtual_ms: self.now.as_milliseconds(),
             settled_ms: self.settled_at.map(Moment::as_milliseconds),
+            unnoticed: self.unnoticed(),
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
-            counters: Counters { way: self.links.tally(), ..self.counters },
+            counters: Counters {
+                way: self.links.tally(),
+                crossed_bytes: traffic.crossed(),
+                most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
+                ..self.counters
+            },
+            traffic,
             fingerprint: format!("{:016x}", self.fingerprint),
             impossible: self.impossible,
             violations: self.referees.violations().to_vec(),

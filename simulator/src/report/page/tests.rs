@@ -1,6 +1,5 @@
 //! What a page must be: whole, closed off from the world, honest about hostile text, small, repeatable.
 
-use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{check_writable, render, write};
@@ -118,7 +117,7 @@ fn a_run_in_which_nothing_happens_has_a_page_too() {
 fn the_page_of_a_huge_run_is_small() {
     let (outcome, _) = recorded(story("calm-day", 1), 1);
     let scenario = story("calm-day", 1_000);
-    let fleet = Fleet::found(scenario.nodes, &BTreeSet::new(), &Generator::new(1));
+    let fleet = Fleet::found(scenario.nodes, &Generator::new(1));
     let releases: Vec<Release> =
         scenario.releases.iter().map(|law| fleet.release(law, &scenario.plan, None)).collect();
     let mut trace = Trace::new(&scenario, &fleet, &releases);

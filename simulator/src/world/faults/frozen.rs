@@ -34,6 +34,7 @@ fn addressee(what: &Happening) -> Option<u32> {
         | Happening::Link { node, .. }
         | Happening::Commit { node, .. }
         | Happening::Seek { node, .. }
+        | Happening::Part { node, .. }
         | Happening::Fetched { node, .. }
         | Happening::Built { node, .. }
         | Happening::Switched { node, .. }
@@ -45,6 +46,7 @@ fn addressee(what: &Happening) -> Option<u32> {
             Some(*to)
         }
         Happening::Heartbeat
+        | Happening::Flow { .. }
         | Happening::Step { .. }
         | Happening::Look
         | Happening::FaultEnds { .. }

@@ -100,6 +100,7 @@ impl World {
                 let other = if to.is_empty() { all() } else { self.places(&self.group(step, to)) };
                 self.links.clog(id, other.clone(), one.clone(), until);
                 self.links.clog(id, one, other, until);
+                self.tear_cut_flows();
             }
             Fault::Weather { .. } => {
                 if let Some(weather) = fault.weather() {
@@ -154,6 +155,12 @@ impl World {
         }
     }
 
+    /// All faults end at once.
+    pub(super) fn end_all_faults(&mut self) {
+        let steps: Vec<usize> = self.faults.ongoing.keys().copied().collect();
+        steps.into_iter().for_each(|step| self.end_fault(step));
+    }
+
     /// A fault that strikes again and again takes its next machine.
     pub(super) fn fault_turn(&mut self, step: usize) {
         let mut lot = self.lot(step);
@@ -181,16 +188,19 @@ impl World {
 
     fn bend_clock(&mut self, node: u32, how: ClockFault) {
         let now = self.now;
-        if matches!(how, ClockFault::Leap(_)) || matches!(how, ClockFault::Drift(gained) if gained > 0) {
-            self.referees.hurries(node);
-        }
         let clock = &mut self.machines[node as usize].clock;
         let milliseconds = |by: u64| i64::try_from(by).unwrap_or(i64::MAX);
         match how {
-            ClockFault::Drift(gained) => clock.drift(now, gained),
+            ClockFault::Drift(gained) => {
+                clock.drift(now, gained);
+                self.referees.clock_bent(node);
+            }
             ClockFault::WallAhead(by) => clock.set_wall(milliseconds(by)),
             ClockFault::WallBehind(by) => clock.set_wall(-milliseconds(by)),
-            ClockFault::Leap(by) => clock.leap(by),
+            ClockFault::Leap(by) => {
+                clock.leap(by);
+                self.referees.clock_bent(node);
+            }
         }
         self.clock_changed(node);
     }

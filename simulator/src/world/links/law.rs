@@ -106,7 +106,7 @@ pub struct ClassLaw {
 
 /// Who can be reached by whom. A link carries both ways, so two machines have one if either can dial the
 /// other. There is no hole punching and no relay, as in the agent.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Reach {
     /// Anybody can dial it.
@@ -127,9 +127,9 @@ impl Reach {
 }
 
 /// Longest name of a class, in bytes.
-const CLASS_NAME_MAX: usize = 15;
+const CLASS_NAME_MAX: usize = 31;
 
-/// The name of a class: 1 to 15 lower-case letters, digits and hyphens.
+/// The name of a class: 1 to 31 letters, digits and other signs, without spaces.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub struct ClassName {
     bytes: [u8; CLASS_NAME_MAX],
@@ -139,7 +139,7 @@ pub struct ClassName {
 impl ClassName {
     /// The name, if it is one.
     pub fn new(name: &str) -> Option<Self> {
-        let good = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';
+        let good = |b: u8| b.is_ascii_graphic();
         if name.is_empty() || name.len() > CLASS_NAME_MAX || !name.bytes().all(good) {
             return None;
         }
@@ -169,8 +169,7 @@ impl Serialize for ClassName {
 impl<'de> Deserialize<'de> for ClassName {
     fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let name = String::deserialize(deserializer)?;
-        let wrong =
-            || serde::de::Error::custom("a class is named by 1 to 15 lower-case letters, digits or -");
+        let wrong = || serde::de::Error::custom("a class is named by 1 to 31 letters, digits or signs");
         Self::new(&name).ok_or_else(wrong)
     }
 }

@@ -6,6 +6,7 @@
 //! frame is [`Links::carry`]. Every machine has its own stream of luck and every frame takes the same number
 //! of draws from it, whatever is wrong with the links: a fault that is left out moves no draw.
 
+mod islands;
 mod law;
 mod places;
 #[cfg(test)]
@@ -199,6 +200,11 @@ impl Links {
     fn meets(&self, one: u32, other: u32) -> bool {
         let (a, b) = (self.lines[one as usize].reach, self.lines[other as usize].reach);
         a.meets(b, self.zone(one) == self.zone(other))
+    }
+
+    /// Whether bytes of releases flow from one machine to another.
+    pub fn flows(&self, from: u32, to: u32) -> bool {
+        self.connected(from, to) && self.clogged_until(from, to).is_none()
     }
 
     /// Which side a machine is on.
