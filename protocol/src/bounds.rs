@@ -26,6 +26,9 @@ pub const DELTAS_IN_TURN_MAX: usize = 4;
 pub const ROLLOUTS_MAX: usize = 2;
 /// Rollouts of one component that are kept at all: room for those whose ballots are still on their way.
 pub const ROLLOUTS_KEPT_MAX: usize = 16;
+/// Rollouts of one component that are held at one moment: beside those that are kept the newest that is
+/// done, one on trial here, and one twin each of these.
+pub const ROLLOUTS_HELD_MAX: usize = ROLLOUTS_KEPT_MAX + 4;
 /// Components with a rollout in the fleet's memory.
 pub const COMPONENTS_MAX: usize = 256;
 /// Verdicts kept on rollouts that were collected.

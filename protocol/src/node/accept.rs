@@ -10,6 +10,7 @@ use super::event::Refusal;
 use crate::bounds::{COMPONENTS_MAX, POLICIES_MAX};
 use crate::facts::{BadFact, Fact, Key, Merged, Say, SignedFact, Statement};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::rollout::roster::Roster;
 use crate::trust::command::{Command, Instruction};
 use crate::trust::manifest::Manifest;
@@ -67,7 +68,9 @@ impl Node {
             }
             Statement::Propose(propose) => {
                 let roster = self.roster_of(fact)?;
-                if roster.leader(propose.term) != Some(propose.leader) {
+                let second = mutations::is(Mutation::TwoLeaders)
+                    && roster.leader(propose.term + 1) == Some(propose.leader);
+                if roster.leader(propose.term) != Some(propose.leader) && !second {
                     return Err(Refusal::NoSeat);
                 }
                 if propose.open > roster.done() {

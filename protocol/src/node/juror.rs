@@ -10,6 +10,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{FRESH_PERIODS, PROPOSE_EVERY, SEQUENCE_LEAD_MAX};
 use crate::facts::{Ballot, BallotKind, Key, Propose, RolloutId, Say, Statement, StopReason};
+use crate::mutations::{self, Mutation};
 use crate::rollout::derived::said;
 use crate::rollout::gate::{Shut, allowed};
 use crate::rollout::view::Scene;
@@ -93,6 +94,7 @@ impl Node {
         self.rollouts.values().any(|other| {
             other.manifest.component == manifest.component
                 && other.manifest.order > manifest.order
+                && !mutations::is(Mutation::LowerSequence)
                 && !other.is_stopped()
                 && !self.too_far(&other.manifest.component, other.manifest.order)
         })
@@ -126,6 +128,7 @@ impl Node {
             }
         }
         let hold = match tracked.allowed.hold {
+            hold if mutations::is(Mutation::TooFewUnsaid) => hold,
             Hold::None if !tracked.view.runs() => Hold::TooFewJurors,
             Hold::None if self.proposal(tracked).is_none_or(|p| p.open <= open) => Hold::WaitingForLeader,
             Hold::WaitingForHealth if !tracked.view.runs() => Hold::TooFewJurors,
@@ -168,7 +171,8 @@ impl Node {
 
     fn stop_if_called_for(&mut self, tracked: &Tracked, out: &mut impl Outbox) {
         let hold = Span::seconds(u64::from(tracked.manifest.plan.hold_s));
-        let reason = if tracked.tally.bad >= tracked.tally.stop_at {
+        let evidence = tracked.tally.bad >= tracked.tally.stop_at;
+        let reason = if evidence && !mutations::is(Mutation::EvidenceIgnored) {
             StopReason::Evidence
         } else if tracked.watch.still >= hold {
             StopReason::Expired
@@ -186,7 +190,7 @@ impl Node {
             self.ballot(tracked, Say::Term(tracked.derived.hinted_term), out);
             return;
         }
-        if mine > term || !tracked.view.runs() {
+        if mine > term || !tracked.view.runs() || mutations::is(Mutation::LeaderForLife) {
             return;
         }
         let period = tracked.manifest.plan.beacon_period();
@@ -205,7 +209,10 @@ impl Node {
 
     fn propose_if_leading(&mut self, tracked: &mut Tracked, now: Time, out: &mut impl Outbox) {
         let (term, open) = (tracked.derived.term, tracked.allowed.open);
-        if tracked.roster.leader(term) != Some(self.me) || open <= tracked.derived.open {
+        let leads = tracked.roster.leader(term) == Some(self.me)
+            || mutations::is(Mutation::ProposeWithoutLeading)
+            || mutations::is(Mutation::TwoLeaders) && tracked.roster.leader(term + 1) == Some(self.me);
+        if !leads || open <= tracked.derived.open {
             return;
         }
         let propose = Propose { rollout: tracked.id, term, leader: self.me, open };

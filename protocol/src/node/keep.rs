@@ -8,6 +8,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{CENSUSES_MAX, PUT_AWAY_AFTER, ROLLOUTS_KEPT_MAX, ROLLOUTS_MAX};
 use crate::facts::{Key, RolloutId};
+use crate::mutations::{self, Mutation};
 use crate::time::Time;
 use crate::trust::manifest::ReleaseOrder;
 use crate::trust::names::ComponentName;
@@ -18,7 +19,7 @@ impl Node {
     pub(super) fn is_collected(&self, component: &ComponentName, order: ReleaseOrder, id: RolloutId) -> bool {
         let done = self.done_order(component);
         self.tombstones.contains(id)
-            || done.is_some_and(|done| order < done)
+            || done.is_some_and(|done| order < done && !mutations::is(Mutation::LowerSequence))
             || (done != Some(order) && self.later_than(component, order) >= ROLLOUTS_KEPT_MAX)
     }
 
@@ -67,9 +68,11 @@ impl Node {
         };
         let component = tracked.manifest.component.clone();
         let tombstone = Tombstone { rollout: id, component, order: tracked.manifest.order, ending };
-        self.writes.write(tombstone.record(), Then::Nothing, out);
-        if let Some(oldest) = self.tombstones.add(tombstone) {
-            out.forget(Record::tombstone_key(oldest.rollout));
+        if !mutations::is(Mutation::TombstonesDropped) {
+            self.writes.write(tombstone.record(), Then::Nothing, out);
+            if let Some(oldest) = self.tombstones.add(tombstone) {
+                out.forget(Record::tombstone_key(oldest.rollout));
+            }
         }
         self.forget_bindings(&tracked.manifest.component, out);
         let keys: Vec<Key> = self

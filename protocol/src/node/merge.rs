@@ -10,6 +10,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
 use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, VoteState};
+use crate::mutations::{self, Mutation};
 use crate::rollout::derived::{Derived, Stop};
 use crate::rollout::roster::Roster;
 use crate::time::Time;
@@ -179,6 +180,9 @@ impl Node {
                 && other.manifest.component == this.manifest.component
                 && other.manifest.order == this.manifest.order
         };
+        if mutations::is(Mutation::TwinsIgnored) {
+            return false;
+        }
         // A twin that was put away is no less a twin: a stop is never unsaid.
         let buried = self.tombstones.iter().any(|t| {
             t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
@@ -202,7 +206,7 @@ impl Node {
         let open = tracked.derived.open;
         let behind = |say: &Say| match *say {
             Say::Open(said) => said >= open,
-            Say::Stop(_) => true,
+            Say::Stop(_) => !mutations::is(Mutation::StopForgotten),
             Say::Term(_) => false,
         };
         let others = tracked.roster.jury.iter().filter(|juror| **juror != self.me);
@@ -280,6 +284,7 @@ fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox)
 /// Ballots are kept when they add up to something; votes and proposals come back by sync.
 fn is_kept(statement: &Statement) -> bool {
     match statement {
+        Statement::Command(_) if mutations::is(Mutation::StopForgotten) => false,
         Statement::Policy(_) | Statement::Census(_) | Statement::Manifest(_) | Statement::Command(_) => true,
         Statement::Ballot(_) | Statement::Vote(_) | Statement::Propose(_) | Statement::Beacon(_) => false,
     }

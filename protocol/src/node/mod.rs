@@ -13,7 +13,7 @@
 //! | `beacons`, `syncing`, `relays` | news: signs of life, anti-entropy, how often a change is passed on |
 //! | `signing`, `writes` | own facts: recovered before the first, durable before they leave |
 //! | `keep`, `tombstones` | what is kept and for how long |
-//! | `restore`, `report` | from records to a node; from a node to a status |
+//! | `restore`, `report`, `sizes` | from records to a node; from a node to a status; how large it is |
 //!
 //! The node is level-triggered: after every input it looks at what holds now and does what is due.
 //! So an effect that was lost in a crash is simply due again.
@@ -33,6 +33,7 @@ mod relays;
 mod report;
 mod restore;
 mod signing;
+mod sizes;
 pub mod status;
 mod syncing;
 mod tombstones;
@@ -67,6 +68,7 @@ pub use event::{Event, Refusal};
 pub use input::{Input, Trouble, Via, WriteId};
 pub use outbox::{DeltaStep, Outbox, Recipe, Verdict, Work};
 pub use record::Record;
+pub use sizes::Size;
 pub use status::Status;
 
 /// What a node is told once.

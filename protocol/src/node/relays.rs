@@ -53,6 +53,11 @@ impl Relays {
         due
     }
 
+    /// How many registers changed lately.
+    pub(super) fn len(&self) -> usize {
+        self.windows.len()
+    }
+
     /// When the next held-back change is due.
     pub(super) fn deadline(&self) -> Option<Time> {
         self.windows.values().filter(|window| window.owed).map(|window| window.ends).min()

@@ -14,6 +14,7 @@ use super::{Frame, Node};
 use crate::bounds::JURY_MAX;
 use crate::facts::{Beacon, Fact, Merged, SignedFact, Statement};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::rollout::quorum::Quorum;
 use crate::time::Time;
 
@@ -87,7 +88,10 @@ impl Node {
         if self.signer.boot.is_some() || !self.is_member(&self.me) {
             return;
         }
-        let needed = self.electors().confirmers();
+        let needed = match self.electors().confirmers() {
+            _ if mutations::is(Mutation::SignBeforeRecovered) => 0,
+            needed => needed,
+        };
         let electors: BTreeSet<NodeId> =
             self.trust.newest_census().map(|(_, census)| census.electors().collect()).unwrap_or_default();
         let heard = self.signer.heard.intersection(&electors).filter(|node| **node != self.me).count();
@@ -124,6 +128,9 @@ impl Node {
         let pending = self.writes.pending(&fact.key).is_some_and(|p| p.rank >= fact.rank);
         if pending || self.registers.compare(&fact) != Merged::Rose {
             return false;
+        }
+        if mutations::is(Mutation::SendBeforePersisted) {
+            self.publish(&fact.signed, out);
         }
         self.writes.write(Record::Fact(fact.signed.clone()), Then::Publish(fact), out)
     }

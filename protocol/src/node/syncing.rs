@@ -13,6 +13,7 @@ use crate::bounds::{
 };
 use crate::facts::{Beacon, Fact, Key, SignedFact};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::sync::summary::{self, Page};
 use crate::time::Time;
 use crate::wire::frame::{Entry, Frame};
@@ -66,6 +67,11 @@ impl Syncs {
         self.sessions.remove(peer);
     }
 
+    /// How many are under way.
+    pub(super) fn len(&self) -> usize {
+        self.sessions.len()
+    }
+
     pub(super) fn deadline(&self) -> Option<Time> {
         self.next_at
     }
@@ -116,7 +122,7 @@ impl Node {
     }
 
     pub(super) fn sync_if_due(&mut self, now: Time, out: &mut impl Outbox) {
-        let every = if self.is_recovering() {
+        let every = if self.is_recovering() || mutations::is(Mutation::NeverIdle) {
             SYNC_EVERY_RECOVERING
         } else if self.any_live(now) {
             SYNC_EVERY_ACTIVE
@@ -243,7 +249,8 @@ impl Node {
         out: &mut impl Outbox,
     ) {
         let mut seen: Vec<Entry> = Vec::new();
-        for signed in facts {
+        let deaf = mutations::is(Mutation::SyncDeaf) && !confirm;
+        for signed in facts.into_iter().filter(|_| !deaf) {
             let body = confirm.then(|| signed.clone());
             match self.judge(signed) {
                 Ok(Judged::Rises(fact)) => {

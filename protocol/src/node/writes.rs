@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use crate::bounds::{PENDING_MAX, PERSIST_RETRY};
 use crate::facts::{Fact, Key, RolloutId};
+use crate::mutations::{self, Mutation};
 use crate::time::Time;
 
 /// What waits for a write.
@@ -36,7 +37,7 @@ impl Writes {
     /// Asks for a write. Returns whether it was taken: with `PENDING_MAX` under way the disk is stuck,
     /// and nothing more is promised until it moves.
     pub(super) fn write(&mut self, record: Record, then: Then, out: &mut impl Outbox) -> bool {
-        if self.waiting.len() + self.failed.len() >= PENDING_MAX {
+        if self.len() >= PENDING_MAX {
             return false;
         }
         // A write that is to be tried again keeps its place before later ones.
@@ -56,7 +57,11 @@ impl Writes {
 
     /// All writes up to `id` are durable; returns what waited for them, in order.
     pub(super) fn persisted(&mut self, id: WriteId) -> Vec<Then> {
-        let later = self.waiting.split_off(&id.saturating_add(1));
+        let mut later = self.waiting.split_off(&id.saturating_add(1));
+        if mutations::is(Mutation::WritesNeverLetGo) {
+            let kept = self.waiting.iter().map(|(id, (record, _))| (*id, (record.clone(), Then::Nothing)));
+            later.extend(kept);
+        }
         std::mem::replace(&mut self.waiting, later).into_values().map(|(_, then)| then).collect()
     }
 
@@ -79,6 +84,16 @@ impl Writes {
                 self.issue(record, then, out);
             }
         }
+    }
+
+    /// Writes that are not known to be durable, those that failed among them.
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len() + self.failed.len()
+    }
+
+    /// Writes that the driver was asked for and has not answered.
+    pub(super) fn waiting(&self) -> usize {
+        self.waiting.len()
     }
 
     /// When to try again.

@@ -3,6 +3,7 @@
 use super::roster::Roster;
 use crate::facts::{BallotKind, Key, Registers, RolloutId, Say, Statement, StopReason};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::trust::command::{CommandKind, Instruction};
 
 /// Why a rollout is stopped.
@@ -52,6 +53,9 @@ impl Derived {
         for juror in &roster.jury {
             if let Some(Say::Open(open)) = said(registers, rollout, *juror, BallotKind::Open) {
                 opens.push(open);
+                if mutations::is(Mutation::VoteCountedTwice) {
+                    opens.push(open);
+                }
             }
             if let Some(Say::Term(term)) = said(registers, rollout, *juror, BallotKind::Term) {
                 terms.push(term);
@@ -69,7 +73,8 @@ impl Derived {
             Some(Instruction::Flow { counter, pause }) => (pause, Some(counter)),
             _ => (false, None),
         };
-        let jury_stop = (stops.len() as u64 >= u64::from(roster.quorum.stoppers()))
+        let stoppers = if mutations::is(Mutation::OneJurorStops) { 1 } else { roster.quorum.stoppers() };
+        let jury_stop = (stops.len() as u64 >= u64::from(stoppers))
             .then(|| stops.iter().max().copied().map(Stop::Jury))
             .flatten();
         let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);

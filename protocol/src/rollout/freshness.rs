@@ -39,6 +39,16 @@ impl Freshness {
         self.last(node).map(|at| at + period.times(FRESH_PERIODS))
     }
 
+    /// How many nodes were heard from.
+    pub fn len(&self) -> usize {
+        self.heard.len()
+    }
+
+    /// Whether nobody was.
+    pub fn is_empty(&self) -> bool {
+        self.heard.is_empty()
+    }
+
     /// Forgets nodes for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(&NodeId) -> bool) {
         self.heard.retain(|node, _| keep(node));

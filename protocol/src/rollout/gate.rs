@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::derived::Derived;
 use super::roster::Roster;
 use super::view::Tally;
+use crate::mutations::{self, Mutation};
 
 /// Why a rollout is not going on now: the closed list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -98,7 +99,7 @@ pub fn allowed(roster: &Roster, derived: &Derived, tally: &Tally, shut: &Shut) -
     if let Some(hold) = shut.hold() {
         return closed(hold);
     }
-    if tally.bad + tally.doubt >= tally.hold_at {
+    if tally.bad + tally.doubt >= tally.hold_at && !mutations::is(Mutation::HoldIgnored) {
         return closed(Hold::Failures);
     }
     let (count, settled) = (roster.count(), tally.good.saturating_add(tally.lost));
@@ -110,7 +111,8 @@ pub fn allowed(roster: &Roster, derived: &Derived, tally: &Tally, shut: &Shut) -
             Allowed { open: count, hold: Hold::WaitingForHealth }
         };
     }
-    let reached = roster.targets.iter().filter(|target| **target <= tally.good).count();
+    let early = u32::from(mutations::is(Mutation::GateOneEarly));
+    let reached = roster.targets.iter().filter(|target| **target <= tally.good + early).count();
     let target = roster.targets.get(reached).copied().unwrap_or(count);
     let mut open = target.saturating_add(tally.lost).min(count);
     if roster.everybody_judges {

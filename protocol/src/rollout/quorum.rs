@@ -2,6 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::mutations::{self, Mutation};
+
 /// How many jurors there are, how many of them may fail or lie, and how many must agree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Quorum {
@@ -33,7 +35,8 @@ impl Quorum {
 
     /// The `quorum`-th largest of the jurors' numbers: what a quorum has reached.
     pub fn reached(self, numbers: &[u32]) -> u32 {
-        nth_largest(numbers, self.quorum)
+        let less = u32::from(mutations::is(Mutation::QuorumOneSmall));
+        nth_largest(numbers, self.quorum - less)
     }
 
     /// The number that at least one honest juror has reached.

@@ -9,6 +9,7 @@ use super::roster::Roster;
 use crate::bounds::SILENCE;
 use crate::facts::{Failure, Key, Registers, RolloutId, Statement, VoteState};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::time::{Span, Time};
 use crate::trust::plan::Plan;
 
@@ -97,6 +98,11 @@ impl View {
         self.clock
     }
 
+    /// How many nodes it remembers.
+    pub fn seen(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Whether the clock runs: a quorum of jurors is fresh.
     pub fn runs(&self) -> bool {
         self.runs
@@ -169,11 +175,16 @@ impl View {
             Some(VoteState::Skip(_)) => tally.lost += 1,
             Some(VoteState::Trying) => {
                 if wait_until(silent_limit) && !fresh {
-                    tally.bad += 1;
+                    if mutations::is(Mutation::SilenceIsHealthy) {
+                        tally.good += 1;
+                    } else {
+                        tally.bad += 1;
+                    }
                 }
             }
             Some(VoteState::Healthy) => {
-                let baked = wait_until(Span(since.0.saturating_add(seconds(scene.plan.bake_s).0)));
+                let baked = wait_until(Span(since.0.saturating_add(seconds(scene.plan.bake_s).0)))
+                    || mutations::is(Mutation::BakeIgnored);
                 seen.baked |= baked && fresh;
                 let silent = wait_until(silent_limit) && !fresh;
                 match (seen.baked, silent) {

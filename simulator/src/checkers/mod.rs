@@ -3,7 +3,22 @@
 //! They keep their own books and trust no node's word on itself. The numbers of the properties are
 //! those of the design: S for what must never happen, L for what must happen in the end.
 
+//!
+//! | file | what it knows |
+//! |---|---|
+//! | `release` | who counts, how far votes and ballots let a juror go |
+//! | `shadow` | every statement that a node ever signed |
+//! | `slots` | switches: forward, back, and what is let go of |
+//! | `news` | what a machine heard before it switched |
+//! | `progress` | what must go on while nothing around it changes |
+//! | `impossible` | why it cannot |
+
+pub mod impossible;
+mod news;
+pub mod progress;
+mod release;
 pub mod shadow;
+mod slots;
 #[cfg(test)]
 mod tests;
 
@@ -12,8 +27,9 @@ use std::collections::{BTreeMap, BTreeSet};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, RolloutId, Say, SignedFact, Statement};
 use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::record::Ending;
-use groundswell_protocol::node::{Event, Record};
+use groundswell_protocol::node::{Event, Record, Size};
 use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
 use groundswell_protocol::wire::frame::Frame;
@@ -21,6 +37,8 @@ use serde::Serialize;
 
 use crate::fleet::{Fleet, Release};
 use crate::world::queue::Moment;
+use news::News;
+use release::Known;
 use shadow::Shadow;
 
 /// A property of the design.
@@ -32,31 +50,37 @@ pub enum Property {
     S2,
     /// At most one leader proposes in a rollout's term.
     S3,
-    /// No activation before a quorum of jurors opened the rank.
+    /// No activation before a quorum of jurors had seen enough good below its rank.
     S4,
-    /// No activation after the node knew the stop.
+    /// No activation after the node knew the stop or a pause, or without fresh news; no stop is forgotten.
     S5,
     /// Some slot always starts: what is gone back to, and what runs, is here.
     S6,
-    /// The core does not ask to be woken without end.
+    /// Every queue, message and table stays within its bound; the core does not ask to be woken without end.
     S7,
-    /// Two releases of one place in the order never both activate; no juror opens both.
+    /// Two releases of one place in the order never both activate; who knows both activates neither.
     S8,
-    /// No signature leaves before it is durable.
+    /// No signature leaves and no switch begins before it is durable; what had ended is not taken up again.
     S9,
     /// No signature contradicts an earlier one, over any crash.
     S10,
     /// Every machine that is on ends on the target or the rollback version.
     L1,
-    /// A bad release stops inside its wave.
+    /// A leader that is stuck or dead is replaced.
+    L2,
+    /// A bad release stops inside its wave, and a good one does not stop.
     L3,
+    /// Every state has a deadline.
+    L4,
     /// In the end nothing moves, and traffic is back in its budget.
     L5,
+    /// With too many electors gone the fleet holds and says why.
+    L6,
 }
 
 impl Property {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 16] = [
         Self::S1,
         Self::S2,
         Self::S3,
@@ -68,18 +92,21 @@ impl Property {
         Self::S9,
         Self::S10,
         Self::L1,
+        Self::L2,
         Self::L3,
+        Self::L4,
         Self::L5,
+        Self::L6,
     ];
 
     /// Whether its breach is one of safety; else it is one of liveness.
     pub fn is_safety(self) -> bool {
-        !matches!(self, Self::L1 | Self::L3 | Self::L5)
+        !matches!(self, Self::L1 | Self::L2 | Self::L3 | Self::L4 | Self::L5 | Self::L6)
     }
 }
 
 /// A breach.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Violation {
     /// Of what.
     pub property: Property,
@@ -94,20 +121,51 @@ pub struct Violation {
 /// Breaches that are kept; what follows the first ones says little.
 const VIOLATIONS_MAX: usize = 32;
 
-/// What the referees know of a release.
-struct Known {
-    rollout: RolloutId,
-    order: ReleaseOrder,
-    tree: Digest,
-    signed: bool,
-    members: u32,
-    ranks: BTreeMap<NodeId, u32>,
-    jury: BTreeSet<NodeId>,
-    opens: BTreeMap<NodeId, u32>,
-    promoted: u32,
-    leaders: BTreeMap<u32, NodeId>,
-    quorum: usize,
-    stoppers: usize,
+/// What one machine knows of one release, and how far it has come: by what it reported and kept.
+#[derive(Clone)]
+struct Part {
+    /// It knows the manifest.
+    met: bool,
+    /// Since when, in this life.
+    since: Moment,
+    /// It said so in this life: it is not to say so again.
+    reported: bool,
+    stopped: bool,
+    /// It knows a stop that its disk must show as soon as the disk is at rest.
+    unsaved: bool,
+    done: bool,
+    /// The last pause or resume that it knows.
+    flow: (u32, bool),
+    hold: (Hold, Moment),
+    news: Option<News>,
+    /// It has switched to it before: another start inside the trial asks nobody again.
+    tried: bool,
+}
+
+impl Part {
+    fn new(now: Moment) -> Self {
+        Self {
+            met: false,
+            since: now,
+            reported: false,
+            stopped: false,
+            unsaved: false,
+            done: false,
+            flow: (0, false),
+            hold: (Hold::WaitingForHealth, now),
+            news: None,
+            tried: false,
+        }
+    }
+}
+
+/// What a disk's records show of a release.
+#[derive(Clone, Copy, Default)]
+struct Shown {
+    manifest: bool,
+    stops: usize,
+    stopped: bool,
+    flow: (u32, bool),
 }
 
 /// The referees.
@@ -115,46 +173,46 @@ pub struct Referees {
     releases: BTreeMap<RolloutId, Known>,
     nodes: Vec<NodeId>,
     liars: BTreeSet<u32>,
+    /// Machines whose clocks ran ahead: what they waited for was shorter than it looks.
+    hurried: BTreeSet<u32>,
     shadow: Shadow,
-    stops_known: BTreeSet<(u32, RolloutId)>,
+    parts: BTreeMap<(u32, RolloutId), Part>,
+    /// Stages that must end, and since when.
+    moving: BTreeMap<(u32, RolloutId), (Stage, Moment)>,
+    /// Machines whose frames are looked at, because they are about to switch.
+    listening: BTreeSet<u32>,
+    /// Machines that know of a stop which their disk does not show yet.
+    unsaved: BTreeSet<u32>,
     began_from: BTreeMap<(u32, Digest), Option<Digest>>,
     anchors: BTreeMap<u32, Digest>,
+    /// The trial that a machine's disk shows: its tree and the starts inside it.
+    trials: BTreeMap<u32, (Digest, u8)>,
     activated: BTreeMap<ReleaseOrder, RolloutId>,
     bound: BTreeMap<(u32, ReleaseOrder), RolloutId>,
+    /// What was said once and is not said again for the machine.
+    said_once: BTreeSet<(Property, Option<u32>)>,
     violations: Vec<Violation>,
 }
 
 impl Referees {
     /// Referees of a fleet; `liars` are excused from everything that they say.
     pub fn new(fleet: &Fleet, releases: &[Release], liars: BTreeSet<u32>) -> Self {
-        let known = |release: &Release| {
-            let jury: BTreeSet<NodeId> = release.roster.jury.iter().copied().collect();
-            let faulty = (jury.len() - 1) / 3;
-            Known {
-                rollout: release.rollout,
-                order: release.order,
-                tree: release.tree,
-                signed: release.law.signed,
-                members: release.roster.count(),
-                ranks: (0..).zip(&release.roster.members).map(|(rank, node)| (*node, rank)).collect(),
-                opens: BTreeMap::new(),
-                promoted: 0,
-                leaders: BTreeMap::new(),
-                quorum: (jury.len() + faulty + 1).div_ceil(2),
-                stoppers: faulty + 1,
-                jury,
-            }
-        };
         Self {
-            releases: releases.iter().map(|r| (r.rollout, known(r))).collect(),
+            releases: releases.iter().map(|r| (r.rollout, Known::new(r))).collect(),
             nodes: fleet.nodes.clone(),
             liars,
+            hurried: BTreeSet::new(),
             shadow: Shadow::new(fleet.id),
-            stops_known: BTreeSet::new(),
+            parts: BTreeMap::new(),
+            moving: BTreeMap::new(),
+            listening: BTreeSet::new(),
+            unsaved: BTreeSet::new(),
             began_from: BTreeMap::new(),
             anchors: BTreeMap::new(),
+            trials: BTreeMap::new(),
             activated: BTreeMap::new(),
             bound: BTreeMap::new(),
+            said_once: BTreeSet::new(),
             violations: Vec::new(),
         }
     }
@@ -169,6 +227,17 @@ impl Referees {
         if self.violations.len() < VIOLATIONS_MAX {
             self.violations.push(Violation { property, at_ms: now.as_milliseconds(), machine, what });
         }
+    }
+
+    /// Notes a breach that is seen again at every look, once.
+    fn breach_once(&mut self, now: Moment, property: Property, machine: Option<u32>, what: String) {
+        if self.said_once.insert((property, machine)) {
+            self.breach(now, property, machine, what);
+        }
+    }
+
+    fn part(&mut self, now: Moment, place: u32, rollout: RolloutId) -> &mut Part {
+        self.parts.entry((place, rollout)).or_insert_with(|| Part::new(now))
     }
 
     /// A machine lets a frame go.
@@ -207,14 +276,61 @@ impl Referees {
         }
     }
 
+    /// A frame is about to reach a machine.
+    pub fn received(&mut self, place: u32, from: NodeId, frame: &[u8]) {
+        if !self.listening.contains(&place) {
+            return;
+        }
+        let Ok(frame) = Frame::decode(frame) else { return };
+        let parts = self.parts.range_mut((place, RolloutId(Digest([0; 32])))..);
+        for (_, part) in parts.take_while(|((other, _), _)| *other == place) {
+            if let Some(news) = &mut part.news {
+                news.heard(from, &frame);
+            }
+        }
+    }
+
     /// A record became durable.
     pub fn durable(&mut self, now: Moment, place: u32, record: &Record) {
         let me = self.nodes[place as usize];
-        if let Record::Fact(signed) = record
-            && matches!(signed.signatures.as_slice(), [one] if one.key == me)
-            && let Some(fact) = self.shadow.durable(place, signed)
-        {
-            self.said(now, place, &fact);
+        match record {
+            Record::Fact(signed) => {
+                if matches!(signed.signatures.as_slice(), [one] if one.key == me)
+                    && let Some(fact) = self.shadow.durable(place, signed)
+                {
+                    self.said(now, place, &fact);
+                }
+            }
+            Record::Installed { installed, .. } => self.keep_trial(place, installed),
+            Record::Boot(_) | Record::Binding { .. } | Record::Tombstone { .. } => {}
+        }
+    }
+
+    fn keep_trial(&mut self, place: u32, installed: &groundswell_protocol::node::record::Installed) {
+        match &installed.trial {
+            Some(trial) => self.trials.insert(place, (trial.tree, installed.trial_boots)),
+            None => self.trials.remove(&place),
+        };
+    }
+
+    /// A machine's disk has done all that it was asked for. `records` is asked for only if it matters.
+    pub fn at_rest(&mut self, now: Moment, place: u32, records: impl FnOnce() -> Vec<Record>) {
+        if !self.unsaved.remove(&place) {
+            return;
+        }
+        let shown = self.read(&records());
+        let mut forgotten = Vec::new();
+        for ((other, rollout), part) in &mut self.parts {
+            if *other == place && std::mem::take(&mut part.unsaved) {
+                let known = shown.get(rollout).is_some_and(|shown| shown.stopped);
+                if !known && !self.liars.contains(&place) {
+                    forgotten.push(*rollout);
+                }
+            }
+        }
+        for rollout in forgotten {
+            let what = format!("knows that {rollout:?} is stopped, and a restart would forget it");
+            self.breach(now, Property::S5, Some(place), what);
         }
     }
 
@@ -224,8 +340,13 @@ impl Referees {
         match &fact.statement {
             Statement::Ballot(ballot) => {
                 if let (Say::Open(open), Some(known)) = (ballot.say, self.releases.get_mut(&ballot.rollout)) {
-                    let opened = known.opens.entry(ballot.juror).or_default();
-                    *opened = open.max(*opened);
+                    let lies = |node: &NodeId| lies(&self.nodes, &self.liars, node);
+                    let most = known.most_allowed(now, lies);
+                    if open > most && !self.hurried.contains(&place) {
+                        let what = format!("opens {open} ranks when the votes allow {most} at most");
+                        breaches.push((Property::S4, what));
+                    }
+                    known.opens(now, ballot.juror, open);
                     let other = *self.bound.entry((place, known.order)).or_insert(ballot.rollout);
                     if other != ballot.rollout {
                         breaches.push((
@@ -235,14 +356,17 @@ impl Referees {
                     }
                 }
             }
+            Statement::Vote(vote) => {
+                if let Some(known) = self.releases.get_mut(&vote.rollout) {
+                    known.voted(now, vote.node, vote.state);
+                }
+            }
             Statement::Propose(proposal) => {
-                if let Some(known) = self.releases.get_mut(&proposal.rollout) {
-                    let leader = *known.leaders.entry(proposal.term).or_insert(proposal.leader);
-                    if leader != proposal.leader {
-                        breaches.push((
-                            Property::S3,
-                            format!("proposes in term {}, which {leader:?} leads", proposal.term),
-                        ));
+                if let Some(known) = self.releases.get(&proposal.rollout) {
+                    let leader = known.leader(proposal.term);
+                    if leader != Some(proposal.leader) {
+                        let what = format!("proposes in term {}, which {leader:?} leads", proposal.term);
+                        breaches.push((Property::S3, what));
                     }
                 }
             }
@@ -256,122 +380,151 @@ impl Referees {
         }
     }
 
+    /// A machine's monotonic clock runs ahead, or has leapt.
+    pub fn hurries(&mut self, place: u32) {
+        self.hurried.insert(place);
+    }
+
     /// An operator signed.
-    pub fn commanded(&mut self, rollout: RolloutId, instruction: Instruction) {
+    pub fn commanded(&mut self, now: Moment, rollout: RolloutId, instruction: Instruction) {
         if let (Instruction::Promote(open), Some(known)) = (instruction, self.releases.get_mut(&rollout)) {
-            known.promoted = known.promoted.max(open);
+            known.promotes(now, open);
         }
     }
 
     /// A node reports.
-    pub fn reported(&mut self, place: u32, event: &Event) {
-        if let Event::Stopped { rollout, .. } = event {
-            self.stops_known.insert((place, *rollout));
+    pub fn reported(&mut self, now: Moment, place: u32, event: &Event) {
+        let me = self.nodes[place as usize];
+        match event {
+            Event::Rollout { rollout, .. } => {
+                let part = self.part(now, place, *rollout);
+                part.met = true;
+                if std::mem::replace(&mut part.reported, true) && !self.liars.contains(&place) {
+                    let what = format!("takes up {rollout:?} again, which it had put away");
+                    self.breach(now, Property::S9, Some(place), what);
+                }
+            }
+            Event::Stopped { rollout, .. } => {
+                let part = self.part(now, place, *rollout);
+                part.stopped = true;
+                part.unsaved = true;
+                self.unsaved.insert(place);
+            }
+            Event::Done { rollout } => {
+                self.part(now, place, *rollout).done = true;
+                self.listen(now, place, *rollout);
+            }
+            Event::Opened { rollout, to, .. }
+                if self.releases.get(rollout).is_some_and(|known| *to >= known.needed(&me)) =>
+            {
+                self.listen(now, place, *rollout);
+            }
+            Event::Commanded { rollout, instruction: Instruction::Flow { counter, pause }, .. } => {
+                let part = self.part(now, place, *rollout);
+                part.flow = part.flow.max((*counter, *pause));
+            }
+            Event::Holding { rollout, hold } => self.part(now, place, *rollout).hold = (*hold, now),
+            Event::Stage { rollout, to, .. } => {
+                self.moving.insert((place, *rollout), (*to, now));
+            }
+            _ => {}
         }
     }
 
-    /// A machine starts on these records: what it knew and did not keep, it knows no more.
-    pub fn restarted(&mut self, place: u32, records: &[Record], fleet: &Fleet) {
-        let mut votes: BTreeMap<RolloutId, usize> = BTreeMap::new();
-        let mut stopped = BTreeSet::new();
+    /// From now on what the machine hears counts as news for its switch to this release.
+    fn listen(&mut self, now: Moment, place: u32, rollout: RolloutId) {
+        let part = self.part(now, place, rollout);
+        if !part.tried && part.news.is_none() {
+            part.news = Some(News::default());
+            self.listening.insert(place);
+        }
+    }
+
+    /// What records show of the releases.
+    fn read(&self, records: &[Record]) -> BTreeMap<RolloutId, Shown> {
+        let mut shown: BTreeMap<RolloutId, Shown> = BTreeMap::new();
+        let mut places: BTreeMap<ReleaseOrder, BTreeSet<RolloutId>> = BTreeMap::new();
         for record in records {
             match record {
-                Record::Fact(signed) => match Fact::read(fleet.id, signed.clone()).map(|f| f.statement) {
-                    Ok(Statement::Ballot(ballot)) if matches!(ballot.say, Say::Stop(_)) => {
-                        *votes.entry(ballot.rollout).or_default() += 1;
+                // Manifests, ballots, commands: see the table of `facts::fact`.
+                Record::Fact(signed) if matches!(signed.body.first(), Some(3 | 5 | 7)) => {
+                    match self.shadow.read(signed) {
+                        Some(Fact { statement: Statement::Ballot(ballot), .. }) => {
+                            let stop = matches!(ballot.say, Say::Stop(_));
+                            shown.entry(ballot.rollout).or_default().stops += usize::from(stop);
+                        }
+                        Some(Fact { statement: Statement::Command(command), .. }) => {
+                            let shown = shown.entry(command.rollout).or_default();
+                            match command.instruction {
+                                Instruction::Stop => shown.stopped = true,
+                                Instruction::Flow { counter, pause } => {
+                                    shown.flow = shown.flow.max((counter, pause));
+                                }
+                                Instruction::Promote(_) => {}
+                            }
+                        }
+                        Some(Fact { statement: Statement::Manifest(manifest), id, .. }) => {
+                            shown.entry(RolloutId(id)).or_default().manifest = true;
+                            places.entry(manifest.order).or_default().insert(RolloutId(id));
+                        }
+                        _ => {}
                     }
-                    Ok(Statement::Command(command)) if command.instruction == Instruction::Stop => {
-                        stopped.insert(command.rollout);
-                    }
-                    _ => {}
-                },
-                Record::Tombstone { rollout, ending: Ending::Stopped, .. } => {
-                    stopped.insert(*rollout);
+                }
+                Record::Tombstone { rollout, ending, order, .. } => {
+                    shown.entry(*rollout).or_default().stopped |= *ending == Ending::Stopped;
+                    places.entry(*order).or_default().insert(*rollout);
                 }
                 _ => {}
             }
         }
-        let enough = |rollout: &RolloutId, count: usize| {
-            self.releases.get(rollout).is_some_and(|known| count >= known.stoppers)
-        };
-        stopped.extend(votes.iter().filter(|(rollout, count)| enough(rollout, **count)).map(|(r, _)| *r));
-        self.stops_known.retain(|(node, rollout)| *node != place || stopped.contains(rollout));
+        for twins in places.values().filter(|twins| twins.len() > 1) {
+            for twin in twins {
+                shown.entry(*twin).or_default().stopped = true;
+            }
+        }
+        for (rollout, shown) in &mut shown {
+            shown.stopped |= self.releases.get(rollout).is_some_and(|known| shown.stops >= known.stoppers);
+        }
+        shown
     }
 
-    /// A machine is about to switch forward from `current` to `tree`.
-    pub fn activating(&mut self, now: Moment, place: u32, current: Option<Digest>, tree: Digest) {
-        if self.liars.contains(&place) || current == Some(tree) {
-            return;
+    /// A machine starts on these records: what it knew and did not keep, it knows no more.
+    pub fn restarted(&mut self, now: Moment, place: u32, records: &[Record]) {
+        self.listening.remove(&place);
+        self.unsaved.remove(&place);
+        self.moving.retain(|(other, _), _| *other != place);
+        for ((other, _), part) in &mut self.parts {
+            if *other == place {
+                *part = Part { tried: part.tried, ..Part::new(now) };
+            }
         }
-        self.began_from.insert((place, tree), current);
-        let me = self.nodes[place as usize];
-        let Some(known) = self.releases.values().find(|known| known.tree == tree) else {
-            return self.breach(
-                now,
-                Property::S1,
-                Some(place),
-                format!("activates {tree:?}, which nobody released"),
-            );
-        };
-        let mut breaches = Vec::new();
-        if !known.signed {
-            breaches.push((Property::S1, "activates a release that too few keys signed".to_owned()));
+        for (rollout, shown) in self.read(records) {
+            let part = self.part(now, place, rollout);
+            (part.met, part.stopped, part.flow) = (shown.manifest, shown.stopped, shown.flow);
         }
-        let running = current.and_then(|tree| self.releases.values().find(|known| known.tree == tree));
-        if running.is_some_and(|running| running.order > known.order) {
-            breaches.push((Property::S2, format!("goes down to sequence {}", known.order.sequence)));
+        self.trials.remove(&place);
+        for record in records {
+            if let Record::Installed { installed, .. } = record {
+                self.keep_trial(place, installed);
+            }
         }
-        let needed = known.ranks.get(&me).map_or(known.members + 1, |rank| rank + 1);
-        let opened = known.jury.iter().filter(|juror| known.opens.get(*juror).is_some_and(|o| *o >= needed));
-        let opened = opened.count();
-        if opened < known.quorum && known.promoted < needed {
-            let what = format!(
-                "activates rank {} when {opened} of the {} jurors needed had opened it",
-                needed - 1,
-                known.quorum
-            );
-            breaches.push((Property::S4, what));
-        }
-        if self.stops_known.contains(&(place, known.rollout)) {
-            breaches.push((Property::S5, "activates a release that it knows to be stopped".to_owned()));
-        }
-        let first = *self.activated.entry(known.order).or_insert(known.rollout);
-        if first != known.rollout {
-            let what = format!("activates {:?}; {first:?} of the same order ran before", known.rollout);
-            breaches.push((Property::S8, what));
-        }
-        for (property, what) in breaches {
-            self.breach(now, property, Some(place), what);
-        }
+        self.count_starts(now, place);
     }
 
-    /// A machine is about to go back from `current` to `tree`.
-    pub fn reverting(&mut self, now: Moment, place: u32, current: Option<Digest>, tree: Option<Digest>) {
-        if self.liars.contains(&place) || current == tree {
-            return;
+    /// How large a machine's tables are, and how many writes its disk still owes.
+    pub fn measured(&mut self, now: Moment, place: u32, sizes: &[Size], waits_for: usize, owed: usize) {
+        for size in sizes.iter().filter(|size| size.count > size.most) {
+            let what = format!("{}: {}, bound {}", size.name, size.count, size.most);
+            self.breach_once(now, Property::S7, Some(place), what);
         }
-        let began_from = current.and_then(|current| self.began_from.get(&(place, current)).copied());
-        let anchor = self.anchors.get(&place).copied();
-        if began_from != Some(tree) && (tree.is_none() || anchor != tree) {
-            let what = format!(
-                "goes back to {tree:?}; the trial began from {began_from:?}, the anchor is {anchor:?}"
-            );
-            self.breach(now, Property::S2, Some(place), what);
+        if waits_for > owed {
+            let what = format!("waits for {waits_for} writes, and its disk owes {owed}");
+            self.breach_once(now, Property::S7, Some(place), what);
         }
     }
+}
 
-    /// A machine confirms a tree: it may be gone back to from now on.
-    pub fn confirming(
-        &mut self,
-        now: Moment,
-        place: u32,
-        active: Option<Digest>,
-        tree: Digest,
-        keep: &[Digest],
-    ) {
-        self.anchors.insert(place, tree);
-        if active.is_some_and(|active| !keep.contains(&active)) {
-            self.breach(now, Property::S6, Some(place), "lets go of the tree that runs".to_owned());
-        }
-    }
+fn lies(nodes: &[NodeId], liars: &BTreeSet<u32>, node: &NodeId) -> bool {
+    let place = nodes.binary_search(node).ok().and_then(|place| u32::try_from(place).ok());
+    place.is_none_or(|place| liars.contains(&place))
 }

@@ -28,6 +28,11 @@ impl Shadow {
         Self { fleet, registers: BTreeMap::new(), durable: BTreeSet::new() }
     }
 
+    /// Reads a fact of this fleet.
+    pub fn read(&self, signed: &SignedFact) -> Option<Fact> {
+        Fact::read(self.fleet, signed.clone()).ok()
+    }
+
     /// A node sends a statement of its own. Returns it if it is new.
     ///
     /// # Errors

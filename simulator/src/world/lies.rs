@@ -1,7 +1,9 @@
 //! Speaks for liars: signs with a member's key what its core never would.
 
 use groundswell_protocol::facts::health::HealthNumbers;
-use groundswell_protocol::facts::{Ballot, Fact, RolloutId, Say, Statement, StopReason, Vote, VoteState};
+use groundswell_protocol::facts::{
+    Ballot, Fact, RolloutId, Say, SignedFact, Statement, StopReason, Vote, VoteState,
+};
 use groundswell_protocol::wire::frame::Frame;
 
 use super::{Happening, World};
@@ -15,8 +17,9 @@ const LIES_MAX: u32 = 600;
 impl World {
     pub(super) fn lie(&mut self, node: u32) {
         let lies: Vec<Lie> =
-            self.scenario.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
-        let rollouts: Vec<RolloutId> = self.opened.keys().copied().collect();
+            self.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
+        let published = |rollout: &RolloutId| self.story.publisher(*rollout).is_some();
+        let rollouts: Vec<RolloutId> = self.releases.iter().map(|r| r.rollout).filter(published).collect();
         for lie in lies {
             for rollout in &rollouts {
                 self.tell_lie(node, lie, *rollout);
@@ -29,10 +32,14 @@ impl World {
     }
 
     fn tell_lie(&mut self, node: u32, lie: Lie, rollout: RolloutId) {
+        if lie == Lie::Forges {
+            return self.forge(node, rollout);
+        }
         let me = self.fleet.nodes[node as usize];
         let beat = u32::try_from(self.now.as_milliseconds() / LIE_MILLISECONDS).unwrap_or(u32::MAX);
         let ballot = |say| Statement::Ballot(Ballot { rollout, juror: me, say });
         let statements = match lie {
+            Lie::Forges => Vec::new(),
             Lie::CriesStop => vec![ballot(Say::Stop(StopReason::Evidence))],
             Lie::Floods => vec![
                 ballot(Say::Term(beat)),
@@ -49,10 +56,26 @@ impl World {
         };
         for statement in statements {
             let fact = Fact::sign(self.fleet.id, statement, &[&self.fleet.keys[node as usize]]);
-            let frame = Frame::Gossip(fact.signed).encode().into();
-            if self.machines[node as usize].is_on() {
-                self.broadcast(node, &frame);
-            }
+            self.spread(node, fact.signed);
+        }
+    }
+
+    /// Signs, in the names of all jurors and with its own key, that everything is open.
+    fn forge(&mut self, node: u32, rollout: RolloutId) {
+        let Some(release) = self.releases.iter().find(|release| release.rollout == rollout) else { return };
+        let open = release.roster.done();
+        for juror in release.roster.jury.clone() {
+            let statement = Statement::Ballot(Ballot { rollout, juror, say: Say::Open(open) });
+            let mut fact = Fact::sign(self.fleet.id, statement, &[&self.fleet.keys[node as usize]]).signed;
+            fact.signatures[0].key = juror;
+            self.spread(node, fact);
+        }
+    }
+
+    fn spread(&mut self, node: u32, fact: SignedFact) {
+        let frame = Frame::Gossip(fact).encode().into();
+        if self.machines[node as usize].is_on() {
+            self.broadcast(node, &frame);
         }
     }
 }

@@ -7,8 +7,8 @@ use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::probe::Probe;
 
 use super::{Happening, World};
-use crate::checkers::Property;
 use crate::machine::service::{HealthLaw, Probing};
+use crate::scenario::CrashPoint;
 
 /// A fetch that nobody can serve looks again after this.
 const SEEK_AGAIN_MILLISECONDS: u64 = 500;
@@ -67,7 +67,7 @@ impl World {
             self.counters.publisher_bytes += bytes;
         }
         self.recorder.payload(self.now, bytes, from_publisher);
-        let micros = bytes.saturating_mul(1_000_000) / self.links.law().bytes_per_second.max(1);
+        let micros = bytes.saturating_mul(1_000_000) / self.links.law().down_bytes.max(1);
         let at = self.now.after_micros(micros + 2 * self.links.latency_micros(node, serving[place]));
         self.push(at, node, Happening::Fetched { node, life, work });
     }
@@ -137,11 +137,7 @@ impl World {
     pub(super) fn revert(&mut self, node: u32, component: ComponentName, tree: Option<Digest>) {
         let slots = self.machines[node as usize].slots_of(&component);
         let (current, here) = (slots.active, tree.is_none_or(|tree| slots.trees.contains(&tree)));
-        self.referees.reverting(self.now, node, current, tree);
-        if !here {
-            let what = format!("goes back to {tree:?}, which is not here any more");
-            self.referees.breach(self.now, Property::S6, Some(node), what);
-        }
+        self.referees.reverting(self.now, node, current, tree, here);
         self.switch_later(node, component, tree);
     }
 
@@ -154,7 +150,7 @@ impl World {
     }
 
     pub(super) fn switched(&mut self, node: u32, life: u32, component: ComponentName, tree: Option<Digest>) {
-        if !self.lives(node, life) {
+        if !self.lives(node, life) || self.trips(node, CrashPoint::BeforeSwitch) {
             return;
         }
         let slots = self.machines[node as usize].slots_of(&component);
@@ -166,6 +162,9 @@ impl World {
         };
         if changed && outcome.is_ok() {
             self.service_starts(node);
+        }
+        if self.trips(node, CrashPoint::AfterSwitch) {
+            return;
         }
         self.deliver(node, Input::Activated { component, tree, outcome });
         self.due_steps();

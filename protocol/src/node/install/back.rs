@@ -5,6 +5,7 @@ use crate::bounds::{ATTEMPTS_MAX, DOUBT_BACKOFF, REPROBE, REVERT_RETRY, SWITCH_T
 use crate::digest::Digest;
 use crate::facts::health::{Health, HealthReport};
 use crate::facts::{Failure, RolloutId, VoteState};
+use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
 use crate::node::outbox::Outbox;
@@ -47,6 +48,9 @@ impl Node {
     /// ran before that, else the anchor.
     fn slot_to_go_back_to(&self, id: RolloutId) -> Option<SlotRecord> {
         let component = self.components.get(&self.component_of(id)?)?;
+        if mutations::is(Mutation::WrongSlot) {
+            return component.installed.previous.clone();
+        }
         component.slots().find(|slot| slot.rollout != id && !self.is_slot_stopped(slot)).cloned()
     }
 
@@ -315,7 +319,7 @@ impl Node {
         if stopped {
             return self.go_back(id, now, false, "the rollout was stopped", out);
         }
-        if failed || boots > TRIAL_BOOTS_MAX {
+        if failed || boots > TRIAL_BOOTS_MAX && !mutations::is(Mutation::BootsUncounted) {
             return self.fail(id, now, None, "the agent ended too often inside the trial", out);
         }
         self.set_trial_boots(name, boots.saturating_add(1));

@@ -6,6 +6,7 @@ use crate::bounds::{HOLDERS_MAX, STAGE_RETRY, STAGE_RETRY_MAX};
 use crate::digest::Digest;
 use crate::facts::{Key, RolloutId, SkipReason, Statement, VoteState};
 use crate::identity::{NodeId, PublicKey};
+use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
 use crate::node::outbox::{Outbox, Recipe, Work};
@@ -20,7 +21,7 @@ impl Node {
         }
         match self.part(tracked) {
             Part::Member(_) => {}
-            Part::Late if tracked.is_done() => {}
+            Part::Late if tracked.is_done() || mutations::is(Mutation::LateJoinerUngated) => {}
             Part::Late | Part::None => {
                 return self.enter(id, Stage::NotMine, None, "not for this node, or not yet", out);
             }
@@ -33,7 +34,8 @@ impl Node {
             // The manifest came back to a machine that runs its release.
             return self.enter(id, Stage::Healthy, None, "runs here already", out);
         }
-        if component.installed.active.as_ref().is_some_and(|slot| slot.order >= manifest.order) {
+        let not_older = component.installed.active.as_ref().is_some_and(|slot| slot.order >= manifest.order);
+        if not_older && !mutations::is(Mutation::LowerSequence) {
             return self.skip(id, SkipReason::Newer, "what runs here is not older", out);
         }
         let slots: Vec<Digest> = component.slots().map(|slot| slot.tree).collect();

@@ -26,6 +26,7 @@ use crate::digest::Digest;
 use crate::facts::health::{HealthNumbers, HealthReport};
 use crate::facts::{Failure, Key, RolloutId, Statement, Vote, VoteState};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::time::Time;
 use crate::trust::names::{ComponentName, to_note};
 
@@ -161,7 +162,8 @@ impl Node {
         }
         if let Some(tracked) = self.rollouts.get_mut(&id) {
             // What a deadline was for has been done or waits for an input now: asking for it again would spin.
-            tracked.install.deadline = tracked.install.deadline.filter(|at| *at > now);
+            tracked.install.deadline =
+                tracked.install.deadline.filter(|at| *at > now || mutations::is(Mutation::DeadlineStands));
             let rests = tracked.ended() && tracked.install.at_rest(tracked.is_stopped());
             match (rests, tracked.settled_at) {
                 (true, None) => tracked.settled_at = Some(now),

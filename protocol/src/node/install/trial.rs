@@ -6,9 +6,11 @@ use crate::digest::Digest;
 use crate::facts::health::{Health, HealthReport};
 use crate::facts::{Key, RolloutId, Statement, VoteState};
 use crate::identity::NodeId;
+use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
 use crate::node::outbox::Outbox;
+use crate::node::record::SlotRecord;
 use crate::node::syncing::send_facts;
 use crate::node::tracked::Tracked;
 use crate::node::writes::Then;
@@ -17,27 +19,39 @@ use crate::trust::manifest::Manifest;
 use crate::trust::names::ComponentName;
 use crate::wire::frame::Entry;
 
+/// Whether a stop keeps this node from switching.
+fn heeds_stop(tracked: &Tracked) -> bool {
+    tracked.is_stopped() && !mutations::is(Mutation::ActivateAfterStop)
+}
+
+/// Whether an operator's pause keeps this node from switching; what is done is open to all.
+fn heeds_pause(tracked: &Tracked) -> bool {
+    tracked.derived.paused && !tracked.is_done() && !mutations::is(Mutation::PauseIgnored)
+}
+
 impl Node {
     /// Whether this node may begin the switch, but for fresh news.
     fn may_activate(&self, tracked: &Tracked) -> bool {
         let open = match self.part(tracked) {
             Part::Member(rank) => rank < tracked.derived.open,
-            Part::Late => tracked.is_done(),
+            Part::Late => tracked.is_done() || mutations::is(Mutation::LateJoinerUngated),
             Part::None => false,
         };
         let manifest = &tracked.manifest;
         let newer = self.components.get(&manifest.component).is_some_and(|component| {
-            component.installed.active.as_ref().is_none_or(|slot| slot.order < manifest.order)
+            let older = |slot: &SlotRecord| slot.order < manifest.order;
+            component.installed.active.as_ref().is_none_or(older) || mutations::is(Mutation::LowerSequence)
         });
         let alone =
             self.rollouts.values().all(|other| other.id == tracked.id || !other.install.is_under_way());
         open && newer
             && alone
             && self.may_sign()
-            && !tracked.is_stopped()
-            && (!tracked.derived.paused || tracked.is_done())
+            && !heeds_stop(tracked)
+            && !heeds_pause(tracked)
             && self.requirements_confirmed(manifest)
-            && self.done_order(&manifest.component).is_none_or(|done| done <= manifest.order)
+            && (self.done_order(&manifest.component).is_none_or(|done| done <= manifest.order)
+                || mutations::is(Mutation::LowerSequence))
     }
 
     /// Whether what the release requires is confirmed on this machine; what is not configured here is not in its way.
@@ -81,7 +95,7 @@ impl Node {
         let needed = tracked.roster.quorum.confirmers() as usize;
         let (fresh, silent): (Vec<NodeId>, Vec<NodeId>) =
             tracked.install.base.keys().copied().partition(|juror| self.gave_news(tracked, juror));
-        if fresh.len() >= needed {
+        if fresh.len() >= needed || mutations::is(Mutation::FreshnessIgnored) {
             return self.begin_trial(id, now, out);
         }
         if tracked.install.deadline.is_some_and(|at| now < at) {
@@ -150,7 +164,7 @@ impl Node {
             Part::Member(_) => tracked.roster.quorum.confirmers() as usize,
             Part::Late | Part::None => 0,
         };
-        if tracked.install.acknowledged.len() >= needed {
+        if tracked.install.acknowledged.len() >= needed || mutations::is(Mutation::NobodyTold) {
             return self.switch(id, now, out);
         }
         if tracked.install.deadline.is_some_and(|at| now < at) {
@@ -174,9 +188,7 @@ impl Node {
     }
 
     fn may_still_switch(&self, id: RolloutId) -> bool {
-        self.rollouts
-            .get(&id)
-            .is_some_and(|r| !r.is_stopped() && (!r.derived.paused || r.is_done()) && self.may_sign())
+        self.rollouts.get(&id).is_some_and(|r| !heeds_stop(r) && !heeds_pause(r) && self.may_sign())
     }
 
     fn abandon_trial(&mut self, id: RolloutId, out: &mut impl Outbox) {
@@ -209,6 +221,11 @@ impl Node {
     fn switch(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
         let Some(name) = self.component_of(id) else { return };
         self.set_trial_boots(&name, 1);
+        if mutations::is(Mutation::SwitchBeforePersisted) {
+            self.keep_installed(&name, out);
+            self.enter(id, Stage::Activating, Some(now + SWITCH_TIMEOUT), "enough jurors know", out);
+            return self.switch_on_record(id, now, out);
+        }
         if self.keep_installed_then(&name, Then::Switch(id), out) {
             self.enter(id, Stage::Activating, Some(now + SWITCH_TIMEOUT), "enough jurors know", out);
         } else {
@@ -231,7 +248,7 @@ impl Node {
             return;
         }
         let (name, tree) = (tracked.manifest.component.clone(), tracked.manifest.tree);
-        let stopped = tracked.is_stopped();
+        let stopped = heeds_stop(tracked);
         let Some(component) = self.components.get_mut(&name) else { return };
         component.report = None;
         let first = component.installed.trial_boots == 1;
@@ -343,7 +360,8 @@ impl Node {
         }
         let report = self.report_of(id);
         let health = report.as_ref().map_or(Health::Unknown, |report| report.health);
-        let ended = self.install(id).is_some_and(|i| i.trial_ends.is_some_and(|at| at <= now));
+        let ended = self.install(id).is_some_and(|i| i.trial_ends.is_some_and(|at| at <= now))
+            && !mutations::is(Mutation::TrialWithoutEnd);
         match (health, ended) {
             (Health::Unhealthy, _) => self.fail(id, now, report, "", out),
             (_, false) => {}
@@ -430,7 +448,8 @@ impl Node {
             let installed = [&slots.active, &slots.previous].into_iter().flatten().map(|slot| slot.tree);
             // Trees of later releases may be staged already.
             let announced = self.rollouts.values().filter(|r| r.manifest.component == name);
-            let keep: Vec<Digest> = installed.chain(announced.map(|r| r.manifest.tree)).collect();
+            let keep = installed.chain(announced.map(|r| r.manifest.tree));
+            let keep: Vec<Digest> = keep.filter(|_| !mutations::is(Mutation::SlotsDropped)).collect();
             if let Some(anchor) = &slots.anchor {
                 out.confirm(&name, anchor.tree, &keep);
             }

@@ -1,5 +1,6 @@
 //! What a page must be: whole, closed off from the world, honest about hostile text, small, repeatable.
 
+use std::collections::BTreeSet;
 use std::path::PathBuf;
 
 use super::{check_writable, render, write};
@@ -58,11 +59,13 @@ fn well_formed(page: &str) -> String {
 
 #[test]
 fn every_page_is_well_formed_and_names_nothing_outside_of_itself() {
-    for (name, nodes) in [("good", 4), ("bad", 7), ("partition", 4), ("leader-killed", 4), ("genesis", 1)] {
+    for (name, nodes) in
+        [("calm-day", 4), ("bad-release", 7), ("split-brain", 4), ("leader-killed", 4), ("genesis", 1)]
+    {
         let (outcome, trace) = recorded(story(name, nodes), 1);
         let page = render(&outcome, &trace);
         let text = well_formed(&page);
-        assert!(text.contains(&outcome.command()), "the command that repeats the run is on it");
+        assert!(text.contains(&outcome.again), "the command that repeats the run is on it");
         for outside in ["://", "src=", "href=", "url(", "@import"] {
             assert!(!page.contains(outside), "{name}: {outside}");
         }
@@ -71,7 +74,7 @@ fn every_page_is_well_formed_and_names_nothing_outside_of_itself() {
 
 #[test]
 fn hostile_names_stay_text() {
-    let mut scenario = story("bad", 4);
+    let mut scenario = story("bad-release", 4);
     let hostile = "</title></pre><script>alert(1)</script><img onerror='x' \"&\u{202e}";
     hostile.clone_into(&mut scenario.name);
     hostile.clone_into(&mut scenario.about);
@@ -92,7 +95,7 @@ fn hostile_names_stay_text() {
 #[test]
 fn equal_runs_give_equal_pages() {
     let page = |real_ms| {
-        let (mut outcome, trace) = recorded(story("crashes", 5), 2);
+        let (mut outcome, trace) = recorded(story("black-friday", 5), 2);
         outcome.real_ms = real_ms;
         render(&outcome, &trace)
     };
@@ -101,7 +104,7 @@ fn equal_runs_give_equal_pages() {
 
 #[test]
 fn a_run_in_which_nothing_happens_has_a_page_too() {
-    let mut scenario = story("good", 1);
+    let mut scenario = story("calm-day", 1);
     scenario.steps.clear();
     scenario.limit_seconds = 1;
     let (outcome, trace) = recorded(scenario, 1);
@@ -113,9 +116,9 @@ fn a_run_in_which_nothing_happens_has_a_page_too() {
 
 #[test]
 fn the_page_of_a_huge_run_is_small() {
-    let (outcome, _) = recorded(story("good", 1), 1);
-    let scenario = story("good", 1_000);
-    let fleet = Fleet::found(scenario.nodes, &Generator::new(1));
+    let (outcome, _) = recorded(story("calm-day", 1), 1);
+    let scenario = story("calm-day", 1_000);
+    let fleet = Fleet::found(scenario.nodes, &BTreeSet::new(), &Generator::new(1));
     let releases: Vec<Release> =
         scenario.releases.iter().map(|law| fleet.release(law, &scenario.plan, None)).collect();
     let mut trace = Trace::new(&scenario, &fleet, &releases);
@@ -147,7 +150,7 @@ fn a_page_is_written_whole_and_leaves_nothing_beside_it() {
     std::fs::write(&path, "what was there before").expect("a file of before");
     check_writable(&path).expect("the folder can be written to");
     assert_eq!(std::fs::read_to_string(&path).expect("still there"), "what was there before");
-    let (outcome, trace) = recorded(story("good", 1), 1);
+    let (outcome, trace) = recorded(story("calm-day", 1), 1);
     write(&path, &outcome, &trace).expect("the page is written");
     assert_eq!(std::fs::read_to_string(&path).expect("there"), render(&outcome, &trace));
     assert_eq!(std::fs::read_dir(&folder).expect("a folder").count(), 1);

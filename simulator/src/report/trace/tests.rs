@@ -13,7 +13,9 @@ fn recorded(name: &str, nodes: u32, seed: u64) -> (Outcome, Trace) {
 
 #[test]
 fn a_run_is_the_same_with_a_trace_and_without() {
-    for name in ["good", "bad", "crashes", "partition", "restored-disk", "flood", "sync-only"] {
+    for name in
+        ["calm-day", "bad-release", "black-friday", "split-brain", "restored-disk", "flood", "sync-only"]
+    {
         let scenario = catalogue::named(name, 4).expect("BUG: the test names a story of the catalogue");
         let plain = World::play(scenario, 3, Box::new(|_| {}));
         let (outcome, _) = recorded(name, 4, 3);
@@ -24,7 +26,7 @@ fn a_run_is_the_same_with_a_trace_and_without() {
 
 #[test]
 fn a_trace_agrees_with_what_the_world_counted() {
-    let (outcome, trace) = recorded("good", 7, 1);
+    let (outcome, trace) = recorded("calm-day", 7, 1);
     let journey = &trace.journeys[trace.goal];
     assert_eq!(journey.exposed.last(), u64::from(outcome.exposed));
     assert_eq!(journey.running.last(), 7);
@@ -41,7 +43,7 @@ fn a_trace_agrees_with_what_the_world_counted() {
 
 #[test]
 fn exposure_never_passes_what_a_quorum_opened() {
-    for name in ["good", "bad", "crashes", "partition"] {
+    for name in ["calm-day", "bad-release", "black-friday", "split-brain"] {
         let (_, trace) = recorded(name, 7, 2);
         let journey = &trace.journeys[trace.goal];
         for point in journey.exposed.points() {
@@ -54,7 +56,7 @@ fn exposure_never_passes_what_a_quorum_opened() {
 
 #[test]
 fn a_stop_leads_back_to_the_machine_that_failed() {
-    let (_, trace) = recorded("bad", 7, 1);
+    let (_, trace) = recorded("bad-release", 7, 1);
     let chain = &trace.chains[0];
     let says =
         |words: &str| chain.links.iter().any(|link| link.deeds.iter().any(|deed| deed.contains(words)));
@@ -67,7 +69,7 @@ fn a_stop_leads_back_to_the_machine_that_failed() {
 
 #[test]
 fn faults_have_a_beginning_and_an_end() {
-    let (_, trace) = recorded("partition", 7, 1);
+    let (_, trace) = recorded("split-brain", 7, 1);
     let split = trace.faults.spans().iter().find(|span| span.lane == "partition");
     let split = split.expect("BUG: the story splits the network");
     let lasted = split.ended.expect("BUG: the story heals it").milliseconds_since(split.began);

@@ -1,0 +1,69 @@
+//! `swell-exam`: breaks the core on purpose and sees whether the simulator notices.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use groundswell_protocol::mutations::Mutation;
+use groundswell_simulator::exam::{Finding, SEEDS_MAX, sit, stories, table};
+use groundswell_simulator::world::World;
+
+/// Where the table is kept.
+const PAGE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/EXAM.md");
+
+#[derive(Parser)]
+#[command(name = "swell-exam", about = "Breaks the core on purpose and sees whether the simulator notices")]
+struct Cli {
+    /// Only these mutations.
+    #[arg(long)]
+    only: Vec<String>,
+    /// Seeds until a mutation counts as not found.
+    #[arg(long, default_value_t = SEEDS_MAX)]
+    seeds: u64,
+    /// Plays the stories of these seeds on the honest core instead, and tells each.
+    #[arg(long, num_args = 1..)]
+    honest: Vec<u64>,
+    /// Writes the table to the simulator's `EXAM.md`.
+    #[arg(long)]
+    write: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if !cli.honest.is_empty() {
+        return tell_honest(&cli.honest);
+    }
+    let wanted = |m: &&Mutation| cli.only.is_empty() || cli.only.iter().any(|name| name == m.name());
+    let mutations: Vec<Mutation> = Mutation::ALL.iter().filter(wanted).copied().collect();
+    let findings = sit(&mutations, cli.seeds, &tell);
+    println!("{}", table(&findings));
+    if cli.write
+        && let Err(error) = std::fs::write(PAGE, table(&findings))
+    {
+        eprintln!("error: {PAGE} cannot be written: {error}");
+        return ExitCode::from(2);
+    }
+    if findings.iter().all(Finding::is_right) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell_honest(seeds: &[u64]) -> ExitCode {
+    let tell = |line: &str| println!("{line}");
+    let outcomes = seeds.iter().map(|seed| World::play(stories::story(*seed), *seed, Box::new(tell)));
+    let mut breached = 0;
+    for outcome in outcomes {
+        println!("{}", outcome.summary());
+        breached += usize::from(!outcome.violations.is_empty());
+    }
+    if breached == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell(finding: &Finding) {
+    let name = finding.mutation.name();
+    let verdict = if finding.is_right() { "found" } else { "NOT FOUND AS IT MUST BE" };
+    match &finding.found {
+        Some(found) => match &found.breach {
+            Some(b) => eprintln!("{name}: {verdict}: seed {}: {:?}: {}", found.seed, b.property, b.what),
+            None => eprintln!("{name}: {verdict}: seed {}: the core panicked", found.seed),
+        },
+        None => eprintln!("{name}: {verdict}"),
+    }
+}

@@ -1,0 +1,145 @@
+//! The core of honest machines that must come to its end alone, and why it may be unable to.
+
+use std::collections::BTreeSet;
+
+use super::World;
+use super::queue::Moment;
+use crate::checkers::impossible::Impossible;
+use crate::checkers::progress::Sight;
+use crate::machine::Machine;
+use groundswell_protocol::facts::RolloutId;
+
+/// The side of machines that are cut off for good.
+const OUTSIDE: u8 = 255;
+/// Of 1,000 cores so many may be too small to end anything.
+const SMALL_CORES_PERMILLE: u32 = 150;
+/// What cannot end is watched for so long: time enough for every machine to say why.
+const HOPELESS_MILLISECONDS: u64 = 300_000;
+/// Machines that are measured at one look.
+const MEASURED_AT_ONCE: u32 = 64;
+/// How much longer things may take when sync alone carries them.
+const PATIENCE_WITHOUT_GOSSIP: u64 = 5;
+
+impl World {
+    /// Whether a machine is one of those that must come to an end.
+    pub(super) fn counts(&self, node: u32) -> bool {
+        !self.is_liar(node) && self.core.as_ref().is_none_or(|core| core.contains(&node))
+    }
+
+    /// Draws a core, heals it and cuts off everybody else.
+    pub(super) fn heal_core(&mut self) {
+        let mut honest: Vec<u32> = (0..self.scenario.nodes).filter(|node| !self.is_liar(*node)).collect();
+        let jurors = self.releases[self.scenario.goal.release()].roster.jury.len();
+        let quorum = (jurors + jurors.saturating_sub(1) / 3 + 1).div_ceil(2);
+        let least = if self.luck.chance(SMALL_CORES_PERMILLE) { 1 } else { quorum.min(honest.len()).max(1) };
+        let most = honest.len().max(least);
+        self.luck.shuffle(&mut honest);
+        let size = least + self.luck.place(most - least + 1);
+        let core: BTreeSet<u32> = honest.into_iter().take(size).collect();
+        for node in 0..self.scenario.nodes {
+            let inside = core.contains(&node);
+            self.links.set_side(node, if inside { 0 } else { OUTSIDE });
+            if inside {
+                let machine = &mut self.machines[node as usize];
+                machine.buried = false;
+                machine.disk.set_broken(false);
+                if !machine.is_on() {
+                    self.push(self.now.after_milliseconds(1), node, super::Happening::PowerOn { node });
+                }
+            }
+        }
+        let what =
+            format!("{} of {} machines are healed, the rest is cut off", core.len(), self.scenario.nodes);
+        self.story.tell(self.now, &what);
+        self.core = Some(core);
+        self.disturb();
+    }
+
+    /// Lets the referees look around, and measure some machines in turn.
+    pub(super) fn look_around(&mut self) {
+        let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
+        let links = &self.links;
+        let sight = Sight {
+            now: self.now,
+            calm_since: self.calm_since,
+            on: &on,
+            linked: &|one, other| links.connected(one, other),
+            patience: if self.scenario.gossip { 1 } else { PATIENCE_WITHOUT_GOSSIP },
+        };
+        self.referees.look(&sight);
+        let count = self.scenario.nodes;
+        let turn = u32::try_from(self.now.as_milliseconds() / 1000 % u64::from(count.max(1))).unwrap_or(0);
+        for step in 0..count.min(MEASURED_AT_ONCE) {
+            let machine = &self.machines[((turn + step) % count) as usize];
+            if machine.is_on() {
+                let (sizes, waits_for) = machine.sizes();
+                self.referees.measured(self.now, machine.place, &sizes, waits_for, machine.disk.owes());
+            }
+        }
+    }
+
+    /// Whether the story cannot end, and has been watched for long enough.
+    pub(super) fn cannot_end(&self) -> bool {
+        self.steps_over()
+            && self.now.milliseconds_since(self.calm_since.max(self.last_step())) >= HOPELESS_MILLISECONDS
+            && self.now.milliseconds_since(self.last_motion()) >= HOPELESS_MILLISECONDS / 2
+            && self.why_impossible().is_some()
+    }
+
+    fn last_step(&self) -> Moment {
+        let timed = self.scenario.steps.iter().filter_map(|step| match step.when {
+            crate::scenario::When::At(milliseconds) => Some(Moment::milliseconds(milliseconds)),
+            _ => None,
+        });
+        timed.max().unwrap_or_default()
+    }
+
+    /// Why those that count cannot come to an end, if there is a reason that is nobody's fault.
+    pub(super) fn why_impossible(&self) -> Option<Impossible> {
+        let goal = &self.releases[self.scenario.goal.release()];
+        let version = goal.law.version.to_owned();
+        let there: Vec<u32> = (0..self.scenario.nodes)
+            .filter(|node| self.counts(*node) && self.machines[*node as usize].is_on())
+            .collect();
+        if self.story.publisher(goal.rollout).is_none() {
+            return Some(Impossible::NeverPublished { version });
+        }
+        let jurors: Vec<u32> = goal.roster.jury.iter().filter_map(|juror| self.fleet.place(*juror)).collect();
+        let reached = |node: u32| {
+            let reaches = |juror: &&u32| {
+                !self.is_liar(**juror)
+                    && self.machines[**juror as usize].is_on()
+                    && self.links.connected(node, **juror)
+            };
+            jurors.iter().filter(reaches).count()
+        };
+        let quorum = goal.roster.quorum;
+        let (needed, others) =
+            (quorum.confirmers() as usize, |node: u32| reached(node) - usize::from(jurors.contains(&node)));
+        let most = there.iter().map(|node| reached(*node)).max().unwrap_or(0);
+        if self.ending().is_none() && most < quorum.quorum as usize {
+            let (of, quorum) = (jurors.len(), quorum.quorum as usize);
+            return Some(Impossible::TooFewElectors { there: most, of, quorum });
+        }
+        if let Some(machine) = there.iter().copied().find(|node| others(*node) < needed) {
+            return Some(Impossible::CannotRecover { machine, needed });
+        }
+        if self.ending().is_none() && self.is_paused(goal.rollout) {
+            return Some(Impossible::Paused { version });
+        }
+        let holds = |node: &u32| {
+            let slots = self.machines[*node as usize].slots.get(&self.fleet.component);
+            slots.is_some_and(|slots| slots.serves(goal.rollout, goal.tree))
+        };
+        let stopped = self.ending() == Some(groundswell_protocol::node::record::Ending::Stopped);
+        let reachable = (0..self.scenario.nodes).filter(|node| {
+            self.machines[*node as usize].is_on() && there.iter().any(|one| self.links.connected(*one, *node))
+        });
+        (!stopped && !reachable.into_iter().any(|node| holds(&node)))
+            .then_some(Impossible::NobodyHolds { version })
+    }
+
+    fn is_paused(&self, rollout: RolloutId) -> bool {
+        self.paused.contains(&rollout)
+    }
+}
