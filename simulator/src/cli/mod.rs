@@ -30,7 +30,7 @@ EXAMPLES
   swell-sim run my-story.toml --json
   swell-sim swarm --seeds 1000 --nodes 4..30
   swell-sim replay 17
-  swell-sim report bad-release -o page.html
+  swell-sim report split-brain -o out.html
   swell-sim shrink 17 --out small.toml
   swell-sim what-if --plan plan.toml --fleet roster.json";
 

@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, story};
+use super::{Failure, report, story};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -31,11 +31,15 @@ impl Run {
     /// Plays the story.
     pub(crate) fn play(&self) -> Result<u8, Failure> {
         let scenario = story::named(&self.scenario, self.nodes)?;
-        let page = self.report.as_deref();
-        story::check_page(page)?;
+        if let Some(path) = &self.report {
+            report::check(path)?;
+        }
         let seed = self.seed.or(scenario.seed).unwrap_or(1);
         let again = format!("swell-sim run {} --nodes {} --seed {seed}", self.scenario, scenario.nodes);
-        let outcome = story::play(scenario, seed, again, story::Telling::new(self.json, self.quiet), page)?;
-        Ok(outcome.exit_code())
+        let telling = story::Telling::new(self.json, self.quiet);
+        match &self.report {
+            Some(path) => report::play(scenario, seed, again, telling, path),
+            None => Ok(story::play(scenario, seed, again, telling).exit_code()),
+        }
     }
 }

@@ -4,7 +4,8 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Instant;
 
-use groundswell_simulator::report::{Outcome, page};
+use groundswell_simulator::report::Outcome;
+use groundswell_simulator::report::trace::Trace;
 use groundswell_simulator::scenario::{Scenario, catalogue, file, random};
 use groundswell_simulator::world::World;
 
@@ -60,39 +61,37 @@ impl Telling {
             (false, false) => Self::Whole,
         }
     }
+
+    fn teller(self) -> Box<dyn FnMut(&str)> {
+        let silent = !matches!(self, Self::Whole);
+        Box::new(move |line: &str| {
+            if !silent {
+                say(line);
+            }
+        })
+    }
 }
 
-/// Sees before a run whether its page can be written after it.
-pub(super) fn check_page(path: Option<&Path>) -> Result<(), Failure> {
-    path.map_or(Ok(()), |path| page::check_writable(path).map_err(|error| unwritable(path, &error)))
+/// Plays a story and tells it. `again` is the command that repeats it.
+pub(super) fn play(scenario: Scenario, seed: u64, again: String, telling: Telling) -> Outcome {
+    let begun = Instant::now();
+    let outcome = World::play(scenario, seed, telling.teller());
+    told(outcome, begun, again, telling)
 }
 
-fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
-    Failure::new(
-        format!("the page {} cannot be written: {error}", path.display()),
-        "name a file in a folder that exists and that you may write to",
-    )
-}
-
-/// Plays a story and tells it; a page about it goes to the path, if there is one. `again` is the command that repeats it.
-pub(super) fn play(
+/// Plays a story, tells it, and gives its trace too.
+pub(super) fn play_recorded(
     scenario: Scenario,
     seed: u64,
     again: String,
     telling: Telling,
-    page_path: Option<&Path>,
-) -> Result<Outcome, Failure> {
-    let silent = !matches!(telling, Telling::Whole);
-    let tell = move |line: &str| {
-        if !silent {
-            say(line);
-        }
-    };
+) -> (Outcome, Option<Trace>) {
     let begun = Instant::now();
-    let (mut outcome, trace) = match page_path {
-        Some(_) => World::play_recorded(scenario, seed, Box::new(tell)),
-        None => (World::play(scenario, seed, Box::new(tell)), None),
-    };
+    let (outcome, trace) = World::play_recorded(scenario, seed, telling.teller());
+    (told(outcome, begun, again, telling), trace)
+}
+
+fn told(mut outcome: Outcome, begun: Instant, again: String, telling: Telling) -> Outcome {
     outcome.real_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.again = again;
     match telling {

@@ -11,6 +11,7 @@ use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
 use crate::machine::service::HealthLaw;
+use crate::report::trace::{PARTITION, PEOPLE};
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Goal, Order, Step, When};
 
@@ -69,7 +70,7 @@ impl World {
             Act::Fault(_) => self.begin_fault(step),
             Act::Heal => {
                 self.links.heal();
-                self.recorder.ended(self.now, "partition", None);
+                self.recorder.ended(self.now, PARTITION, None);
                 self.story.tell(self.now, "the network heals");
                 self.links_changed();
             }
@@ -137,7 +138,7 @@ impl World {
             Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
         };
         self.referees.commanded(self.now, rollout, instruction);
-        self.recorder.marked(self.now, "people", None, format_args!("an operator signs: {instruction:?}"));
+        self.recorder.marked(self.now, PEOPLE, None, format_args!("an operator signs: {instruction:?}"));
         let fact = self.fleet.command(rollout, instruction);
         if let Some(node) = self.somebody_on(0) {
             self.deliver(node, Input::Submitted(fact));
@@ -156,7 +157,7 @@ impl World {
         self.story.published(self.now, node, &self.releases[release]);
         let version = &self.releases[release].law.version;
         let words = format_args!("{version} is published on machine {node}");
-        self.recorder.marked(self.now, "people", Some(node), words);
+        self.recorder.marked(self.now, PEOPLE, Some(node), words);
         self.deliver(node, Input::Submitted(fact));
     }
 
@@ -170,7 +171,7 @@ impl World {
         }
         let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
         self.story.tell(self.now, &what);
-        self.recorder.began(self.now, "partition", None, &what);
+        self.recorder.began(self.now, PARTITION, None, &what);
         self.links_changed();
     }
 

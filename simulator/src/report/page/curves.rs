@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use super::html::{Tenths, Text, bytes, count, px};
 use super::scale::{CountAxis, LEFT, RIGHT, TimeAxis, WIDTH, clusters, label_width, spread};
-use crate::report::trace::{Clock, GOSSIP, Journey, PAYLOAD, SYNC, Series, Trace};
+use crate::report::trace::{Clock, GOSSIP, Journey, PARTITION, PAYLOAD, SYNC, Series, Trace};
 use crate::world::queue::Moment;
 
 const TOP: u64 = 40;
@@ -92,9 +92,9 @@ fn end(out: &mut String, journey: &Journey, time: &TimeAxis, bottom: u64) {
     );
 }
 
-/// Faults that befall the world, as bands behind a plot.
+/// Times in which links carried nothing, as bands behind a plot.
 fn bands(out: &mut String, trace: &Trace, time: &TimeAxis, bottom: u64) {
-    let lasting = trace.faults.spans().iter().filter(|span| span.node.is_none() && !span.is_mark());
+    let lasting = trace.faults.spans().iter().filter(|span| span.lane == PARTITION && !span.is_mark());
     for span in lasting.filter(|span| time.shows(span.began)) {
         let (from, to) = (time.x(span.began), time.x(span.ended.unwrap_or(trace.ended)));
         let _ = write!(

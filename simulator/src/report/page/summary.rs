@@ -20,6 +20,9 @@ fn verdict(outcome: &Outcome) -> (&'static str, &'static str, String) {
         .collect();
     breached.dedup();
     match outcome.exit_code() {
+        EXIT_OK if outcome.impossible.is_some() => {
+            ("warn", "–", "Every property held, and the story could not end".to_owned())
+        }
         EXIT_OK => ("good", "✓", "Every property held".to_owned()),
         EXIT_UNSAFE => ("bad", "✗", format!("Safety was breached: {}", breached.join(", "))),
         _ => ("warn", "!", format!("Liveness was breached: {}", breached.join(", "))),
@@ -48,8 +51,12 @@ fn story(outcome: &Outcome, journey: Option<&Journey>) -> String {
             many(u64::from(behind), "machine", "machines")
         ),
     };
+    let impossible = match &outcome.impossible {
+        Some(why) => format!(" It could not go on: {why}."),
+        None => String::new(),
+    };
     format!(
-        "{end} {} of {} ran it; the plan had opened {}.{behind}",
+        "{end} {} of {} ran it; the plan had opened {}.{behind}{impossible}",
         count(u64::from(outcome.exposed)),
         many(u64::from(outcome.nodes), "machine", "machines"),
         count(journey.open.highest())

@@ -35,7 +35,8 @@ impl Span {
 #[derive(Clone, Debug, Default)]
 pub struct Faults {
     spans: Vec<Span>,
-    open: Vec<usize>,
+    /// Those that have not ended: their place, and the step that is to end them.
+    open: Vec<(usize, Option<usize>)>,
     left_out: u64,
 }
 
@@ -50,17 +51,40 @@ pub(super) fn clipped(words: &str) -> String {
 impl Faults {
     /// A fault begins.
     pub fn began(&mut self, now: Moment, lane: &'static str, node: Option<u32>, words: &dyn Display) {
+        self.began_by(None, now, lane, node, words);
+    }
+
+    /// A fault begins that a step of the scenario may have brought about.
+    pub(super) fn began_by(
+        &mut self,
+        step: Option<usize>,
+        now: Moment,
+        lane: &'static str,
+        node: Option<u32>,
+        words: &dyn Display,
+    ) {
         if self.push(now, lane, node, words, None) {
-            self.open.push(self.spans.len() - 1);
+            self.open.push((self.spans.len() - 1, step));
         }
     }
 
-    /// The faults of a lane end: those of one node, or with `None` all of them.
+    /// The faults of a lane end that no step has as its own: those of one node, or with `None` all of them.
     pub(super) fn ended(&mut self, now: Moment, lane: &'static str, node: Option<u32>) {
+        self.end(now, |span, step| {
+            step.is_none() && span.lane == lane && (node.is_none() || span.node == node)
+        });
+    }
+
+    /// The fault that a step began ends.
+    pub(super) fn ended_by(&mut self, step: usize, now: Moment) {
+        self.end(now, |_, began_by| began_by == Some(step));
+    }
+
+    fn end(&mut self, now: Moment, ends: impl Fn(&Span, Option<usize>) -> bool) {
         let spans = &mut self.spans;
-        self.open.retain(|place| {
+        self.open.retain(|(place, step)| {
             let span = &mut spans[*place];
-            let ends = span.lane == lane && (node.is_none() || span.node == node);
+            let ends = ends(span, *step);
             if ends {
                 span.ended = Some(now);
             }

@@ -25,13 +25,13 @@ use self::causes::Causes;
 use self::names::Names;
 use self::timeline::Coarsen;
 use crate::fleet::{Fleet, Release};
-use crate::scenario::Scenario;
+use crate::scenario::{Scenario, file};
 use crate::world::queue::Moment;
 
 pub use causes::{Chain, LINKS_MAX, Link, Way};
 pub use faults::{Faults, SPANS_MAX, Span};
 pub use histogram::Histogram;
-pub use recorder::{PEOPLE, Recorder};
+pub use recorder::{PARTITION, PEOPLE, Recorder};
 pub use rollouts::{End, FAILED, Gate, HEALTHY, HOLDS, Journey, Proposal, StopWord, Term, hold_words};
 pub use states::{ROWS_MAX, Row, State};
 pub use timeline::{BUCKETS_MAX, Clock, Point, Series, Sums};
@@ -147,7 +147,7 @@ impl Trace {
         };
         let mut counts = [0; State::ALL.len()];
         counts[State::Off as usize] = u64::from(scenario.nodes);
-        let mut text = format!("{scenario:#?}");
+        let mut text = file::write(scenario);
         if text.len() > SCENARIO_TEXT_MAX {
             let end = (0..=SCENARIO_TEXT_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
             text.truncate(end);

@@ -20,6 +20,9 @@ use crate::world::queue::Moment;
 /// The lane of what people do: publish, order.
 pub const PEOPLE: &str = "people";
 
+/// The lane of links that carry nothing.
+pub const PARTITION: &str = "partition";
+
 /// Beacons that are followed at one time.
 const BEACONS_MAX: usize = 256;
 /// A followed beacon makes room for another after this: the overlay has carried it everywhere by then.
@@ -152,6 +155,30 @@ impl Recorder {
     pub fn ended(&mut self, now: Moment, lane: &'static str, node: Option<u32>) {
         if let Some(recording) = &mut self.0 {
             recording.trace.faults.ended(now, lane, node);
+        }
+    }
+
+    /// A step of the scenario begins a fault, which [`Self::ended_by`] of the same step ends.
+    #[inline]
+    pub fn began_by(
+        &mut self,
+        step: usize,
+        now: Moment,
+        lane: &'static str,
+        node: Option<u32>,
+        words: impl Display,
+    ) {
+        if let Some(recording) = &mut self.0 {
+            recording.trace.faults.began_by(Some(step), now, lane, node, &words);
+            recording.trace.causes.befalls(now, node, words.to_string(), false);
+        }
+    }
+
+    /// The fault that a step began ends.
+    #[inline]
+    pub fn ended_by(&mut self, step: usize, now: Moment) {
+        if let Some(recording) = &mut self.0 {
+            recording.trace.faults.ended_by(step, now);
         }
     }
 

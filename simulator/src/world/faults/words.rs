@@ -1,5 +1,6 @@
 //! What the story says of a fault: one line when it begins, one when it ends.
 
+use crate::report::trace::PARTITION;
 use crate::scenario::{ClockFault, CrashPoint, DiskFault, Fault, Whom};
 
 /// Machines that a line names one by one; of more it says how many.
@@ -29,15 +30,19 @@ fn others(to: &Whom, rest: &str) -> String {
     if to.is_empty() { rest.to_owned() } else { to.to_string() }
 }
 
-/// The lane that a fault is drawn in, on a page about the run.
+/// Its lane on the page of a run.
 pub(super) fn lane(fault: &Fault) -> &'static str {
     match fault {
-        Fault::Cut { .. } | Fault::Eclipse { .. } => "partition",
-        Fault::Clog { .. } | Fault::Weather { .. } => "links",
-        Fault::BadDisk { .. } | Fault::Wipe { .. } => "disk",
+        Fault::Cut { .. } => PARTITION,
+        Fault::Clog { .. } => "clog",
+        Fault::Weather { .. } => "weather",
+        Fault::BadDisk { .. } => "disk",
         Fault::BadClock { .. } => "clock",
         Fault::Freeze { .. } => "freeze",
-        Fault::Churn { .. } | Fault::Attrition { .. } | Fault::CrashPoint { .. } => "power",
+        Fault::Wipe { .. } => "wipe",
+        Fault::Churn { .. } | Fault::Attrition { .. } => "churn",
+        Fault::CrashPoint { .. } => "trap",
+        Fault::Eclipse { .. } => "eclipse",
     }
 }
 
