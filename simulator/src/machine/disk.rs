@@ -20,7 +20,7 @@ pub enum Write {
         /// Its key.
         key: Vec<u8>,
         /// The record.
-        record: Box<Record>,
+        record: Record,
     },
     /// Forget the record with this key.
     Forget(Vec<u8>),
@@ -91,8 +91,8 @@ impl Disk {
         for write in writes {
             match write {
                 Write::Keep { key, record, .. } => {
-                    durable.push((*record).clone());
-                    self.kept.insert(key, *record);
+                    durable.push(record.clone());
+                    self.kept.insert(key, record);
                 }
                 Write::Forget(key) => {
                     self.kept.remove(&key);
@@ -138,7 +138,7 @@ mod tests {
     use super::*;
 
     fn boot(id: WriteId, number: u32) -> Write {
-        Write::Keep { id, key: b"boot".to_vec(), record: Box::new(Record::Boot(number)) }
+        Write::Keep { id, key: b"boot".to_vec(), record: Record::Boot(number) }
     }
 
     #[test]

@@ -5,11 +5,12 @@ use groundswell_protocol::node::Input;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::record::Ending;
 
+use super::fingerprint::Fingerprint;
 use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
-use crate::report::Outcome;
+use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Goal, When, Who};
 
 /// After everybody has settled the fleet is watched for so long.
@@ -317,10 +318,16 @@ impl World {
         self.referees.breach(self.now, Property::L1, None, what);
     }
 
-    pub(super) fn outcome(self, seed: u64) -> Outcome {
+    pub(super) fn outcome(self, seed: u64, fingerprint: &Fingerprint) -> Outcome {
         let goal = &self.releases[self.scenario.goal.release()];
         let exposed = self.ran.get(&goal.tree).map_or(0, std::collections::BTreeSet::len);
         let ending = self.ending();
+        let checks = self.reader.checks();
+        let counters = Counters {
+            signatures_asked: checks.asked,
+            signatures_verified: checks.verified,
+            ..self.counters
+        };
         Outcome {
             scenario: self.scenario.name.clone(),
             about: self.scenario.about.clone(),
@@ -332,8 +339,8 @@ impl World {
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
-            counters: self.counters,
-            fingerprint: format!("{:016x}", self.fingerprint),
+            counters,
+            fingerprint: format!("{:016x}", fingerprint.value()),
             impossible: self.impossible,
             violations: self.referees.violations().to_vec(),
             real_ms: 0,

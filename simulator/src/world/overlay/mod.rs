@@ -1,177 +1,155 @@
-//! The gossip overlay: a mesh of a few neighbours a machine that passes on what the core accepted.
+//! The gossip overlay: a model of gossipsub 1.1 and 1.2 as the agent sets it up.
 //!
-//! A model of gossipsub's eager push (mesh degree 6, message ids kept for a while). Its lazy half
-//! (IHAVE, IWANT) is deliberately absent: what the mesh loses, only the core's sync brings back.
+//! A machine keeps links to some [`LINKS_TARGET`] others and, among them, a mesh of [`MESH`] neighbours.
+//! A message goes from its author to all its links (flood publishing), and from everybody else who
+//! accepts it to its mesh. At each heartbeat meshes are grafted and pruned, and whoever holds a message
+//! of the last heartbeats announces it to a few links beyond its mesh; who lacks it asks for it (IHAVE,
+//! IWANT). Who got a large message tells its mesh at once not to send it (IDONTWANT).
+//!
+//! What is simplified: all heartbeats come at one moment; announcements are drawn only where somebody
+//! lacks a message, since others change nothing, and are counted as bytes; a message is forgotten by
+//! everybody at once, a minute after it was last new to somebody; there is no scoring of peers.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+pub mod flight;
+mod mesh;
+#[cfg(test)]
+mod tests;
 
 use super::links::Links;
 use super::queue::Moment;
 use crate::generator::Generator;
+use crate::machine::message::Payload;
+use flight::{Flight, Flights};
 
-/// Neighbours that a machine aims at: gossipsub's default D.
-pub const MESH_DEGREE: usize = 6;
-/// How long a message's id is remembered: gossipsub's default duplicate cache time is 60 s.
-const SEEN_MILLISECONDS: u64 = 60_000;
-/// Message ids that a machine remembers at most.
-const SEEN_MAX: usize = 65_536;
+pub use mesh::MeshChange;
 
-/// Message ids that a machine has seen lately.
-#[derive(Default)]
-struct Seen {
-    ids: BTreeSet<u64>,
-    order: VecDeque<(Moment, u64)>,
-}
+/// Links that a machine aims at; smaller fleets are fully linked.
+pub const LINKS_TARGET: usize = 24;
 
-impl Seen {
-    fn first_time(&mut self, now: Moment, id: u64) -> bool {
-        while let Some(&(at, oldest)) = self.order.front()
-            && (now.milliseconds_since(at) > SEEN_MILLISECONDS || self.order.len() >= SEEN_MAX)
-        {
-            self.order.pop_front();
-            self.ids.remove(&oldest);
-        }
-        let first = self.ids.insert(id);
-        if first {
-            self.order.push_back((now, id));
-        }
-        first
-    }
-}
+/// How many mesh neighbours a machine wants: with fewer than the lowest it grafts, with more than the
+/// highest it prunes, in both cases to the number in the middle.
+pub const MESH: (usize, usize, usize) = (2, 3, 5);
+/// Announcements of what a machine holds go to so many links beyond the mesh at each heartbeat, or to a
+/// quarter of them if that is more.
+pub const LAZY: usize = 4;
+/// Messages are announced for so many heartbeats.
+pub const ANNOUNCED_HEARTBEATS: u64 = 3;
+/// And can be asked for so many heartbeats long.
+pub const HISTORY_HEARTBEATS: u64 = 8;
+/// How often meshes are looked after.
+pub const HEARTBEAT_MILLISECONDS: u64 = 1_000;
+/// Messages of at least so many bytes are announced to the mesh as not wanted any more.
+pub const IDONTWANT_BYTES: u64 = 512;
+/// Bytes of a message's name in an announcement, with its frame.
+pub const NAME_BYTES: u64 = 34;
 
 /// The overlay of a run.
 pub struct Overlay {
     on: bool,
-    neighbours: Vec<BTreeSet<u32>>,
-    seen: Vec<Seen>,
+    /// Every machine's links, by rising place.
+    linked: Vec<Vec<u32>>,
+    /// Those among them that make its mesh, by rising place.
+    mesh: Vec<Vec<u32>>,
+    flights: Flights,
     generator: Generator,
+    lazy: Generator,
+    needy: mesh::Needy,
+}
+
+/// A message that somebody lacks and has heard of.
+pub struct Announced {
+    /// Who holds it.
+    pub from: u32,
+    /// Who asks for it.
+    pub to: u32,
+    /// The message.
+    pub flight: Flight,
 }
 
 impl Overlay {
-    /// An overlay over `nodes` machines without any neighbours yet. When `on` is false it carries nothing.
+    /// An overlay over `nodes` machines without any links yet. When `on` is false it carries nothing.
     pub fn new(on: bool, nodes: usize, root: &Generator) -> Self {
         Self {
             on,
-            neighbours: vec![BTreeSet::new(); nodes],
-            seen: (0..nodes).map(|_| Seen::default()).collect(),
+            linked: vec![Vec::new(); nodes],
+            mesh: vec![Vec::new(); nodes],
+            flights: Flights::new(nodes),
             generator: root.split("overlay", 0),
+            lazy: root.split("overlay", 1),
+            needy: mesh::Needy::All,
         }
     }
 
-    /// A machine's neighbours, if the overlay is on.
-    pub fn neighbours(&self, node: u32) -> Vec<u32> {
-        if self.on { self.neighbours[node as usize].iter().copied().collect() } else { Vec::new() }
+    /// Whether it carries anything.
+    pub fn is_on(&self) -> bool {
+        self.on
     }
 
-    /// Links that the mesh holds: also there when gossip is off, for sync.
-    pub fn linked(&self, node: u32) -> &BTreeSet<u32> {
-        &self.neighbours[node as usize]
+    /// A machine's links: also there when gossip is off, for sync.
+    pub fn linked(&self, node: u32) -> &[u32] {
+        &self.linked[node as usize]
     }
 
-    /// Whether a machine sees this message for the first time in a while; remembers it.
-    pub fn first_time(&mut self, now: Moment, node: u32, message: u64) -> bool {
-        self.seen[node as usize].first_time(now, message)
+    /// A machine's mesh.
+    pub fn mesh(&self, node: u32) -> &[u32] {
+        &self.mesh[node as usize]
+    }
+
+    /// A message begins its way, or is sent once more while others still remember it.
+    pub fn publish(&mut self, now: Moment, node: u32, message: &Payload) -> Flight {
+        let flight = self.flights.of(now, message);
+        flight.first_time(now, node);
+        flight
+    }
+
+    /// Whether a machine gets this message for the first time in a while; remembers it.
+    pub fn first_time(&mut self, now: Moment, node: u32, flight: &Flight) -> bool {
+        flight.first_time(now, node)
     }
 
     /// A machine forgets all: it restarted.
     pub fn forget(&mut self, node: u32) {
-        self.seen[node as usize] = Seen::default();
+        self.flights.forget(node);
     }
 
-    /// Makes the mesh fit who is alive and who can reach whom: drops dead neighbours, then gives
-    /// machines with too few new ones. Returns the links that went and those that came.
-    pub fn mend(&mut self, alive: &[bool], links: &Links) -> MeshChange {
-        let mut change = MeshChange::default();
-        self.drop_unreachable(alive, links, &mut change);
-        let mut sides: BTreeMap<u8, Vec<u32>> = BTreeMap::new();
-        for node in (0..u32::try_from(alive.len()).unwrap_or(u32::MAX)).filter(|n| alive[*n as usize]) {
-            sides.entry(links.side(node)).or_default().push(node);
+    /// Who lacks a message that one of its links announces to it at this heartbeat.
+    pub fn announce(&mut self, now: Moment, alive: impl Fn(u32) -> bool) -> Vec<Announced> {
+        let mut announced = Vec::new();
+        if !self.on {
+            return announced;
         }
-        for side in sides.values() {
-            self.mend_side(side, &mut change);
-        }
-        change
-    }
-
-    fn drop_unreachable(&mut self, alive: &[bool], links: &Links, change: &mut MeshChange) {
-        for node in 0..self.neighbours.len() {
-            let Ok(one) = u32::try_from(node) else { continue };
-            let gone: Vec<u32> = self.neighbours[node]
-                .iter()
-                .copied()
-                .filter(|other| !alive[node] || !alive[*other as usize] || !links.connected(one, *other))
-                .collect();
-            for other in gone {
-                self.neighbours[node].remove(&other);
-                change.down.push((one, other));
-            }
-        }
-    }
-
-    fn mend_side(&mut self, side: &[u32], change: &mut MeshChange) {
-        // A ring in a fixed order keeps the side in one piece, as kept bootstrap links would.
-        for (place, node) in side.iter().enumerate() {
-            let next = side[(place + 1) % side.len()];
-            self.join(*node, next, change);
-        }
-        let enough = MESH_DEGREE.min(side.len().saturating_sub(1));
-        for node in side {
-            let mut tries = 0;
-            while self.neighbours[*node as usize].len() < enough && tries < 16 * MESH_DEGREE {
-                let other = side[self.generator.place(side.len())];
-                tries += 1;
-                if self.neighbours[other as usize].len() < 2 * MESH_DEGREE {
-                    self.join(*node, other, change);
+        for flight in self.flights.announced(now) {
+            for to in (0..self.linked.len()).filter_map(|node| u32::try_from(node).ok()) {
+                if flight.has(to) || !alive(to) {
+                    continue;
                 }
-            }
-        }
-    }
-
-    fn join(&mut self, one: u32, other: u32, change: &mut MeshChange) {
-        if one != other && self.neighbours[one as usize].insert(other) {
-            self.neighbours[other as usize].insert(one);
-            change.up.push((one, other));
-            change.up.push((other, one));
-        }
-    }
-}
-
-/// What a mending changed, as (machine, its neighbour).
-#[derive(Default)]
-pub struct MeshChange {
-    /// Links that are gone.
-    pub down: Vec<(u32, u32)>,
-    /// Links that are new.
-    pub up: Vec<(u32, u32)>,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::super::links::LinkLaw;
-    use super::*;
-
-    #[test]
-    fn every_side_is_in_one_piece_and_no_link_crosses() {
-        let root = Generator::new(3);
-        let mut links = Links::new(LinkLaw::default(), 40, &root);
-        let mut overlay = Overlay::new(true, 40, &root);
-        let mut alive = vec![true; 40];
-        overlay.mend(&alive, &links);
-        (0..13).for_each(|node| links.set_side(node, 1));
-        alive[20] = false;
-        overlay.mend(&alive, &links);
-        for start in [0, 39] {
-            let mut reached = BTreeSet::from([start]);
-            let mut todo = vec![start];
-            while let Some(node) = todo.pop() {
-                for next in overlay.neighbours(node) {
-                    assert!(links.connected(node, next) && alive[next as usize]);
-                    if reached.insert(next) {
-                        todo.push(next);
+                for from in &self.linked[to as usize] {
+                    let beyond = self.linked[*from as usize].len() - self.mesh[*from as usize].len();
+                    let told = LAZY.max(beyond / 4);
+                    let holds = flight.has(*from) && self.mesh[*from as usize].binary_search(&to).is_err();
+                    if holds && alive(*from) && self.lazy.place(beyond.max(1)) < told {
+                        announced.push(Announced { from: *from, to, flight: flight.clone() });
+                        break;
                     }
                 }
             }
-            assert_eq!(reached.len(), if start == 0 { 13 } else { 26 });
         }
+        announced
     }
+
+    /// Bytes of announcements at this heartbeat, of all machines together.
+    pub fn announcing_bytes(&self, now: Moment, alive: u64) -> u64 {
+        let messages = if self.on { self.flights.young(now) } else { 0 };
+        messages * NAME_BYTES * alive * LAZY as u64
+    }
+
+    /// Forgets messages that are new to nobody any more.
+    pub fn expire(&mut self, now: Moment) {
+        self.flights.expire(now);
+    }
+}
+
+/// Whether frames can pass at all between two machines of which both are on.
+fn reaches(alive: &[bool], links: &Links, one: u32, other: u32) -> bool {
+    alive[one as usize] && alive[other as usize] && links.connected(one, other)
 }
