@@ -14,6 +14,7 @@ use std::sync::Arc;
 
 use wincode::{SchemaRead, SchemaWrite};
 
+use super::body::Body;
 use super::key::Key;
 use super::statements::{Ballot, Beacon, Propose, RolloutId, Vote};
 use crate::bounds::{CENSUS_MAX, MANIFEST_MAX, POLICY_MAX, SIGNATURES_MAX, STATEMENT_MAX};
@@ -44,7 +45,7 @@ pub struct KeySignature {
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct SignedFact {
     /// See the table above.
-    pub body: Vec<u8>,
+    pub body: Body,
     /// By rising key; at most `SIGNATURES_MAX`.
     pub signatures: Vec<KeySignature>,
 }
@@ -138,11 +139,11 @@ impl Statement {
     }
 
     /// The body that is signed for this statement in `fleet`.
-    pub fn body(&self, fleet: FleetId) -> Vec<u8> {
+    pub fn body(&self, fleet: FleetId) -> Body {
         let mut body = vec![self.tag(), FORMAT_VERSION];
         body.extend_from_slice(&fleet.0.0);
         body.extend_from_slice(&self.payload());
-        body
+        body.into()
     }
 
     fn decode(tag: u8, payload: &[u8]) -> Result<Self, BadFact> {
@@ -300,12 +301,16 @@ impl Fact {
 
     /// Whether the author's own signature holds. Only for what nodes say.
     pub fn author_signed(&self) -> bool {
+        self.author_signed_if(|one| self.is_signed(one))
+    }
+
+    /// As [`Fact::author_signed`], where `holds` says which signatures hold.
+    pub fn author_signed_if(&self, holds: impl Fn(&KeySignature) -> bool) -> bool {
         if mutations::is(Mutation::SkipSignature) {
             return true;
         }
-        let message = signed_message(&self.signed.body);
         match (self.statement.author(), self.signed.signatures.as_slice()) {
-            (Some(author), [one]) => one.key == author && author.verify(&message, &one.signature),
+            (Some(author), [one]) => one.key == author && holds(one),
             _ => false,
         }
     }
@@ -313,16 +318,20 @@ impl Fact {
     /// Whether at least the role's threshold of its keys signed. Stops at the threshold, so the cost
     /// is bounded by it; signatures of other keys are passed over.
     pub fn role_signed(&self, role: &Role) -> bool {
+        self.role_signed_if(role, |one| self.is_signed(one))
+    }
+
+    /// Whether one signature over the body holds.
+    pub fn is_signed(&self, one: &KeySignature) -> bool {
+        one.key.verify(&signed_message(&self.signed.body), &one.signature)
+    }
+
+    /// As [`Fact::role_signed`], where `holds` says which signatures hold.
+    pub fn role_signed_if(&self, role: &Role, holds: impl Fn(&KeySignature) -> bool) -> bool {
         let less = u8::from(mutations::is(Mutation::TooFewSigners));
         let threshold = usize::from(role.threshold.saturating_sub(less).max(1));
-        let message = signed_message(&self.signed.body);
-        let valid = self
-            .signed
-            .signatures
-            .iter()
-            .filter(|s| role.keys.contains(&s.key))
-            .filter(|s| s.key.verify(&message, &s.signature))
-            .take(threshold);
+        let ours = self.signed.signatures.iter().filter(|one| role.keys.contains(&one.key));
+        let valid = ours.filter(|one| holds(one)).take(threshold);
         valid.count() >= threshold
     }
 }

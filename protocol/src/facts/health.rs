@@ -7,7 +7,7 @@ use wincode::{SchemaRead, SchemaWrite};
 pub const NOTE_MAX: usize = 256;
 
 /// The verdict of a node's probes on what runs now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// No probe has reached its threshold yet.
@@ -19,7 +19,9 @@ pub enum Health {
 }
 
 /// The numbers behind a verdict; integers, so that every node computes the same from them.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, SchemaRead, SchemaWrite, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
+)]
 pub struct HealthNumbers {
     /// Tries that succeeded since the activation.
     pub passed: u32,
@@ -36,7 +38,7 @@ pub struct HealthNumbers {
 }
 
 /// A report of the node's own probes.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct HealthReport {
     /// The verdict.
     pub health: Health,

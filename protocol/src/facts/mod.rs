@@ -3,12 +3,14 @@
 //! A [`fact::Fact`] is a [`fact::Statement`] with signatures; its [`key::Key`] names its register and its
 //! rank its place there; [`registers::Registers`] keep the greatest of each.
 
+pub mod body;
 pub mod fact;
 pub mod health;
 pub mod key;
 pub mod registers;
 pub mod statements;
 
+pub use body::Body;
 pub use fact::{BadFact, Fact, KeySignature, SignedFact, Statement};
 pub use key::Key;
 pub use registers::{Merged, Registers};

@@ -12,7 +12,7 @@ pub use crate::trust::manifest::RolloutId;
 
 /// Why a node takes no part in a rollout.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, SchemaRead, SchemaWrite, Serialize, Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum SkipReason {
@@ -26,7 +26,7 @@ pub enum SkipReason {
 
 /// What a failure was found to be, once the old version had been probed again.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, SchemaRead, SchemaWrite, Serialize, Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
@@ -40,7 +40,7 @@ pub enum Failure {
 
 /// How far a node has come with a release.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, SchemaRead, SchemaWrite, Serialize, Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum VoteState {
@@ -98,7 +98,7 @@ impl Vote {
 
 /// Why a juror stops a rollout.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, SchemaRead, SchemaWrite, Serialize, Deserialize,
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
 )]
 #[serde(rename_all = "snake_case")]
 pub enum StopReason {

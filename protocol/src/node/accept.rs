@@ -25,9 +25,14 @@ pub(super) enum Judged {
 }
 
 impl Node {
-    /// Judges a fact. No state changes.
-    pub(super) fn judge(&self, signed: SignedFact) -> Result<Judged, Refusal> {
-        let fact = Fact::read(self.config.fleet, signed).map_err(|bad| match bad {
+    /// Judges a fact as it travels. No state changes.
+    pub(super) fn judge(&self, signed: &SignedFact) -> Result<Judged, Refusal> {
+        self.judge_read(self.reader.fact(self.config.fleet, signed))
+    }
+
+    /// Judges a fact that was read. No state changes.
+    pub(super) fn judge_read(&self, fact: Result<Arc<Fact>, BadFact>) -> Result<Judged, Refusal> {
+        let fact = fact.map_err(|bad| match bad {
             BadFact::OtherFleet => Refusal::OtherFleet,
             BadFact::Signatures => Refusal::Unsigned,
             _ => Refusal::BadFact,
@@ -36,10 +41,10 @@ impl Node {
             return Ok(Judged::Known);
         }
         self.check(&fact)?;
-        Ok(Judged::Rises(Arc::new(fact)))
+        Ok(Judged::Rises(fact))
     }
 
-    fn check(&self, fact: &Fact) -> Result<(), Refusal> {
+    fn check(&self, fact: &Arc<Fact>) -> Result<(), Refusal> {
         match &fact.statement {
             Statement::Policy(policy) => self.check_policy(fact, policy),
             Statement::Census(census) => {
@@ -47,14 +52,14 @@ impl Node {
                 if self.trust.censuses(census.version).count() >= 2 {
                     return Err(Refusal::Full);
                 }
-                signed_by(fact, policy, RoleName::Enrol)
+                self.signed_by(fact, policy, RoleName::Enrol)
             }
             Statement::Manifest(manifest) => self.check_manifest(fact, manifest),
             Statement::Command(command) => self.check_command(fact, command),
             Statement::Vote(vote) => {
                 let roster = self.roster_of(fact)?;
                 roster.rank(&vote.node).ok_or(Refusal::NoSeat)?;
-                signed_by_author(fact)
+                self.signed_by_author(fact)
             }
             Statement::Ballot(ballot) => {
                 let roster = self.roster_of(fact)?;
@@ -64,7 +69,7 @@ impl Node {
                 if matches!(ballot.say, Say::Open(open) if open > roster.done()) {
                     return Err(Refusal::OutOfRange);
                 }
-                signed_by_author(fact)
+                self.signed_by_author(fact)
             }
             Statement::Propose(propose) => {
                 let roster = self.roster_of(fact)?;
@@ -76,23 +81,23 @@ impl Node {
                 if propose.open > roster.done() {
                     return Err(Refusal::OutOfRange);
                 }
-                signed_by_author(fact)
+                self.signed_by_author(fact)
             }
             Statement::Beacon(beacon) => {
                 if !self.is_member(&beacon.node) {
                     return Err(Refusal::NotAMember);
                 }
-                signed_by_author(fact)
+                self.signed_by_author(fact)
             }
         }
     }
 
-    fn check_policy(&self, fact: &Fact, policy: &Policy) -> Result<(), Refusal> {
+    fn check_policy(&self, fact: &Arc<Fact>, policy: &Policy) -> Result<(), Refusal> {
         if policy.version == 1 {
             if policy.founds() != self.config.fleet {
                 return Err(Refusal::OtherFleet);
             }
-            return signed_by(fact, policy, RoleName::Root);
+            return self.signed_by(fact, policy, RoleName::Root);
         }
         if self.trust.policy_count() >= POLICIES_MAX || self.trust.policies(policy.version).count() >= 2 {
             return Err(Refusal::Full);
@@ -106,11 +111,11 @@ impl Node {
             return Err(Refusal::BrokenChain);
         }
         // TUF 5.3.4: signed by the thresholds of both the trusted and the new root.
-        signed_by(fact, parent, RoleName::Root)?;
-        signed_by(fact, policy, RoleName::Root)
+        self.signed_by(fact, parent, RoleName::Root)?;
+        self.signed_by(fact, policy, RoleName::Root)
     }
 
-    fn check_manifest(&self, fact: &Fact, manifest: &Manifest) -> Result<(), Refusal> {
+    fn check_manifest(&self, fact: &Arc<Fact>, manifest: &Manifest) -> Result<(), Refusal> {
         let Key::Manifest(component, order, rollout) = &fact.key else { return Err(Refusal::BadFact) };
         if self.is_collected(component, *order, *rollout) {
             return Err(Refusal::Collected);
@@ -127,10 +132,10 @@ impl Node {
         if twins >= 2 || (of_component.is_empty() && components.len() >= COMPONENTS_MAX) {
             return Err(Refusal::Full);
         }
-        signed_by(fact, policy, RoleName::Release)
+        self.signed_by(fact, policy, RoleName::Release)
     }
 
-    fn check_command(&self, fact: &Fact, command: &Command) -> Result<(), Refusal> {
+    fn check_command(&self, fact: &Arc<Fact>, command: &Command) -> Result<(), Refusal> {
         let rollout = self.rollouts.get(&command.rollout).ok_or_else(|| self.unknown(fact))?;
         if command.policy < rollout.manifest.policy {
             return Err(Refusal::StalePolicy);
@@ -139,7 +144,7 @@ impl Node {
             return Err(Refusal::OutOfRange);
         }
         let policy = self.trust.policy(command.policy).ok_or(Refusal::MissingParent)?;
-        signed_by(fact, policy, RoleName::Operator)
+        self.signed_by(fact, policy, RoleName::Operator)
     }
 
     fn roster_of(&self, fact: &Fact) -> Result<&Roster, Refusal> {
@@ -158,12 +163,17 @@ impl Node {
     pub(super) fn is_member(&self, node: &NodeId) -> bool {
         self.trust.newest_census().is_some_and(|(_, census)| census.member(node).is_some())
     }
-}
 
-fn signed_by(fact: &Fact, policy: &Policy, role: RoleName) -> Result<(), Refusal> {
-    if fact.role_signed(policy.role(role)) { Ok(()) } else { Err(Refusal::Unsigned) }
-}
+    fn signed_by(&self, fact: &Arc<Fact>, policy: &Policy, role: RoleName) -> Result<(), Refusal> {
+        let signed = fact.role_signed_if(policy.role(role), |one| self.reader.is_signed(fact, one));
+        if signed { Ok(()) } else { Err(Refusal::Unsigned) }
+    }
 
-fn signed_by_author(fact: &Fact) -> Result<(), Refusal> {
-    if fact.author_signed() { Ok(()) } else { Err(Refusal::Unsigned) }
+    fn signed_by_author(&self, fact: &Arc<Fact>) -> Result<(), Refusal> {
+        if fact.author_signed_if(|one| self.reader.is_signed(fact, one)) {
+            Ok(())
+        } else {
+            Err(Refusal::Unsigned)
+        }
+    }
 }

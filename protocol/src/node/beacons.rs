@@ -66,7 +66,8 @@ impl Node {
         self.freeze.next_at = now + BEACON_IDLE;
         let Some((_, census)) = self.trust.newest_census() else { return };
         let lately = |node: &NodeId| self.freshness.last(node).is_some_and(|at| now < at + FREEZE_AFTER);
-        let heard = census.electors().filter(|node| *node != self.me && lately(node)).count();
+        let elector = |node: &NodeId| *node != self.me && census.is_elector(node);
+        let heard = self.freshness.nodes().filter(|node| elector(node) && lately(node)).count();
         let (heard, needed) = (u32::try_from(heard).unwrap_or(u32::MAX), self.electors().confirmers());
         let suspected = heard < needed && !self.links.is_empty();
         if suspected && !self.freeze.suspected {

@@ -44,7 +44,9 @@ impl Node {
             return;
         };
         if tracked.signers.as_ref().is_none_or(|(asked, _)| !Arc::ptr_eq(asked, policy)) {
-            let accepted = tracked.fact.role_signed(&policy.roles.release);
+            let accepted = tracked
+                .fact
+                .role_signed_if(&policy.roles.release, |one| self.reader.is_signed(&tracked.fact, one));
             tracked.signers = Some((Arc::clone(policy), accepted));
         }
     }

@@ -12,7 +12,6 @@ use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
 use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, VoteState};
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::{Derived, Stop};
-use crate::rollout::roster::Roster;
 use crate::time::Time;
 use crate::trust::manifest::Manifest;
 
@@ -50,6 +49,7 @@ impl Node {
                 self.trust.add_census(fact.id, Arc::clone(census));
                 if self.trust.newest_census().is_some_and(|(newest, _)| newest == fact.id) {
                     self.census_since = now;
+                    self.list_members();
                     let members = u32::try_from(census.members.len()).unwrap_or(u32::MAX);
                     out.report(Event::Census { version: census.version, members });
                     self.admit_members(out);
@@ -127,8 +127,8 @@ impl Node {
 
     pub(super) fn admit_members(&mut self, out: &mut impl Outbox) {
         let Some((_, census)) = self.trust.newest_census() else { return };
-        let members: Vec<_> = census.members.iter().map(|member| member.node).collect();
-        out.admit(&members);
+        let census = Arc::clone(census);
+        out.admit(&self.members.nodes);
         self.freshness.retain(|node| census.member(node).is_some());
         let gone: Vec<Key> = self
             .registers
@@ -153,7 +153,7 @@ impl Node {
     ) {
         let id = RolloutId(fact.id);
         let Some(census) = self.trust.census(manifest.census) else { return };
-        let roster = Roster::draw(id, manifest, census);
+        let roster = self.reader.roster(id, manifest, census);
         out.report(Event::Rollout {
             rollout: id,
             component: manifest.component.clone(),

@@ -5,6 +5,7 @@
 //!
 //! | file | its job |
 //! |---|---|
+//! | `reader` | from bytes to facts and verified signatures, remembered where many nodes share a process |
 //! | `accept` | is a fact valid |
 //! | `merge` | what follows when a register rises |
 //! | `tracked` | one rollout as this node follows it |
@@ -28,6 +29,7 @@ mod juror;
 mod keep;
 mod merge;
 pub mod outbox;
+pub mod reader;
 pub mod record;
 mod relays;
 mod report;
@@ -41,11 +43,13 @@ mod tracked;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use self::accept::Judged;
 use self::beacons::{Beacons, FreezeWatch};
 use self::entropy::Generator;
 use self::install::Component;
+use self::reader::{Heard, Reader, Strict};
 use self::relays::Relays;
 use self::signing::Signer;
 use self::syncing::Syncs;
@@ -53,10 +57,11 @@ use self::tombstones::Tombstones;
 use self::tracked::Tracked;
 use self::writes::Writes;
 use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, FRAME_MAX};
-use crate::facts::{Registers, RolloutId, SignedFact};
+use crate::facts::{BadFact, Fact, Registers, RolloutId, SignedFact};
 use crate::identity::{KeyPair, NodeId};
 use crate::rollout::freshness::Freshness;
 use crate::time::{Time, UnixSeconds};
+use crate::trust::census::Members;
 use crate::trust::manifest::ReleaseOrder;
 use crate::trust::names::ComponentName;
 use crate::trust::policy::FleetId;
@@ -108,13 +113,21 @@ pub struct Node {
     census_since: Time,
     generator: Generator,
     started: bool,
+    reader: Arc<dyn Reader>,
+    /// Who is on the newest census.
+    members: Arc<Members>,
 }
 
 impl Node {
     /// A node as it starts: `restored` are all records that the driver kept, in any order. What cannot be
     /// read or no longer verifies is left out; it is refused again when it arrives.
     pub fn new(config: Config, restored: Vec<Record>, entropy: Entropy) -> Self {
-        restore::node(config, restored, &entropy)
+        Self::reading(config, restored, entropy, Arc::new(Strict))
+    }
+
+    /// As [`Node::new`], with another reader than that of production.
+    pub fn reading(config: Config, restored: Vec<Record>, entropy: Entropy, reader: Arc<dyn Reader>) -> Self {
+        restore::node(config, restored, &entropy, reader)
     }
 
     /// Takes one input and says what follows. Total: no input makes it panic, block or fail.
@@ -197,11 +210,11 @@ impl Node {
     }
 
     fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {
-        let verdict = match Frame::decode(bytes) {
+        let verdict = match self.reader.frame(self.config.fleet, bytes) {
             Ok(_) if via == Via::Gossip && bytes.len() > FRAME_MAX => Verdict::Refused(Refusal::BadFrame),
-            Ok(Frame::Gossip(signed)) => self.gossiped(now, from, signed, out),
-            Ok(frame) if via == Via::Direct => {
-                self.synced(now, from, frame, out);
+            Ok(Heard::Gossip(fact)) => self.gossiped(now, from, fact, out),
+            Ok(Heard::Direct(frame)) if via == Via::Direct => {
+                self.synced(now, from, &frame, out);
                 Verdict::Known
             }
             Ok(_) | Err(_) => Verdict::Refused(Refusal::BadFrame),
@@ -212,8 +225,14 @@ impl Node {
         out.verdict(verdict);
     }
 
-    fn gossiped(&mut self, now: Time, from: NodeId, signed: SignedFact, out: &mut impl Outbox) -> Verdict {
-        match self.judge(signed) {
+    fn gossiped(
+        &mut self,
+        now: Time,
+        from: NodeId,
+        fact: Result<Arc<Fact>, BadFact>,
+        out: &mut impl Outbox,
+    ) -> Verdict {
+        match self.judge_read(fact) {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
                 let key = fact.key.clone();
@@ -230,7 +249,7 @@ impl Node {
     }
 
     fn submitted(&mut self, now: Time, signed: &SignedFact, out: &mut impl Outbox) {
-        let verdict = match self.judge(signed.clone()) {
+        let verdict = match self.judge(signed) {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
                 self.take(now, &fact, out);

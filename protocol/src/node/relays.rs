@@ -18,6 +18,10 @@ struct Window {
 #[derive(Debug, Default)]
 pub(super) struct Relays {
     windows: BTreeMap<Key, Window>,
+    /// No window ends before this.
+    none_before: Option<Time>,
+    /// Windows that owe something.
+    owing: usize,
 }
 
 impl Relays {
@@ -27,13 +31,15 @@ impl Relays {
         let fresh = Window { ends: now + RELAY_WINDOW, relayed: 0, owed: false };
         let window = self.windows.entry(key.clone()).or_insert(fresh);
         if window.ends <= now {
+            self.owing -= usize::from(window.owed);
             *window = fresh;
         }
+        self.none_before = Some(self.none_before.map_or(fresh.ends, |ends| ends.min(window.ends)));
         if window.relayed < burst {
             window.relayed += 1;
             true
         } else {
-            window.owed = true;
+            self.owing += usize::from(!std::mem::replace(&mut window.owed, true));
             false
         }
     }
@@ -41,8 +47,14 @@ impl Relays {
     /// The registers whose held-back change is due now. Ended windows are forgotten.
     pub(super) fn due(&mut self, now: Time) -> Vec<Key> {
         let mut due = Vec::new();
+        if self.none_before.is_none_or(|ends| ends > now) {
+            return due;
+        }
+        let (mut next, mut owing) = (None, 0);
         self.windows.retain(|key, window| {
             if window.ends > now {
+                next = Some(next.map_or(window.ends, |ends: Time| ends.min(window.ends)));
+                owing += usize::from(window.owed);
                 return true;
             }
             if window.owed {
@@ -50,6 +62,7 @@ impl Relays {
             }
             false
         });
+        (self.none_before, self.owing) = (next, owing);
         due
     }
 
@@ -60,6 +73,9 @@ impl Relays {
 
     /// When the next held-back change is due.
     pub(super) fn deadline(&self) -> Option<Time> {
+        if self.owing == 0 {
+            return None;
+        }
         self.windows.values().filter(|window| window.owed).map(|window| window.ends).min()
     }
 }

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::beacons::{Beacons, FreezeWatch};
 use super::entropy::{Entropy, Generator};
 use super::install::Component;
+use super::reader::Reader;
 use super::record::Record;
 use super::relays::Relays;
 use super::signing::Signer;
@@ -17,12 +18,16 @@ use super::{Config, Node};
 use crate::facts::{Fact, Registers, RolloutId, SignedFact, Statement};
 use crate::node::accept::Judged;
 use crate::rollout::freshness::Freshness;
-use crate::rollout::roster::Roster;
 use crate::time::Time;
 use crate::trust::store::Trust;
 
 /// Builds a node from its records.
-pub(super) fn node(config: Config, restored: Vec<Record>, entropy: &Entropy) -> Node {
+pub(super) fn node(
+    config: Config,
+    restored: Vec<Record>,
+    entropy: &Entropy,
+    reader: Arc<dyn Reader>,
+) -> Node {
     let me = config.key.public();
     let components = config.components.iter().map(|name| (name.clone(), Component::default())).collect();
     let mut node = Node {
@@ -47,6 +52,8 @@ pub(super) fn node(config: Config, restored: Vec<Record>, entropy: &Entropy) -> 
         census_since: Time(0),
         generator: Generator::new(entropy, "jitter and partners"),
         started: false,
+        reader,
+        members: Arc::default(),
         config,
     };
     let facts = node.take_records(restored);
@@ -81,14 +88,15 @@ impl Node {
 
     /// Takes facts back in the order in which they depend on each other. Each is judged again: the disk is no better than a peer.
     fn take_facts_back(&mut self, facts: Vec<SignedFact>) {
-        let mut readable: Vec<Fact> =
-            facts.into_iter().filter_map(|signed| Fact::read(self.config.fleet, signed).ok()).collect();
+        let mut readable: Vec<Arc<Fact>> =
+            facts.iter().filter_map(|signed| self.reader.fact(self.config.fleet, signed).ok()).collect();
         readable.sort_by(|a, b| a.key.cmp(&b.key));
         for fact in readable {
-            if let Ok(Judged::Rises(fact)) = self.judge(fact.signed) {
+            if let Ok(Judged::Rises(fact)) = self.judge_read(Ok(fact)) {
                 self.take_fact_back(&fact);
             }
         }
+        self.list_members();
     }
 
     fn take_fact_back(&mut self, fact: &Arc<Fact>) {
@@ -99,7 +107,7 @@ impl Node {
             Statement::Manifest(manifest) => {
                 let id = RolloutId(fact.id);
                 if let Some(census) = self.trust.census(manifest.census) {
-                    let roster = Roster::draw(id, manifest, census);
+                    let roster = self.reader.roster(id, manifest, census);
                     let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, Time(0));
                     self.rollouts.insert(id, tracked);
                 }

@@ -77,10 +77,17 @@ impl Node {
         }
     }
 
+    /// Notes who is on the newest census.
+    pub(super) fn list_members(&mut self) {
+        if let Some((_, census)) = self.trust.newest_census() {
+            self.members = self.reader.members(census);
+        }
+    }
+
     /// The arithmetic of all electors of the newest census, as far as they fit a jury.
     pub(super) fn electors(&self) -> Quorum {
-        let count = self.trust.newest_census().map_or(0, |(_, census)| census.electors().count());
-        Quorum::of(u32::try_from(count.min(JURY_MAX)).unwrap_or(u32::MAX))
+        let count = self.members.electors.len().min(JURY_MAX);
+        Quorum::of(u32::try_from(count).unwrap_or(u32::MAX))
     }
 
     /// Takes this start's number once enough electors have told what this node signed earlier.
@@ -92,9 +99,9 @@ impl Node {
             _ if mutations::is(Mutation::SignBeforeRecovered) => 0,
             needed => needed,
         };
-        let electors: BTreeSet<NodeId> =
-            self.trust.newest_census().map(|(_, census)| census.electors().collect()).unwrap_or_default();
-        let heard = self.signer.heard.intersection(&electors).filter(|node| **node != self.me).count();
+        let Some((_, census)) = self.trust.newest_census() else { return };
+        let elector = |node: &&NodeId| **node != self.me && census.is_elector(node);
+        let heard = self.signer.heard.iter().filter(elector).count();
         if heard as u64 >= u64::from(needed) {
             let boot = self.signer.last_boot.saturating_add(1);
             if self.writes.write(Record::Boot(boot), Then::Boot, out) {

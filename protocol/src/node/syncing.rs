@@ -1,6 +1,7 @@
 //! Syncs with peers: when they begin, and this node's part in them.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::Node;
@@ -145,9 +146,11 @@ impl Node {
         let (_, census) = self.trust.newest_census()?;
         let census = Arc::clone(census);
         if self.is_recovering() {
-            let fresh: Vec<NodeId> = census
-                .electors()
-                .filter(|node| self.links.contains(node) && !self.signer.has_heard(node) && *node != self.me)
+            let fresh: Vec<NodeId> = self
+                .links
+                .iter()
+                .copied()
+                .filter(|node| census.is_elector(node) && !self.signer.has_heard(node) && *node != self.me)
                 .collect();
             if !fresh.is_empty() {
                 return fresh.get(self.draw(fresh.len())).copied();
@@ -167,34 +170,36 @@ impl Node {
     }
 
     /// A direct frame.
-    pub(super) fn synced(&mut self, now: Time, from: NodeId, frame: Frame, out: &mut impl Outbox) {
+    pub(super) fn synced(&mut self, now: Time, from: NodeId, frame: &Frame, out: &mut impl Outbox) {
         match frame {
             Frame::Digest { digest, beacon, yours, equal } => {
-                let shown = beacon.clone();
-                self.take_beacon(now, from, beacon, out);
-                self.take_beacon(now, from, yours, out);
-                if equal {
+                let shown = beacon.as_ref();
+                self.take_beacon(now, from, shown, out);
+                self.take_beacon(now, from, yours.as_ref(), out);
+                if *equal {
                     return self.end_sync(from, out);
                 }
                 let beacon = self.beacon_on_demand(now, out);
-                let yours = self.later_beacon_of(from, shown.as_ref());
-                if digest == self.registers.digest() {
-                    out.send(from, Frame::Digest { digest, beacon, yours, equal: true }.encode());
+                let yours = self.later_beacon_of(from, shown);
+                if *digest == self.registers.digest() {
+                    out.send(from, Frame::Digest { digest: *digest, beacon, yours, equal: true }.encode());
                 } else {
                     self.send_summary(from, beacon, yours.as_ref(), out);
                 }
             }
             Frame::Summary { first, last, entries, beacon, yours } => {
-                self.take_beacon(now, from, beacon, out);
-                self.take_beacon(now, from, yours, out);
-                self.answer_page(from, &Page { first, last, entries }, out);
+                self.take_beacon(now, from, beacon.as_ref(), out);
+                self.take_beacon(now, from, yours.as_ref(), out);
+                self.answer_page(from, *first..=*last, entries, out);
             }
             Frame::Want { keys } => {
-                let facts = summary::facts_of(&self.registers, &keys);
+                let facts = summary::facts_of(&self.registers, keys);
                 send_facts(from, &facts, false, true, out);
             }
-            Frame::Facts { facts, confirm, last } => self.take_facts(now, from, facts, confirm, last, out),
-            Frame::Seen { entries } => self.acknowledged(from, &entries),
+            Frame::Facts { facts, confirm, last } => {
+                self.take_facts(now, from, facts, *confirm, *last, out);
+            }
+            Frame::Seen { entries } => self.acknowledged(from, entries),
             // Gossip frames are taken before; one that comes here came by the wrong way.
             Frame::Gossip(_) => out.report(Event::Refused { from: Some(from), why: Refusal::BadFrame }),
         }
@@ -221,14 +226,20 @@ impl Node {
         }
     }
 
-    fn answer_page(&mut self, from: NodeId, page: &Page, out: &mut impl Outbox) {
+    fn answer_page(
+        &mut self,
+        from: NodeId,
+        keys: RangeInclusive<u64>,
+        entries: &[Entry],
+        out: &mut impl Outbox,
+    ) {
         // Only who began a sync compares: a page that nobody asked for costs nothing.
         let Some(session) = self.syncs.sessions.get_mut(&from) else { return };
-        let difference = summary::compare(&self.registers, page);
+        let difference = summary::compare(&self.registers, keys.clone(), entries);
         if session.pages.len() >= PAGES_MAX {
             return;
         }
-        session.pages.insert(page.first, page.last);
+        session.pages.insert(*keys.start(), *keys.end());
         if !difference.wanted.is_empty() {
             session.open_pages = session.open_pages.saturating_add(1);
         }
@@ -243,16 +254,17 @@ impl Node {
         &mut self,
         now: Time,
         from: NodeId,
-        facts: Vec<SignedFact>,
+        facts: &[SignedFact],
         confirm: bool,
         last: bool,
         out: &mut impl Outbox,
     ) {
         let mut seen: Vec<Entry> = Vec::new();
         let deaf = mutations::is(Mutation::SyncDeaf) && !confirm;
-        for signed in facts.into_iter().filter(|_| !deaf) {
-            let body = confirm.then(|| signed.clone());
-            match self.judge(signed) {
+        for signed in facts.iter().filter(|_| !deaf) {
+            let read = self.reader.fact(self.config.fleet, signed);
+            let asked = read.as_ref().ok().filter(|_| confirm).map(Arc::clone);
+            match self.judge_read(read) {
                 Ok(Judged::Rises(fact)) => {
                     self.take(now, &fact, out);
                     if let Some(session) = self.syncs.sessions.get_mut(&from) {
@@ -262,7 +274,7 @@ impl Node {
                 Ok(Judged::Known) => {}
                 Err(why) => out.report(Event::Refused { from: Some(from), why }),
             }
-            if let Some(fact) = body.and_then(|b| Fact::read(self.config.fleet, b).ok())
+            if let Some(fact) = asked
                 && let Some(held) = self.registers.get(&fact.key)
             {
                 seen.push(summary::entry(held));
@@ -279,7 +291,7 @@ impl Node {
         }
     }
 
-    fn take_beacon(&mut self, now: Time, from: NodeId, beacon: Option<SignedFact>, out: &mut impl Outbox) {
+    fn take_beacon(&mut self, now: Time, from: NodeId, beacon: Option<&SignedFact>, out: &mut impl Outbox) {
         match beacon.map(|signed| self.judge(signed)) {
             Some(Ok(Judged::Rises(fact))) => self.take(now, &fact, out),
             Some(Err(why)) => out.report(Event::Refused { from: Some(from), why }),

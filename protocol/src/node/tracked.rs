@@ -59,7 +59,7 @@ impl Tracked {
         id: RolloutId,
         fact: Arc<Fact>,
         manifest: Arc<Manifest>,
-        roster: Roster,
+        roster: Arc<Roster>,
         now: Time,
     ) -> Self {
         Self {
@@ -67,7 +67,7 @@ impl Tracked {
             fact,
             manifest,
             signers: None,
-            roster: Arc::new(roster),
+            roster,
             derived: Derived::default(),
             stale: true,
             view: View::default(),

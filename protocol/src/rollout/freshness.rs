@@ -24,6 +24,11 @@ impl Freshness {
         self.heard.get(node).map(|(_, at)| *at)
     }
 
+    /// All that were heard from.
+    pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
+        self.heard.keys()
+    }
+
     /// The rank of the node's newest beacon; 0 if there is none.
     pub fn rank(&self, node: &NodeId) -> u64 {
         self.heard.get(node).map_or(0, |(rank, _)| *rank)

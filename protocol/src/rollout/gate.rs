@@ -8,7 +8,7 @@ use super::view::Tally;
 use crate::mutations::{self, Mutation};
 
 /// Why a rollout is not going on now: the closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// Nothing holds it.

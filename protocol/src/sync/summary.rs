@@ -1,6 +1,7 @@
 //! Summaries: registers as short entries, in pages that each stand for a range of keys.
 
 use std::collections::BTreeMap;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::bounds::SUMMARY_ENTRIES_MAX;
@@ -63,13 +64,13 @@ pub struct Difference {
 }
 
 /// Compares a peer's page with the registers of its range; costs as much as both are long.
-pub fn compare(registers: &Registers, page: &Page) -> Difference {
+pub fn compare(registers: &Registers, keys: RangeInclusive<u64>, entries: &[Entry]) -> Difference {
     let mut mine: BTreeMap<u64, Vec<&Arc<Fact>>> = BTreeMap::new();
-    for fact in registers.by_short(page.first..=page.last) {
+    for fact in registers.by_short(keys) {
         mine.entry(fact.short).or_default().push(fact);
     }
     let mut difference = Difference::default();
-    for theirs in &page.entries {
+    for theirs in entries {
         let held = mine.get(&theirs.key).map_or(&[][..], Vec::as_slice);
         let same = held.iter().any(|fact| entry(fact) == *theirs);
         let behind = held.iter().all(|fact| fact.rank <= theirs.rank);
@@ -79,8 +80,8 @@ pub fn compare(registers: &Registers, page: &Page) -> Difference {
     }
     for fact in mine.into_values().flatten() {
         let own = entry(fact);
-        let from = page.entries.partition_point(|e| e.key < own.key);
-        let theirs = || page.entries[from..].iter().take_while(|e| e.key == own.key);
+        let from = entries.partition_point(|e| e.key < own.key);
+        let theirs = || entries[from..].iter().take_while(|e| e.key == own.key);
         let same = theirs().any(|e| *e == own);
         let ahead = theirs().all(|e| e.rank <= own.rank);
         if !same && ahead {

@@ -42,6 +42,15 @@ pub struct Census {
     pub members: Vec<Member>,
 }
 
+/// Who is on a census, as plain lists by rising key.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Members {
+    /// All.
+    pub nodes: Vec<NodeId>,
+    /// Those that may sit on juries.
+    pub electors: Vec<NodeId>,
+}
+
 /// A node with its labels spelled out, as people write and read it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct Enrolment {
@@ -103,6 +112,19 @@ impl Census {
     /// The member with this key.
     pub fn member(&self, node: &NodeId) -> Option<&Member> {
         self.members.binary_search_by(|m| m.node.cmp(node)).ok().map(|place| &self.members[place])
+    }
+
+    /// The members as plain lists.
+    pub fn listed(&self) -> Members {
+        Members {
+            nodes: self.members.iter().map(|member| member.node).collect(),
+            electors: self.electors().collect(),
+        }
+    }
+
+    /// Whether the node is a member that may sit on juries.
+    pub fn is_elector(&self, node: &NodeId) -> bool {
+        self.member(node).is_some_and(|member| member.elector)
     }
 
     /// The members that may sit on juries, by rising key.

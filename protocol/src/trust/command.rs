@@ -6,7 +6,7 @@ use wincode::{SchemaRead, SchemaWrite};
 use super::manifest::RolloutId;
 
 /// What an operator orders.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Instruction {
     /// Hold the rollout, or let it go on. The higher counter holds; at equal counters pause wins.

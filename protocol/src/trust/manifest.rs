@@ -100,6 +100,7 @@ impl Select {
     Eq,
     PartialOrd,
     Ord,
+    Hash,
     SchemaRead,
     SchemaWrite,
     Serialize,

@@ -67,10 +67,10 @@ proptest! {
         }
         let body = [&[tag, 1][..], &[0; 32], &bytes].concat();
         if let Ok((_, statement)) = Fact::read_body(&body, Some(fleet)) {
-            prop_assert_eq!(statement.body(fleet), body.clone());
+            prop_assert_eq!(statement.body(fleet).to_vec(), body.clone());
         }
         let signatures = vec![KeySignature { key: PublicKey([1; 32]), signature: Signature([2; 64]) }];
-        let _ = Fact::read(fleet, SignedFact { body, signatures });
+        let _ = Fact::read(fleet, SignedFact { body: body.into(), signatures });
     }
 
     #[test]

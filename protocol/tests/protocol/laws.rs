@@ -27,7 +27,7 @@ fn merged<'a>(facts: impl IntoIterator<Item = &'a Arc<Fact>>) -> Registers {
 }
 
 fn contents(registers: &Registers) -> Vec<Vec<u8>> {
-    registers.iter().map(|(_, fact)| fact.signed.body.clone()).collect()
+    registers.iter().map(|(_, fact)| fact.signed.body.to_vec()).collect()
 }
 
 fn join(a: &Registers, b: &Registers) -> Registers {

@@ -203,7 +203,7 @@ fn the_codec_writes_the_bytes_of_bincode() {
         let fact = &facts.iter().find(|(of, _)| *of == name).unwrap().1.signed;
         let signatures = fact.signatures.iter();
         let signatures = signatures.map(|s| mirror::Signature { key: s.key.0, signature: s.signature.0 });
-        mirror::Signed { body: fact.body.clone(), signatures: signatures.collect() }
+        mirror::Signed { body: fact.body.to_vec(), signatures: signatures.collect() }
     };
     let entry = || mirror::Entry { key: 1 << 62 | 5, rank: 6, id: 7 };
     let digest = Digest::of(b"state").0;

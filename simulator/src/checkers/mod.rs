@@ -23,19 +23,24 @@ mod slots;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, RolloutId, Say, SignedFact, Statement};
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::{Hold, Stage};
+use groundswell_protocol::node::reader::{Heard, Reader as _};
 use groundswell_protocol::node::record::Ending;
 use groundswell_protocol::node::{Event, Record, Size};
 use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
+use groundswell_protocol::trust::policy::FleetId;
 use groundswell_protocol::wire::frame::Frame;
 use serde::Serialize;
 
 use crate::fleet::{Fleet, Release};
+use crate::machine::message::Payload;
+use crate::machine::reader::Remembering;
 use crate::world::queue::Moment;
 use news::News;
 use release::Known;
@@ -175,6 +180,8 @@ pub struct Referees {
     liars: BTreeSet<u32>,
     /// Machines whose clocks count otherwise.
     bent: BTreeSet<u32>,
+    fleet: FleetId,
+    reader: Arc<Remembering>,
     shadow: Shadow,
     parts: BTreeMap<(u32, RolloutId), Part>,
     /// Stages that must end, and since when.
@@ -196,13 +203,15 @@ pub struct Referees {
 
 impl Referees {
     /// Referees of a fleet; `liars` are excused from everything that they say.
-    pub fn new(fleet: &Fleet, releases: &[Release], liars: BTreeSet<u32>) -> Self {
+    pub fn new(fleet: &Fleet, releases: &[Release], liars: BTreeSet<u32>, reader: Arc<Remembering>) -> Self {
         Self {
             releases: releases.iter().map(|r| (r.rollout, Known::new(r))).collect(),
             nodes: fleet.nodes.clone(),
             liars,
             bent: BTreeSet::new(),
-            shadow: Shadow::new(fleet.id),
+            fleet: fleet.id,
+            reader,
+            shadow: Shadow::default(),
             parts: BTreeMap::new(),
             moving: BTreeMap::new(),
             listening: BTreeSet::new(),
@@ -241,51 +250,68 @@ impl Referees {
     }
 
     /// A machine lets a frame go.
-    pub fn sent(&mut self, now: Moment, place: u32, frame: &[u8]) {
+    pub fn sent(&mut self, now: Moment, place: u32, frame: &Payload) {
         if self.liars.contains(&place) {
             return;
         }
-        let facts = match Frame::decode(frame) {
-            Ok(Frame::Gossip(fact)) => vec![fact],
-            Ok(Frame::Digest { beacon: Some(fact), .. }) => vec![fact],
-            Ok(Frame::Facts { facts, .. }) => facts,
-            Ok(_) => return,
-            Err(error) => {
-                return self.breach(
-                    now,
-                    Property::S7,
-                    Some(place),
-                    format!("sends what nobody can read: {error}"),
-                );
+        match self.reader.heard(self.fleet, frame) {
+            Ok(Heard::Gossip(Ok(fact))) => self.sent_fact(now, place, &fact),
+            Ok(Heard::Gossip(Err(error))) => {
+                let what = format!("gossips what is no fact: {error}");
+                self.breach(now, Property::S7, Some(place), what);
             }
-        };
-        for fact in &facts {
-            self.sent_fact(now, place, fact);
+            Ok(Heard::Direct(frame)) => match &*frame {
+                Frame::Digest { beacon: Some(fact), .. } => self.sent_signed(now, place, fact),
+                Frame::Facts { facts, .. } => {
+                    for fact in facts {
+                        self.sent_signed(now, place, fact);
+                    }
+                }
+                _ => {}
+            },
+            Err(error) => {
+                let what = format!("sends what nobody can read: {error}");
+                self.breach(now, Property::S7, Some(place), what);
+            }
         }
     }
 
-    fn sent_fact(&mut self, now: Moment, place: u32, signed: &SignedFact) {
-        let me = self.nodes[place as usize];
-        if !matches!(signed.signatures.as_slice(), [one] if one.key == me) {
+    fn is_own(&self, place: u32, signed: &SignedFact) -> bool {
+        matches!(signed.signatures.as_slice(), [one] if one.key == self.nodes[place as usize])
+    }
+
+    fn sent_signed(&mut self, now: Moment, place: u32, signed: &SignedFact) {
+        if !self.is_own(place, signed) {
             return;
         }
-        match self.shadow.sent(place, signed) {
-            Ok(Some(fact)) => self.said(now, place, &fact),
-            Ok(None) => {}
+        match self.reader.fact(self.fleet, signed) {
+            Ok(fact) => self.sent_fact(now, place, &fact),
+            Err(error) => {
+                self.breach(now, Property::S7, Some(place), format!("signs what nobody accepts: {error}"));
+            }
+        }
+    }
+
+    fn sent_fact(&mut self, now: Moment, place: u32, fact: &Arc<Fact>) {
+        if !self.is_own(place, &fact.signed) {
+            return;
+        }
+        match self.shadow.sent(place, fact) {
+            Ok(true) => self.said(now, place, fact),
+            Ok(false) => {}
             Err((property, what)) => self.breach(now, property, Some(place), what),
         }
     }
 
     /// A frame is about to reach a machine.
-    pub fn received(&mut self, place: u32, from: NodeId, frame: &[u8]) {
+    pub fn received(&mut self, place: u32, from: NodeId, frame: &Payload) {
         if !self.listening.contains(&place) {
             return;
         }
-        let Ok(frame) = Frame::decode(frame) else { return };
-        let parts = self.parts.range_mut((place, RolloutId(Digest([0; 32])))..);
-        for (_, part) in parts.take_while(|((other, _), _)| *other == place) {
+        let Ok(heard) = self.reader.heard(self.fleet, frame) else { return };
+        for (_, part) in self.parts.range_mut(of_machine(place)) {
             if let Some(news) = &mut part.news {
-                news.heard(from, &frame);
+                news.heard(from, &heard);
             }
         }
     }
@@ -298,11 +324,11 @@ impl Referees {
 
     /// A record became durable.
     pub fn durable(&mut self, now: Moment, place: u32, record: &Record) {
-        let me = self.nodes[place as usize];
         match record {
             Record::Fact(signed) => {
-                if matches!(signed.signatures.as_slice(), [one] if one.key == me)
-                    && let Some(fact) = self.shadow.durable(place, signed)
+                if self.is_own(place, signed)
+                    && let Ok(fact) = self.reader.fact(self.fleet, signed)
+                    && self.shadow.durable(place, &fact)
                 {
                     self.said(now, place, &fact);
                 }
@@ -326,8 +352,8 @@ impl Referees {
         }
         let shown = self.read(&records());
         let mut forgotten = Vec::new();
-        for ((other, rollout), part) in &mut self.parts {
-            if *other == place && std::mem::take(&mut part.unsaved) {
+        for ((_, rollout), part) in self.parts.range_mut(of_machine(place)) {
+            if std::mem::take(&mut part.unsaved) {
                 let known = shown.get(rollout).is_some_and(|shown| shown.stopped);
                 if !known && !self.liars.contains(&place) {
                     forgotten.push(*rollout);
@@ -449,12 +475,13 @@ impl Referees {
             match record {
                 // Manifests, ballots, commands: see the table of `facts::fact`.
                 Record::Fact(signed) if matches!(signed.body.first(), Some(3 | 5 | 7)) => {
-                    match self.shadow.read(signed) {
-                        Some(Fact { statement: Statement::Ballot(ballot), .. }) => {
+                    let read = self.reader.fact(self.fleet, signed).ok();
+                    match read.as_ref().map(|fact| (&fact.statement, fact.id)) {
+                        Some((Statement::Ballot(ballot), _)) => {
                             let stop = matches!(ballot.say, Say::Stop(_));
                             shown.entry(ballot.rollout).or_default().stops += usize::from(stop);
                         }
-                        Some(Fact { statement: Statement::Command(command), .. }) => {
+                        Some((Statement::Command(command), _)) => {
                             let shown = shown.entry(command.rollout).or_default();
                             match command.instruction {
                                 Instruction::Stop => shown.stopped = true,
@@ -464,7 +491,7 @@ impl Referees {
                                 Instruction::Promote(_) => {}
                             }
                         }
-                        Some(Fact { statement: Statement::Manifest(manifest), id, .. }) => {
+                        Some((Statement::Manifest(manifest), id)) => {
                             shown.entry(RolloutId(id)).or_default().manifest = true;
                             places.entry(manifest.order).or_default().insert(RolloutId(id));
                         }
@@ -493,11 +520,12 @@ impl Referees {
     pub fn restarted(&mut self, now: Moment, place: u32, records: &[Record]) {
         self.listening.remove(&place);
         self.unsaved.remove(&place);
-        self.moving.retain(|(other, _), _| *other != place);
-        for ((other, _), part) in &mut self.parts {
-            if *other == place {
-                *part = Part { tried: part.tried, ..Part::new(now) };
-            }
+        let moving: Vec<_> = self.moving.range(of_machine(place)).map(|(key, _)| *key).collect();
+        for key in moving {
+            self.moving.remove(&key);
+        }
+        for (_, part) in self.parts.range_mut(of_machine(place)) {
+            *part = Part { tried: part.tried, ..Part::new(now) };
         }
         for (rollout, shown) in self.read(records) {
             let part = self.part(now, place, rollout);
@@ -523,6 +551,11 @@ impl Referees {
             self.breach_once(now, Property::S7, Some(place), what);
         }
     }
+}
+
+/// The keys of one machine's parts.
+fn of_machine(place: u32) -> std::ops::RangeInclusive<(u32, RolloutId)> {
+    (place, RolloutId(Digest([0; 32])))..=(place, RolloutId(Digest([255; 32])))
 }
 
 fn lies(nodes: &[NodeId], liars: &BTreeSet<u32>, node: &NodeId) -> bool {

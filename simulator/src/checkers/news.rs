@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 
 use groundswell_protocol::facts::SignedFact;
 use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::reader::Heard;
 use groundswell_protocol::wire::frame::Frame;
 
 /// The tag of a beacon's body: see the table of `facts::fact`.
@@ -20,11 +21,16 @@ pub(super) struct News {
 }
 
 impl News {
-    pub(super) fn heard(&mut self, from: NodeId, frame: &Frame) {
+    pub(super) fn heard(&mut self, from: NodeId, heard: &Heard) {
         let mut take = |fact: &SignedFact| {
             if let ([one], Some(&BEACON_TAG)) = (fact.signatures.as_slice(), fact.body.first()) {
                 self.beacons.insert(one.key);
             }
+        };
+        let frame = match heard {
+            Heard::Gossip(Ok(fact)) => return take(&fact.signed),
+            Heard::Gossip(Err(_)) => return,
+            Heard::Direct(frame) => &**frame,
         };
         match frame {
             Frame::Gossip(fact) => take(fact),

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::{Fact, Key, SignedFact};
-use groundswell_protocol::trust::policy::FleetId;
+use groundswell_protocol::facts::{Fact, Key};
 
 use super::Property;
 
@@ -16,30 +15,18 @@ struct Register {
 }
 
 /// The log.
+#[derive(Default)]
 pub struct Shadow {
-    fleet: FleetId,
     registers: BTreeMap<(u32, Key), Register>,
     durable: BTreeSet<(u32, Digest)>,
 }
 
 impl Shadow {
-    /// An empty log.
-    pub fn new(fleet: FleetId) -> Self {
-        Self { fleet, registers: BTreeMap::new(), durable: BTreeSet::new() }
-    }
-
-    /// Reads a fact of this fleet.
-    pub fn read(&self, signed: &SignedFact) -> Option<Fact> {
-        Fact::read(self.fleet, signed.clone()).ok()
-    }
-
-    /// A node sends a statement of its own. Returns it if it is new.
+    /// A node sends a statement of its own. Returns whether it is new.
     ///
     /// # Errors
     /// The property that this breaks, and how.
-    pub fn sent(&mut self, place: u32, signed: &SignedFact) -> Result<Option<Fact>, (Property, String)> {
-        let fact = Fact::read(self.fleet, signed.clone())
-            .map_err(|error| (Property::S7, format!("signs what nobody accepts: {error}")))?;
+    pub fn sent(&mut self, place: u32, fact: &Fact) -> Result<bool, (Property, String)> {
         let beacon = matches!(fact.key, Key::Beacon(_));
         if !beacon && !self.durable.contains(&(place, fact.id)) {
             return Err((Property::S9, format!("sends {:?} before it is durable", fact.statement)));
@@ -53,7 +40,7 @@ impl Shadow {
             let first = register.said.is_empty();
             register.rank = register.rank.max(fact.rank);
             register.said.insert(fact.id);
-            return Ok(first.then_some(fact));
+            return Ok(first);
         }
         if fact.rank <= register.rank {
             let what = format!(
@@ -68,12 +55,11 @@ impl Shadow {
             register.said.clear();
         }
         register.said.insert(fact.id);
-        Ok(Some(fact))
+        Ok(true)
     }
 
-    /// A statement of a node's own became durable. Returns it if it is one.
-    pub fn durable(&mut self, place: u32, signed: &SignedFact) -> Option<Fact> {
-        let fact = Fact::read(self.fleet, signed.clone()).ok()?;
-        self.durable.insert((place, fact.id)).then_some(fact)
+    /// A statement of a node's own became durable. Returns whether that is new.
+    pub fn durable(&mut self, place: u32, fact: &Fact) -> bool {
+        self.durable.insert((place, fact.id))
     }
 }

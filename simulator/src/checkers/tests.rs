@@ -15,6 +15,8 @@ use super::progress::Sight;
 use super::*;
 use crate::fleet::{Fleet, Release};
 use crate::generator::Generator;
+use crate::machine::message::Message;
+use crate::machine::reader::Remembering;
 use crate::scenario::catalogue::release;
 use crate::scenario::plan;
 
@@ -35,7 +37,7 @@ impl Bench {
             [release("1.0.0", 1), release("2.0.0", 2), release("3.0.0", 3), release("2.0.0-twin", 2)];
         laws[2].signed = false;
         let releases: Vec<Release> = laws.iter().map(|law| fleet.release(law, &plan(), None)).collect();
-        let referees = Referees::new(&fleet, &releases, BTreeSet::new());
+        let referees = Referees::new(&fleet, &releases, BTreeSet::new(), Remembering::new(8));
         Self { fleet, releases, referees }
     }
 
@@ -54,7 +56,7 @@ impl Bench {
     }
 
     fn send(&mut self, place: u32, fact: &SignedFact) {
-        self.referees.sent(NOW, place, &Frame::Gossip(fact.clone()).encode());
+        self.referees.sent(NOW, place, &Message::new(Frame::Gossip(fact.clone()).encode()));
     }
 
     /// Three of four jurors open everything of a release, when all machines are long healthy with it.
@@ -99,9 +101,9 @@ impl Bench {
                 addresses: Vec::new(),
             });
             let frame = Frame::Gossip(self.sign(other, beacon));
-            self.referees.received(place, self.fleet.nodes[0], &frame.encode());
+            self.referees.received(place, self.fleet.nodes[0], &Message::new(frame.encode()));
             let seen = Frame::Seen { entries: Vec::new() };
-            self.referees.received(place, self.fleet.nodes[other as usize], &seen.encode());
+            self.referees.received(place, self.fleet.nodes[other as usize], &Message::new(seen.encode()));
         }
         self.keep_trial(place, release, 1);
     }

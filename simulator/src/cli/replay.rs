@@ -40,8 +40,7 @@ impl Replay {
             super::say(groundswell_simulator::scenario::file::write(&scenario).trim_end());
             return Ok(0);
         }
-        let telling = story::Telling::new(self.json, self.quiet);
-        let outcome = story::play(scenario, seed, again, telling, None)?;
+        let outcome = story::play(scenario, seed, again, story::Telling::new(self.json, self.quiet));
         Ok(outcome.exit_code())
     }
 }

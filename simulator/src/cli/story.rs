@@ -100,9 +100,5 @@ fn told(mut outcome: Outcome, begun: Instant, again: String, telling: Telling) -
         }
         Telling::Whole | Telling::Summary => say(&outcome.summary()),
     }
-    if let (Some(path), Some(trace)) = (page_path, trace) {
-        page::write(path, &outcome, &trace).map_err(|error| unwritable(path, &error))?;
-        eprintln!("the page is at {}", path.display());
-    }
-    Ok(outcome)
+    outcome
 }

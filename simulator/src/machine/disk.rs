@@ -23,7 +23,7 @@ pub enum Write {
         /// Its key.
         key: Vec<u8>,
         /// The record.
-        record: Box<Record>,
+        record: Record,
     },
     /// Forget the record with this key.
     Forget(Vec<u8>),
@@ -99,8 +99,8 @@ impl Disk {
         for write in writes {
             let (key, before) = match write {
                 Write::Keep { key, record, .. } => {
-                    durable.push((*record).clone());
-                    let before = self.kept.insert(key.clone(), *record);
+                    durable.push(record.clone());
+                    let before = self.kept.insert(key.clone(), record);
                     (key, before)
                 }
                 Write::Forget(key) => {
@@ -212,7 +212,7 @@ mod tests {
     use super::*;
 
     fn boot(id: WriteId, number: u32) -> Write {
-        Write::Keep { id, key: b"boot".to_vec(), record: Box::new(Record::Boot(number)) }
+        Write::Keep { id, key: b"boot".to_vec(), record: Record::Boot(number) }
     }
 
     #[test]
@@ -250,7 +250,7 @@ mod tests {
             disk.write(boot(1, 1));
             let key = |n: u64| format!("key {n}").into_bytes();
             for id in 2..5 {
-                disk.write(Write::Keep { id, key: key(id), record: Box::new(Record::Boot(0)) });
+                disk.write(Write::Keep { id, key: key(id), record: Record::Boot(0) });
             }
             disk.commit();
             disk.begin();

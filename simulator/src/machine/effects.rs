@@ -1,7 +1,5 @@
 //! The simulator's outbox: the core's decisions as data, in the order in which it made them.
 
-use std::sync::Arc;
-
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
@@ -10,8 +8,7 @@ use groundswell_protocol::node::{Event, Outbox, Record, Verdict, Work};
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::probe::Probe;
 
-/// Bytes that many machines hold at once.
-pub type Payload = Arc<[u8]>;
+use super::message::{Message, Payload};
 
 /// One decision of the core.
 #[derive(Clone, Debug)]
@@ -23,7 +20,7 @@ pub enum Effect {
     /// See `Outbox::verdict`.
     Verdict(Verdict),
     /// See `Outbox::persist`.
-    Persist(WriteId, Box<Record>),
+    Persist(WriteId, Record),
     /// See `Outbox::forget`.
     Forget(Vec<u8>),
     /// See `Outbox::fetch`.
@@ -41,20 +38,20 @@ pub enum Effect {
     /// See `Outbox::probe`.
     Probe(ComponentName, Digest, Vec<Probe>),
     /// See `Outbox::report`.
-    Report(Box<Event>),
+    Report(Event),
 }
 
-/// The effects of one `handle` call.
+/// The effects of `handle` calls; emptied and used again.
 #[derive(Default)]
 pub struct Effects(pub Vec<Effect>);
 
 impl Outbox for Effects {
     fn send(&mut self, to: NodeId, frame: Vec<u8>) {
-        self.0.push(Effect::Send(to, frame.into()));
+        self.0.push(Effect::Send(to, Message::new(frame)));
     }
 
     fn broadcast(&mut self, frame: Vec<u8>) {
-        self.0.push(Effect::Broadcast(frame.into()));
+        self.0.push(Effect::Broadcast(Message::new(frame)));
     }
 
     fn verdict(&mut self, verdict: Verdict) {
@@ -62,7 +59,7 @@ impl Outbox for Effects {
     }
 
     fn persist(&mut self, id: WriteId, record: Record) {
-        self.0.push(Effect::Persist(id, Box::new(record)));
+        self.0.push(Effect::Persist(id, record));
     }
 
     fn forget(&mut self, key: Vec<u8>) {
@@ -103,6 +100,6 @@ impl Outbox for Effects {
     fn learn(&mut self, _node: NodeId, _addresses: &[String]) {}
 
     fn report(&mut self, event: Event) {
-        self.0.push(Effect::Report(Box::new(event)));
+        self.0.push(Effect::Report(event));
     }
 }

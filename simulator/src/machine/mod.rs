@@ -8,11 +8,14 @@ pub mod clock;
 pub mod disk;
 pub mod effects;
 pub mod fetch;
+pub mod message;
 pub mod parts;
+pub mod reader;
 pub mod service;
 pub mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
@@ -26,8 +29,9 @@ use crate::generator::Generator;
 use crate::world::queue::Moment;
 use clock::Clock;
 use disk::Disk;
-use effects::{Effect, Effects};
+use effects::Effects;
 use fetch::Fetch;
+use reader::Remembering;
 use service::Probing;
 use slots::Slots;
 
@@ -56,8 +60,10 @@ pub struct Machine {
     pub staging: BTreeSet<RolloutId>,
     /// Counts lives: what was asked for in an earlier life is void.
     pub life: u32,
-    /// When the core wants to be woken, and which of the armed wakes is the last.
+    /// The one wake in the queue that counts: when it comes, and its number.
     pub armed: Option<(Moment, u64)>,
+    /// The moment at which the core was last woken, and how often at it.
+    pub woken: (Moment, u32),
     /// Whether an operator's power-on is still to come (a machine that is off comes back only by script).
     pub buried: bool,
     /// Whether it has lost state that older versions need.
@@ -65,13 +71,14 @@ pub struct Machine {
     /// Records and slots as they were remembered.
     image: Option<(Vec<Record>, BTreeMap<ComponentName, Slots>)>,
     config: Config,
+    reader: Arc<Remembering>,
     node: Option<Node>,
     generator: Generator,
 }
 
 impl Machine {
     /// A machine that is off.
-    pub fn new(place: u32, config: Config, root: &Generator) -> Self {
+    pub fn new(place: u32, config: Config, reader: Arc<Remembering>, root: &Generator) -> Self {
         let generator = root.split("machine", u64::from(place));
         let slots = config.components.iter().map(|c| (c.clone(), Slots::default())).collect();
         Self {
@@ -86,10 +93,12 @@ impl Machine {
             staging: BTreeSet::new(),
             life: 0,
             armed: None,
+            woken: (Moment::default(), 0),
             buried: false,
             spoiled: false,
             image: None,
             config,
+            reader,
             node: None,
             generator,
         }
@@ -105,7 +114,8 @@ impl Machine {
         self.life += 1;
         self.clock.restart(self.generator.below(CLOCK_ORIGIN_MILLISECONDS));
         let entropy = groundswell_protocol::node::Entropy(self.generator.bytes32());
-        self.node = Some(Node::new(self.config.clone(), self.disk.records(), entropy));
+        let reader = Arc::clone(&self.reader);
+        self.node = Some(Node::reading(self.config.clone(), self.disk.records(), entropy, reader));
         self.armed = None;
     }
 
@@ -149,13 +159,11 @@ impl Machine {
     }
 
     /// Hands an input to the core. Nothing comes of it while the machine is off.
-    pub fn handle(&mut self, now: Moment, input: Input<'_>) -> Vec<Effect> {
+    pub fn handle(&mut self, now: Moment, input: Input<'_>, effects: &mut Effects) {
         let time = self.core_time(now);
-        let mut effects = Effects::default();
         if let Some(node) = &mut self.node {
-            node.handle(time, input, &mut effects);
+            node.handle(time, input, effects);
         }
-        effects.0
     }
 
     /// When the core wants to be woken.

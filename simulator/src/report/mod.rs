@@ -34,6 +34,22 @@ pub struct Counters {
     pub most_sent_bytes: u64,
     /// Frames by what befell them on the way.
     pub way: Tally,
+    /// Gossiped frames that a machine got for the first time, and the hops of all of them together.
+    pub first_copies: u64,
+    /// See `first_copies`.
+    pub hops: u64,
+    /// Most hops of any of them.
+    pub hops_max: u64,
+    /// Gossiped frames that a machine had already.
+    pub duplicates: u64,
+    /// Frames that were not sent because the neighbour had said in time that it has them.
+    pub not_wanted: u64,
+    /// Frames that a machine asked for after they were announced to it.
+    pub asked_for: u64,
+    /// Signatures that were asked for, and those of them that were verified.
+    pub signatures_asked: u64,
+    /// See `signatures_asked`.
+    pub signatures_verified: u64,
     /// Commits to disks.
     pub commits: u64,
     /// Frames or facts that cores refused.

@@ -2,25 +2,38 @@
 
 use groundswell_protocol::node::{Input, Verdict, Via};
 
+use super::overlay::flight::Flight;
 use super::{Happening, World};
 use crate::checkers::Property;
-use crate::generator::fold;
-use crate::machine::effects::Payload;
+use crate::machine::message::{Message, Payload};
 
 impl World {
-    /// Puts a frame on the way from one machine to another; `message` names it if it is gossip.
-    pub(super) fn carry(&mut self, from: u32, to: u32, frame: &Payload, message: Option<u64>) {
-        for arrival in self.links.carry(self.now, from, to, frame.len()).into_iter().flatten() {
-            let what = match (arrival.damage, message) {
+    /// Puts a frame on the way from one machine to another, so many microseconds from now. Gossip says
+    /// after how many hops it arrives, and as which message.
+    pub(super) fn carry(
+        &mut self,
+        from: u32,
+        to: u32,
+        frame: &Payload,
+        gossip: Option<(u8, &Flight)>,
+        later: u64,
+    ) {
+        for arrival in self.links.carry(self.now, from, to, frame.length()).into_iter().flatten() {
+            let what = match (arrival.damage, gossip) {
                 (Some((byte, bit)), _) => {
-                    let mut bytes = frame.to_vec();
+                    let mut bytes = frame.bytes().to_vec();
                     bytes[byte] ^= bit;
-                    Happening::Damaged { to, from, frame: bytes.into(), gossip: message.is_some() }
+                    Happening::Damaged { to, from, frame: Message::new(bytes), gossip: gossip.is_some() }
                 }
-                (None, Some(message)) => Happening::Gossip { to, from, frame: frame.clone(), message },
+                (None, Some((_, flight))) if flight.has(to) => {
+                    // It would change nothing when it comes: it need not wait in the queue for that.
+                    self.counters.duplicates += 1;
+                    continue;
+                }
+                (None, Some((hops, flight))) => Happening::Gossip { to, from, hops, flight: flight.clone() },
                 (None, None) => Happening::Direct { to, from, frame: frame.clone() },
             };
-            self.push(arrival.at, from, what);
+            self.push(arrival.at.after_micros(later), from, what);
         }
     }
 
@@ -29,11 +42,12 @@ impl World {
         if !self.links.passes(from, to) || !self.machines[to as usize].is_on() {
             return;
         }
-        self.mix(fold(u64::from(from), frame));
+        self.fingerprint.mix(frame.id() ^ u64::from(from));
         let peer = self.fleet.nodes[from as usize];
-        self.referees.received(to, peer, frame);
         let via = if gossip { Via::Gossip } else { Via::Direct };
-        let verdict = self.deliver(to, Input::Received { from: peer, via, frame });
+        self.referees.received(to, peer, frame);
+        self.reader.hand(frame);
+        let verdict = self.deliver(to, Input::Received { from: peer, via, frame: frame.bytes() });
         if verdict == Some(Verdict::Accepted) {
             let what = format!("accepts a damaged fact that machine {from} sent");
             self.referees.breach(self.now, Property::S1, Some(to), what);

@@ -7,6 +7,7 @@ use groundswell_protocol::facts::{
 use groundswell_protocol::wire::frame::Frame;
 
 use super::{Happening, World};
+use crate::machine::message::Message;
 use crate::scenario::Lie;
 
 /// A liar speaks this often.
@@ -73,7 +74,7 @@ impl World {
     }
 
     fn spread(&mut self, node: u32, fact: SignedFact) {
-        let frame = Frame::Gossip(fact).encode().into();
+        let frame = Message::new(Frame::Gossip(fact).encode());
         if self.machines[node as usize].is_on() {
             self.broadcast(node, &frame);
         }

@@ -9,6 +9,7 @@ mod carry;
 mod core;
 mod faults;
 pub mod fetch;
+pub mod fingerprint;
 pub mod flows;
 mod lies;
 pub mod links;
@@ -20,6 +21,7 @@ mod transfer;
 mod whom;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
@@ -30,28 +32,31 @@ use groundswell_protocol::trust::names::ComponentName;
 use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Referees};
 use crate::fleet::{Fleet, Release};
-use crate::generator::{Generator, fold};
+use crate::generator::Generator;
 use crate::machine::Machine;
-use crate::machine::effects::{Effect, Payload};
+use crate::machine::effects::{Effect, Effects};
+use crate::machine::message::Payload;
+use crate::machine::reader::Remembering;
 use crate::report::story::Story;
 use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Group, Lie, Scenario};
 use faults::Faults;
 use fetch::{Bulk, Coming};
+use fingerprint::{Fingerprint, Keep};
 use flows::FlowId;
 use links::Links;
-use overlay::Overlay;
+use overlay::flight::Flight;
+use overlay::{HEARTBEAT_MILLISECONDS, Overlay};
 use queue::{Moment, Queue, Source, WORLD};
 
 /// Inputs that a core may ask for at one moment before it counts as spinning.
 const WAKES_AT_ONCE_MAX: u32 = 1_000;
-/// How often the overlay is mended after machines or links changed: gossipsub's heartbeat.
-const HEARTBEAT_MILLISECONDS: u64 = 1_000;
 /// How often a machine reads the clock on the wall.
 const WALL_CLOCK_MILLISECONDS: u64 = 60_000;
 
 /// Everything that can be in the queue.
+#[derive(Debug)]
 enum Happening {
     /// A machine gets power.
     PowerOn { node: u32 },
@@ -59,8 +64,8 @@ enum Happening {
     Wake { node: u32, life: u32, serial: u64 },
     /// A frame arrives.
     Direct { to: u32, from: u32, frame: Payload },
-    /// A gossiped frame arrives.
-    Gossip { to: u32, from: u32, frame: Payload, message: u64 },
+    /// A gossiped frame arrives, after so many hops.
+    Gossip { to: u32, from: u32, hops: u8, flight: Flight },
     /// A frame arrives that the way damaged.
     Damaged { to: u32, from: u32, frame: Payload, gossip: bool },
     /// A link of the mesh came up or went down.
@@ -78,14 +83,14 @@ enum Happening {
     /// A tree is built.
     Built { node: u32, life: u32, work: Box<Work> },
     /// A switch ends.
-    Switched { node: u32, life: u32, component: ComponentName, tree: Option<Digest> },
+    Switched { node: u32, life: u32, switch: Box<(ComponentName, Option<Digest>)> },
     /// A probe is due.
-    Probe { node: u32, life: u32, component: ComponentName, serial: u64 },
+    Probe { node: u32, life: u32, serial: u64, component: Box<ComponentName> },
     /// What runs takes the machine down.
     HostDies { node: u32, life: u32 },
     /// The wall clock is read.
     WallClock { node: u32, life: u32 },
-    /// The overlay is mended.
+    /// The overlay is mended, and announces.
     Heartbeat,
     /// A step of the scenario is due.
     Step { step: usize },
@@ -97,6 +102,37 @@ enum Happening {
     Look,
     /// A liar speaks.
     Lie { node: u32 },
+}
+
+impl Happening {
+    /// What sort of thing happens, and to whom: for the fingerprint.
+    fn tag(&self) -> u64 {
+        let (sort, node) = match self {
+            Self::PowerOn { node } => (1, *node),
+            Self::Wake { node, .. } => (2, *node),
+            Self::Direct { to, .. } => (3, *to),
+            Self::Gossip { to, .. } => (4, *to),
+            Self::Link { node, .. } => (5, *node),
+            Self::Commit { node, .. } => (6, *node),
+            Self::Seek { node, .. } => (7, *node),
+            Self::Fetched { node, .. } => (8, *node),
+            Self::Built { node, .. } => (9, *node),
+            Self::Switched { node, .. } => (10, *node),
+            Self::Probe { node, .. } => (11, *node),
+            Self::HostDies { node, .. } => (12, *node),
+            Self::WallClock { node, .. } => (13, *node),
+            Self::Heartbeat => (14, WORLD),
+            Self::Step { .. } => (15, WORLD),
+            Self::Look => (16, WORLD),
+            Self::Lie { node } => (17, *node),
+            Self::Damaged { to, .. } => (18, *to),
+            Self::Flow { .. } => (19, WORLD),
+            Self::Part { node, .. } => (20, *node),
+            Self::FaultTurn { .. } => (21, WORLD),
+            Self::FaultEnds { .. } => (22, WORLD),
+        };
+        sort << 32 | u64::from(node)
+    }
 }
 
 /// A world in the middle of a story.
@@ -115,7 +151,10 @@ pub struct World {
     story: Story,
     recorder: Recorder,
     counters: Counters,
-    fingerprint: u64,
+    fingerprint: Fingerprint,
+    reader: Arc<Remembering>,
+    /// Emptied and used again with every input.
+    effects: Vec<Effect>,
     /// Lots by which steps choose machines: a step's own, whatever other steps there are.
     lots: Generator,
     /// Who lies, and how.
@@ -125,9 +164,6 @@ pub struct World {
     /// Rollouts whose last such word is a pause.
     paused: BTreeSet<RolloutId>,
     serial: u64,
-    mending: bool,
-    /// Wakes at the present moment, for machines that ask again and again.
-    wakes: BTreeMap<u32, u32>,
     lies_told: u32,
     steps_done: Vec<bool>,
     /// The highest `open` that any machine reported.
@@ -151,7 +187,7 @@ pub struct World {
 impl World {
     /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
     pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
-        Self::new(scenario, seed, tell).run(seed).0
+        Self::new(scenario, seed, tell, Keep::default()).run(seed).0
     }
 
     /// Plays it and records what a page needs. The run is the same, to the last event.
@@ -160,31 +196,43 @@ impl World {
         seed: u64,
         tell: Box<dyn FnMut(&str)>,
     ) -> (Outcome, Option<Trace>) {
-        let mut world = Self::new(scenario, seed, tell);
+        let mut world = Self::new(scenario, seed, tell, Keep::default());
         world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
-        world.run(seed)
+        let (outcome, trace, _) = world.run(seed);
+        (outcome, trace)
     }
 
-    fn run(self, seed: u64) -> (Outcome, Option<Trace>) {
+    /// As [`World::play`], and keeps of the fingerprint's way what is asked for.
+    pub fn play_keeping(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+        keep: Keep,
+    ) -> (Outcome, Fingerprint) {
+        let (outcome, _, fingerprint) = Self::new(scenario, seed, tell, keep).run(seed);
+        (outcome, fingerprint)
+    }
+
+    fn run(self, seed: u64) -> (Outcome, Option<Trace>, Fingerprint) {
         let mut world = self;
         world.begin();
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
-            if now > world.now {
-                world.wakes.clear();
-            }
             world.now = now;
             world.counters.happenings += 1;
             if let Some(what) = world.unless_frozen(what) {
+                world.fingerprint.begin(now, what.tag(), || format!("{what:?}"));
                 world.happen(what);
+                world.fingerprint.end(now);
             }
             world.recorder.judged(world.referees.violations());
         }
         let trace = std::mem::take(&mut world.recorder).finish(world.now);
-        (world.outcome(seed), trace)
+        let fingerprint = std::mem::take(&mut world.fingerprint);
+        (world.outcome(seed, &fingerprint), trace, fingerprint)
     }
 
-    fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
+    fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>, keep: Keep) -> Self {
         let root = Generator::new(seed);
         let nodes = scenario.nodes;
         let enrolled_later = scenario.steps.iter().filter_map(|step| match step.act {
@@ -199,7 +247,9 @@ impl World {
             releases.push(release);
         }
         let nodes = fleet.nodes.len();
-        let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
+        let reader = Remembering::new(nodes);
+        let machine = |n| Machine::new(n, fleet.config(n), Arc::clone(&reader), &root);
+        let machines = (0..scenario.nodes).map(machine).collect();
         let links = Self::links(&scenario, &labels, &root);
         let bulk = Bulk::new((0..scenario.nodes).map(|node| links.rates(node)).collect());
         let lots = root.split("lots", 0);
@@ -212,18 +262,17 @@ impl World {
             faults: Faults::default(),
             bulk,
             overlay: Overlay::new(scenario.gossip, nodes, &root),
-            referees: Referees::new(&fleet, &releases, lying),
+            referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)),
             story: Story::new(tell, &releases),
             recorder: Recorder::default(),
             counters: Counters::default(),
-            fingerprint: 0,
+            fingerprint: Fingerprint::new(keep),
+            effects: Vec::new(),
             lots,
             liars,
             flows: 0,
             paused: BTreeSet::new(),
             serial: 0,
-            mending: false,
-            wakes: BTreeMap::new(),
             lies_told: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),
@@ -242,6 +291,7 @@ impl World {
             fleet,
             releases,
             machines,
+            reader,
         }
     }
 
@@ -261,9 +311,10 @@ impl World {
     fn begin(&mut self) {
         let running = self.scenario.installed.then(|| (&self.releases[0], &self.scenario.plan));
         let records = self.fleet.first_records(running);
+        let keys: Vec<Vec<u8>> = records.iter().map(|record| record.key(self.fleet.id)).collect();
         for machine in &mut self.machines {
-            for record in &records {
-                machine.disk.install(record.key(self.fleet.id), record.clone());
+            for (key, record) in keys.iter().zip(&records) {
+                machine.disk.install(key.clone(), record.clone());
             }
             if self.scenario.installed {
                 let slots = machine.slots_of(&self.fleet.component);
@@ -274,7 +325,6 @@ impl World {
             self.queue.push(at, machine.place, Happening::PowerOn { node: machine.place });
         }
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
-        self.mending = true;
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
         for (node, lie) in &self.liars {
             self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
@@ -291,7 +341,7 @@ impl World {
             Happening::PowerOn { node } => self.power_on(node),
             Happening::Wake { node, life, serial } => self.wake(node, life, serial),
             Happening::Direct { to, from, frame } => self.arrive(to, from, &frame),
-            Happening::Gossip { to, from, frame, message } => self.arrive_gossip(to, from, &frame, message),
+            Happening::Gossip { to, from, hops, flight } => self.arrive_gossip(to, from, hops, &flight),
             Happening::Damaged { to, from, frame, gossip } => self.arrive_damaged(to, from, &frame, gossip),
             Happening::Link { node, peer, up } => {
                 let peer = self.fleet.nodes[peer as usize];
@@ -303,8 +353,8 @@ impl World {
             Happening::Part { node, life, part } => self.part_came(node, life, part),
             Happening::Fetched { node, life, rollout } => self.fetched(node, life, rollout),
             Happening::Built { node, life, work } => self.built(node, life, &work),
-            Happening::Switched { node, life, component, tree } => self.switched(node, life, component, tree),
-            Happening::Probe { node, life, component, serial } => self.probe(node, life, &component, serial),
+            Happening::Switched { node, life, switch } => self.switched(node, life, switch.0, switch.1),
+            Happening::Probe { node, life, component, serial } => self.probe(node, life, component, serial),
             Happening::HostDies { node, life } => {
                 if self.lives(node, life) {
                     self.crash(node, Some(10_000));
@@ -330,11 +380,12 @@ impl World {
     fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
         self.counters.inputs += 1;
         self.recorder.input(self.now, node, &input);
-        let effects = self.machines[node as usize].handle(self.now, input);
-        self.mix(u64::from(node) << 32 | effects.len() as u64);
         let life = self.machines[node as usize].life;
+        let mut effects = Effects(std::mem::take(&mut self.effects));
+        self.machines[node as usize].handle(self.now, input, &mut effects);
+        self.fingerprint.mix(u64::from(node) << 32 | effects.0.len() as u64);
         let mut verdict = None;
-        for effect in effects {
+        for effect in effects.0.drain(..) {
             if self.machines[node as usize].life != life {
                 // It lost its power in the middle of its work: the rest of it never happens.
                 break;
@@ -346,13 +397,9 @@ impl World {
             self.perform(node, effect);
         }
         self.recorder.dealt(self.now, node);
+        self.effects = effects.0;
         self.rearm(node);
         verdict
-    }
-
-    /// Mixes a number and the present moment into the run's fingerprint.
-    fn mix(&mut self, number: u64) {
-        self.fingerprint = fold(self.fingerprint, &[self.now.0.to_le_bytes(), number.to_le_bytes()].concat());
     }
 
     fn push(&mut self, at: Moment, source: Source, what: Happening) {
@@ -361,12 +408,10 @@ impl World {
 
     fn rearm(&mut self, node: u32) {
         let machine = &mut self.machines[node as usize];
-        let Some(deadline) = machine.deadline() else {
-            machine.armed = None;
-            return;
-        };
+        let Some(deadline) = machine.deadline() else { return };
         let deadline = deadline.max(self.now);
-        if machine.armed.is_some_and(|(armed, _)| armed == deadline) {
+        // A wake that comes too early looks again when it comes: one that is moved back costs nothing.
+        if machine.armed.is_some_and(|(armed, _)| armed <= deadline) {
             return;
         }
         self.serial += 1;
@@ -380,10 +425,14 @@ impl World {
         if !self.lives(node, life) || armed.is_none_or(|(_, last)| last != serial) {
             return;
         }
-        self.machines[node as usize].armed = None;
-        let count = self.wakes.entry(node).or_default();
-        *count += 1;
-        if *count > WAKES_AT_ONCE_MAX {
+        let machine = &mut self.machines[node as usize];
+        machine.armed = None;
+        if machine.deadline().is_none_or(|deadline| deadline > self.now) {
+            return self.rearm(node);
+        }
+        let times = if machine.woken.0 == self.now { machine.woken.1 + 1 } else { 1 };
+        machine.woken = (self.now, times);
+        if times > WAKES_AT_ONCE_MAX {
             let what = "asks to be woken again and again at one moment".to_owned();
             self.referees.breach(self.now, Property::S7, Some(node), what);
             self.over = true;
@@ -411,7 +460,8 @@ impl World {
         let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
         self.push(at, node, Happening::WallClock { node, life });
         self.service_starts(node);
-        self.disturb();
+        self.overlay.touch(node);
+        self.calm_since = self.now;
     }
 
     fn crash(&mut self, node: u32, back_after: Option<u64>) {
@@ -433,7 +483,8 @@ impl World {
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }
-        self.disturb();
+        self.overlay.touch(node);
+        self.calm_since = self.now;
     }
 
     /// Who can reach whom changed.
@@ -442,17 +493,23 @@ impl World {
         self.disturb();
     }
 
-    /// Machines or links changed: the overlay will be mended soon.
+    /// Links changed: the overlay is mended at its next heartbeat.
     fn disturb(&mut self) {
         self.calm_since = self.now;
-        if !self.mending {
-            self.mending = true;
-            self.push(self.now.after_milliseconds(HEARTBEAT_MILLISECONDS), WORLD, Happening::Heartbeat);
-        }
+        self.overlay.touch_all();
     }
 
     fn heartbeat(&mut self) {
-        self.mending = false;
+        self.push(self.now.after_milliseconds(HEARTBEAT_MILLISECONDS), WORLD, Happening::Heartbeat);
+        self.mend_overlay();
+        self.announce();
+        self.overlay.expire(self.now);
+    }
+
+    fn mend_overlay(&mut self) {
+        if self.overlay.is_mended() {
+            return;
+        }
         let alive: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
         let change = self.overlay.mend(&alive, &self.links);
         for (links, up) in [(change.down, false), (change.up, true)] {

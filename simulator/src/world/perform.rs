@@ -1,15 +1,18 @@
 //! Performs what the cores decide: frames, records, reports.
 
-use std::fmt::Write as _;
+use std::hash::{Hash as _, Hasher as _};
 
 use groundswell_protocol::node::record::Ending;
 use groundswell_protocol::node::{Event, Input, Verdict, Via};
 
+use super::overlay::flight::Flight;
+use super::overlay::{Announced, HEARTBEAT_MILLISECONDS, HISTORY_HEARTBEATS, NAME_BYTES};
 use super::queue::Moment;
 use super::{Happening, World};
-use crate::generator::fold;
+use crate::generator::Folding;
 use crate::machine::disk::{Commit, Write};
-use crate::machine::effects::{Effect, Payload};
+use crate::machine::effects::Effect;
+use crate::machine::message::Payload;
 use crate::scenario::CrashPoint;
 
 /// Shortest and longest time of one commit: 4 ms was measured for an append with fdatasync.
@@ -33,7 +36,7 @@ impl World {
                 if self.trips(node, CrashPoint::BeforePersist) {
                     return;
                 }
-                let key = record.key(self.fleet.id);
+                let key = self.reader.record_key(self.fleet.id, &record);
                 self.write(node, Write::Keep { id, key, record });
             }
             Effect::Forget(key) => self.write(node, Write::Forget(key)),
@@ -98,62 +101,112 @@ impl World {
     fn send(&mut self, from: u32, to: u32, frame: &Payload) {
         self.count_frame(frame);
         if from != to {
-            self.carry(from, to, frame, None);
+            self.carry(from, to, frame, None, 0);
         }
     }
 
     /// Gossips a frame of a machine's own.
     pub(super) fn broadcast(&mut self, node: u32, frame: &Payload) {
-        let message = fold(0, frame);
-        self.overlay.first_time(self.now, node, message);
-        self.relay(node, None, frame, message);
+        if !self.overlay.is_on() {
+            return;
+        }
+        let flight = self.overlay.publish(self.now, node, frame);
+        // Flood publishing: whoever begins tells all that it is linked with.
+        for place in 0..self.overlay.linked(node).len() {
+            let to = self.overlay.linked(node)[place];
+            self.pass_on(node, to, 1, &flight);
+        }
     }
 
-    fn relay(&mut self, node: u32, except: Option<u32>, frame: &Payload, message: u64) {
-        for to in self.overlay.neighbours(node) {
-            if Some(to) == except {
-                continue;
+    fn relay(&mut self, node: u32, except: u32, hops: u8, flight: &Flight) {
+        for place in 0..self.overlay.mesh(node).len() {
+            let to = self.overlay.mesh(node)[place];
+            if to != except {
+                self.pass_on(node, to, hops.saturating_add(1), flight);
             }
-            self.count_frame(frame);
-            self.carry(node, to, frame, Some(message));
+        }
+    }
+
+    fn pass_on(&mut self, node: u32, to: u32, hops: u8, flight: &Flight) {
+        let latency = self.links.latency_micros(node, to);
+        if flight.had(to, self.now, latency) {
+            // Its word that it has got this was here in time.
+            self.counters.not_wanted += 1;
+            return;
+        }
+        self.count_frame(flight.message());
+        self.carry(node, to, flight.message(), Some((hops, flight)), 0);
+    }
+
+    /// Whoever lacks a message and hears of it asks for it: there and back and there again.
+    pub(super) fn announce(&mut self) {
+        let machines = &self.machines;
+        let announced = self.overlay.announce(self.now, |node| machines[node as usize].is_on());
+        let alive = u64::from(self.scenario.nodes);
+        self.counters.frame_bytes += self.overlay.announcing_bytes(self.now, alive);
+        for Announced { from, to, flight } in announced {
+            let mut latency = 0;
+            let mut arrives = true;
+            for (one, other) in [(from, to), (to, from)] {
+                let name = self.links.carry(self.now, one, other, NAME_BYTES)[0];
+                arrives &= name.is_some_and(|name| name.damage.is_none());
+                latency += name.map_or(0, |name| name.at.0 - self.now.0);
+            }
+            self.counters.asked_for += 1;
+            self.counters.frame_bytes += 2 * NAME_BYTES;
+            if arrives && latency < HISTORY_HEARTBEATS * HEARTBEAT_MILLISECONDS * 1000 {
+                self.count_frame(flight.message());
+                self.carry(from, to, flight.message(), Some((1, &flight)), latency);
+            }
         }
     }
 
     fn count_frame(&mut self, frame: &Payload) {
         self.counters.frames += 1;
-        self.counters.frame_bytes += frame.len() as u64;
-        self.recorder.frame(self.now, frame);
+        self.counters.frame_bytes += frame.length();
+        self.recorder.frame(self.now, frame.bytes());
     }
 
     pub(super) fn arrive(&mut self, to: u32, from: u32, frame: &Payload) {
         if !self.links.passes(from, to) || !self.machines[to as usize].is_on() {
             return;
         }
-        self.mix(fold(u64::from(from), frame));
+        self.fingerprint.mix(frame.id() ^ u64::from(from));
         let from = self.fleet.nodes[from as usize];
         self.referees.received(to, from, frame);
-        self.deliver(to, Input::Received { from, via: Via::Direct, frame });
+        self.reader.hand(frame);
+        self.deliver(to, Input::Received { from, via: Via::Direct, frame: frame.bytes() });
     }
 
-    pub(super) fn arrive_gossip(&mut self, to: u32, from: u32, frame: &Payload, message: u64) {
+    pub(super) fn arrive_gossip(&mut self, to: u32, from: u32, hops: u8, flight: &Flight) {
         let reachable = self.links.passes(from, to) && self.machines[to as usize].is_on();
-        if !reachable || !self.overlay.first_time(self.now, to, message) {
+        if !reachable {
             return;
         }
-        self.mix(message);
+        if !self.overlay.first_time(self.now, to, flight) {
+            self.counters.duplicates += 1;
+            return;
+        }
+        self.counters.first_copies += 1;
+        self.counters.hops += u64::from(hops);
+        self.counters.hops_max = self.counters.hops_max.max(u64::from(hops));
+        let frame = flight.message();
+        self.fingerprint.mix(frame.id());
         let peer = self.fleet.nodes[from as usize];
         self.referees.received(to, peer, frame);
-        let verdict = self.deliver(to, Input::Received { from: peer, via: Via::Gossip, frame });
+        self.reader.hand(frame);
+        let verdict =
+            self.deliver(to, Input::Received { from: peer, via: Via::Gossip, frame: frame.bytes() });
         if verdict == Some(Verdict::Accepted) {
-            self.relay(to, Some(from), frame, message);
+            self.relay(to, from, hops, flight);
         }
     }
 
     /// Reads one event of the one stream.
     fn report(&mut self, node: u32, event: &Event) {
-        let mut text = String::new();
-        let _ = write!(text, "{event:?}");
-        self.mix(fold(u64::from(node), text.as_bytes()));
+        let mut fields = Folding(u64::from(node));
+        event.hash(&mut fields);
+        self.fingerprint.mix(fields.finish());
         self.referees.reported(self.now, node, event);
         if moves(event) {
             self.last_motion = self.now;

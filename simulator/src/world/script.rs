@@ -6,6 +6,7 @@ use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::record::Ending;
 use groundswell_protocol::trust::command::Instruction;
 
+use super::fingerprint::Fingerprint;
 use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
@@ -366,11 +367,20 @@ impl World {
         self.referees.breach(self.now, Property::L1, None, what);
     }
 
-    pub(super) fn outcome(self, seed: u64) -> Outcome {
+    pub(super) fn outcome(self, seed: u64, fingerprint: &Fingerprint) -> Outcome {
         let goal = &self.releases[self.scenario.goal.release()];
         let exposed = self.ran.get(&goal.tree).map_or(0, std::collections::BTreeSet::len);
         let ending = self.ending();
         let traffic = self.bulk.traffic().clone();
+        let checks = self.reader.checks();
+        let counters = Counters {
+            signatures_asked: checks.asked,
+            signatures_verified: checks.verified,
+            way: self.links.tally(),
+            crossed_bytes: traffic.crossed(),
+            most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
+            ..self.counters
+        };
         Outcome {
             scenario: self.scenario.name.clone(),
             about: self.scenario.about.clone(),
@@ -383,14 +393,9 @@ impl World {
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
-            counters: Counters {
-                way: self.links.tally(),
-                crossed_bytes: traffic.crossed(),
-                most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
-                ..self.counters
-            },
+            counters,
             traffic,
-            fingerprint: format!("{:016x}", self.fingerprint),
+            fingerprint: format!("{:016x}", fingerprint.value()),
             impossible: self.impossible,
             violations: self.referees.violations().to_vec(),
             again: format!(

@@ -68,7 +68,7 @@ impl World {
         let milliseconds = machine.luck().between(SWITCH_MILLISECONDS.0, SWITCH_MILLISECONDS.1);
         let life = machine.life;
         let at = self.now.after_milliseconds(milliseconds);
-        self.push(at, node, Happening::Switched { node, life, component, tree });
+        self.push(at, node, Happening::Switched { node, life, switch: Box::new((component, tree)) });
     }
 
     pub(super) fn switched(&mut self, node: u32, life: u32, component: ComponentName, tree: Option<Digest>) {
@@ -144,19 +144,19 @@ impl World {
         let machine = &mut self.machines[node as usize];
         machine.probing.insert(component.clone(), probing);
         let life = machine.life;
-        self.push(first, node, Happening::Probe { node, life, component, serial });
+        self.push(first, node, Happening::Probe { node, life, serial, component: Box::new(component) });
     }
 
-    pub(super) fn probe(&mut self, node: u32, life: u32, component: &ComponentName, serial: u64) {
+    pub(super) fn probe(&mut self, node: u32, life: u32, component: Box<ComponentName>, serial: u64) {
         if !self.lives(node, life) {
             return;
         }
-        let Some(tree) = self.machines[node as usize].slots_of(component).active else { return };
+        let Some(tree) = self.machines[node as usize].slots_of(&component).active else { return };
         let law = self.law(tree);
         let machine = &self.machines[node as usize];
-        let (spoiled, since) = (machine.spoiled, machine.running_since.get(component).copied());
+        let (spoiled, since) = (machine.spoiled, machine.running_since.get(&*component).copied());
         let running = self.now.milliseconds_since(since.unwrap_or(self.now));
-        let Some(probing) = self.machines[node as usize].probing.get_mut(component) else { return };
+        let Some(probing) = self.machines[node as usize].probing.get_mut(&*component) else { return };
         if probing.serial != serial {
             return;
         }
@@ -164,10 +164,11 @@ impl World {
         let passes = !spoiled && law.condition(node, class, running).shows_healthy;
         let report = probing.try_once(self.now, passes);
         let next = self.now.after_milliseconds(probing.period);
-        self.push(next, node, Happening::Probe { node, life, component: component.clone(), serial });
         if let Some(report) = report {
-            self.deliver(node, Input::Probed { component: component.clone(), tree, report });
+            let component = ComponentName::clone(&component);
+            self.deliver(node, Input::Probed { component, tree, report });
         }
+        self.push(next, node, Happening::Probe { node, life, serial, component });
     }
 
     pub(super) fn law(&self, tree: Digest) -> HealthLaw {

@@ -85,11 +85,11 @@ impl Referee {
             let leader = *self.leaders.entry((propose.rollout, propose.term)).or_insert(propose.leader);
             assert_eq!(leader, propose.leader, "S3: two leaders in one term");
         }
-        let entry = self.signed.entry(fact.key.clone()).or_insert((fact.rank, fact.signed.body.clone()));
+        let entry = self.signed.entry(fact.key.clone()).or_insert((fact.rank, fact.signed.body.to_vec()));
         if fact.rank == entry.0 {
-            assert!(entry.1 == fact.signed.body, "S10: two bodies of one rank: {:?}", fact.statement);
+            assert!(entry.1 == *fact.signed.body, "S10: two bodies of one rank: {:?}", fact.statement);
         } else if fact.rank > entry.0 {
-            *entry = (fact.rank, fact.signed.body.clone());
+            *entry = (fact.rank, fact.signed.body.to_vec());
         }
     }
 

@@ -319,8 +319,8 @@ impl Recording {
 
     fn effect(&mut self, now: Moment, node: u32, effect: &Effect) {
         match effect {
-            Effect::Broadcast(frame) => self.says(now, node, frame, true),
-            Effect::Send(_, frame) => self.says(now, node, frame, false),
+            Effect::Broadcast(frame) => self.says(now, node, frame.bytes(), true),
+            Effect::Send(_, frame) => self.says(now, node, frame.bytes(), false),
             Effect::Persist(_, record) => self.writes(node, record),
             Effect::Report(event) => self.reports(now, node, event),
             _ => {}

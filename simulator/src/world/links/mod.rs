@@ -124,8 +124,8 @@ fn share(die: u64, bound: u64) -> u64 {
 }
 
 /// How long so many bytes take on a line.
-fn micros_of(bytes: usize, per_second: u64) -> u64 {
-    (bytes as u64).saturating_mul(1_000_000) / per_second.max(1)
+fn micros_of(bytes: u64, per_second: u64) -> u64 {
+    bytes.saturating_mul(1_000_000) / per_second.max(1)
 }
 
 impl Links {
@@ -260,7 +260,7 @@ impl Links {
     }
 
     /// Takes a frame of so many bytes, and says what becomes of it.
-    pub fn carry(&mut self, now: Moment, from: u32, to: u32, bytes: usize) -> Arrivals {
+    pub fn carry(&mut self, now: Moment, from: u32, to: u32, bytes: u64) -> Arrivals {
         let line = &mut self.lines[from as usize];
         let [turn, loss, double, late, damage, jitter, place, again] =
             std::array::from_fn(|_| line.luck.draw());
@@ -291,7 +291,7 @@ impl Links {
             at = at.max(until.after_micros(share(again, CLOG_SPREAD_MICROS)));
         }
         let damaged = (bytes > 0 && falls(damage, weather.damage)).then(|| {
-            let byte = usize::try_from(share(place, bytes as u64)).unwrap_or(0);
+            let byte = usize::try_from(share(place, bytes)).unwrap_or(0);
             (byte, 1 << (mix(place) % 8))
         });
         self.tally.late += u64::from(held_up);

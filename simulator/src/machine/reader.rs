@@ -1,0 +1,227 @@
+//! The reader that all machines of a run share: what one of them has read or verified, the others are told.
+//!
+//! It answers as the reader of production does (a test compares them): a fact is remembered with all its
+//! bytes and a signature with its key and the digest of what it signs, and both are compared in full. Only
+//! so much is remembered; what fell out is read or verified again.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::facts::{BadFact, Fact, KeySignature, RolloutId, SignedFact};
+use groundswell_protocol::node::Record;
+use groundswell_protocol::node::reader::{Heard, Reader, Strict};
+use groundswell_protocol::rollout::roster::Roster;
+use groundswell_protocol::trust::census::{Census, Members};
+use groundswell_protocol::trust::manifest::Manifest;
+use groundswell_protocol::trust::policy::FleetId;
+use groundswell_protocol::wire::frame::BadFrame;
+
+use super::message::Payload;
+
+/// Facts and signatures that are remembered for each machine of the run, and at most in all.
+const REMEMBERED_PER_MACHINE: usize = 64;
+const REMEMBERED_MIN: usize = 1 << 10;
+const REMEMBERED_MAX: usize = 1 << 16;
+
+/// How often signatures were asked for, and how often one was really verified.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Checks {
+    /// Asked for.
+    pub asked: u64,
+    /// Verified.
+    pub verified: u64,
+}
+
+struct Checked {
+    body: Digest,
+    one: KeySignature,
+    holds: bool,
+}
+
+struct Memory {
+    /// The frame that is being delivered.
+    at_hand: Option<Payload>,
+    facts: Vec<Option<Arc<Fact>>>,
+    /// What people sign: few, large, and kept.
+    documents: BTreeMap<u64, Arc<Fact>>,
+    checked: Vec<Option<Checked>>,
+    rosters: BTreeMap<RolloutId, Arc<Roster>>,
+    members: Vec<(Arc<Census>, Arc<Members>)>,
+    checks: Checks,
+}
+
+/// The shared reader.
+pub struct Remembering(Mutex<Memory>);
+
+/// A signature's first bytes: as good as random, and the same for equal facts.
+fn mark(signed: &SignedFact) -> Option<u64> {
+    signed.signatures.first().map(first_bytes)
+}
+
+/// Whether the body's header names this fleet: see the table of `facts::fact`.
+fn of_fleet(fleet: FleetId, signed: &SignedFact) -> bool {
+    signed.body.get(2..34).is_some_and(|named| named == fleet.0.0)
+}
+
+fn first_bytes(one: &KeySignature) -> u64 {
+    let mut first = [0; 8];
+    first.copy_from_slice(&one.signature.0[..8]);
+    u64::from_le_bytes(first)
+}
+
+impl Remembering {
+    /// A reader for so many machines.
+    pub fn new(machines: usize) -> Arc<Self> {
+        let size = machines.saturating_mul(REMEMBERED_PER_MACHINE).next_power_of_two();
+        let size = size.clamp(REMEMBERED_MIN, REMEMBERED_MAX);
+        let memory = Memory {
+            at_hand: None,
+            facts: (0..size).map(|_| None).collect(),
+            documents: BTreeMap::new(),
+            checked: (0..size).map(|_| None).collect(),
+            rosters: BTreeMap::new(),
+            members: Vec::new(),
+            checks: Checks::default(),
+        };
+        Arc::new(Self(Mutex::new(memory)))
+    }
+
+    fn memory(&self) -> MutexGuard<'_, Memory> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// This frame is being delivered: whoever reads its bytes now reads what others have read.
+    pub fn hand(&self, message: &Payload) {
+        self.memory().at_hand = Some(Arc::clone(message));
+    }
+
+    /// What is in a frame.
+    pub fn heard(&self, fleet: FleetId, message: &Payload) -> Result<Heard, BadFrame> {
+        message.heard(|bytes| self.read(fleet, bytes)).clone()
+    }
+
+    /// The key of a record on disk: see `Record::key`.
+    pub fn record_key(&self, fleet: FleetId, record: &Record) -> Vec<u8> {
+        match record {
+            Record::Fact(signed) => match self.fact(fleet, signed) {
+                Ok(fact) => format!("fact/{:016x}", fact.short).into_bytes(),
+                Err(_) => record.key(fleet),
+            },
+            _ => record.key(fleet),
+        }
+    }
+
+    /// How often signatures were checked.
+    pub fn checks(&self) -> Checks {
+        self.memory().checks
+    }
+
+    fn read(&self, fleet: FleetId, bytes: &[u8]) -> Result<Heard, BadFrame> {
+        use groundswell_protocol::wire::frame::Frame;
+        Ok(match Frame::decode(bytes)? {
+            Frame::Gossip(signed) => Heard::Gossip(self.fact(fleet, &signed)),
+            frame => Heard::Direct(Arc::new(frame)),
+        })
+    }
+}
+
+fn slot<T>(table: &[T], mark: u64) -> usize {
+    usize::try_from(mark & (table.len() as u64 - 1)).expect("BUG: a mark within a table fits into usize")
+}
+
+impl Reader for Remembering {
+    fn frame(&self, fleet: FleetId, bytes: &[u8]) -> Result<Heard, BadFrame> {
+        let at_hand = self.memory().at_hand.clone();
+        match at_hand {
+            Some(message) if std::ptr::eq(message.bytes(), bytes) => self.heard(fleet, &message),
+            _ => self.read(fleet, bytes),
+        }
+    }
+
+    fn fact(&self, fleet: FleetId, signed: &SignedFact) -> Result<Arc<Fact>, BadFact> {
+        let Some(mark) = mark(signed) else { return Strict.fact(fleet, signed) };
+        let mut memory = self.memory();
+        let place = slot(&memory.facts, mark);
+        let known = memory.facts[place].as_ref();
+        let same = |fact: &&Arc<Fact>| fact.signed == *signed && of_fleet(fleet, signed);
+        if let Some(fact) = known.filter(same).or_else(|| memory.documents.get(&mark).filter(same)) {
+            return Ok(Arc::clone(fact));
+        }
+        let fact = Strict.fact(fleet, signed)?;
+        if fact.statement.author().is_none() {
+            memory.documents.insert(mark, Arc::clone(&fact));
+        } else {
+            memory.facts[place] = Some(Arc::clone(&fact));
+        }
+        Ok(fact)
+    }
+
+    fn is_signed(&self, fact: &Arc<Fact>, one: &KeySignature) -> bool {
+        let mut memory = self.memory();
+        memory.checks.asked += 1;
+        let place = slot(&memory.checked, first_bytes(one));
+        if let Some(known) = &memory.checked[place]
+            && known.body == fact.id
+            && known.one == *one
+        {
+            return known.holds;
+        }
+        let holds = Strict.is_signed(fact, one);
+        memory.checks.verified += 1;
+        memory.checked[place] = Some(Checked { body: fact.id, one: *one, holds });
+        holds
+    }
+
+    fn members(&self, census: &Arc<Census>) -> Arc<Members> {
+        let mut memory = self.memory();
+        if let Some((_, members)) = memory.members.iter().find(|(known, _)| Arc::ptr_eq(known, census)) {
+            return Arc::clone(members);
+        }
+        let members = Strict.members(census);
+        memory.members.push((Arc::clone(census), Arc::clone(&members)));
+        members
+    }
+
+    fn roster(&self, rollout: RolloutId, manifest: &Manifest, census: &Census) -> Arc<Roster> {
+        let mut memory = self.memory();
+        // The rollout's name is the manifest's digest, and that names the census.
+        let roster = memory.rosters.entry(rollout);
+        Arc::clone(roster.or_insert_with(|| Strict.roster(rollout, manifest, census)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fleet::Fleet;
+    use crate::generator::Generator;
+    use groundswell_protocol::facts::{Ballot, Say, Statement};
+
+    #[test]
+    fn it_answers_as_production_does_and_verifies_each_signature_once() {
+        let fleet = Fleet::found(4, &Generator::new(1));
+        let reader = Remembering::new(4);
+        let ballot = |open| {
+            let ballot =
+                Ballot { rollout: RolloutId(Digest([7; 32])), juror: fleet.nodes[0], say: Say::Open(open) };
+            Fact::sign(fleet.id, Statement::Ballot(ballot), &[&fleet.keys[0]]).signed
+        };
+        let mut forged = ballot(9);
+        forged.body = ballot(8).body;
+        for signed in [ballot(1), ballot(2), forged] {
+            let strict = Strict.fact(fleet.id, &signed).expect("BUG: the test states well-formed facts");
+            for _ in 0..3 {
+                let fact = reader.fact(fleet.id, &signed).expect("BUG: the test states well-formed facts");
+                assert_eq!((fact.id, fact.rank, &fact.signed), (strict.id, strict.rank, &signed));
+                let one = &signed.signatures[0];
+                assert_eq!(reader.is_signed(&fact, one), Strict.is_signed(&strict, one));
+            }
+        }
+        assert_eq!(reader.checks(), Checks { asked: 9, verified: 3 });
+        let other = FleetId(Digest([1; 32]));
+        for open in [1, 3] {
+            assert!(reader.fact(other, &ballot(open)).is_err(), "another fleet's");
+        }
+    }
+}

@@ -1,0 +1,88 @@
+use std::collections::BTreeSet;
+
+use super::super::links::LinkLaw;
+use super::*;
+use crate::machine::message::Message;
+
+fn pieces(overlay: &Overlay, of: impl Fn(&Overlay, u32) -> Vec<u32>, start: u32) -> usize {
+    let mut reached = BTreeSet::from([start]);
+    let mut todo = vec![start];
+    while let Some(node) = todo.pop() {
+        for next in of(overlay, node) {
+            if reached.insert(next) {
+                todo.push(next);
+            }
+        }
+    }
+    reached.len()
+}
+
+#[test]
+fn every_side_is_in_one_piece_and_no_link_crosses() {
+    for nodes in [5, 40, 200] {
+        let root = Generator::new(3);
+        let mut links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
+        let mut overlay = Overlay::new(true, nodes, &root);
+        let mut alive = vec![true; nodes];
+        overlay.mend(&alive, &links);
+        let few = u32::try_from(nodes / 3).unwrap_or(1);
+        (0..few).for_each(|node| links.set_side(node, 1));
+        overlay.touch_all();
+        overlay.mend(&alive, &links);
+        alive[nodes / 2] = false;
+        overlay.touch(u32::try_from(nodes / 2).unwrap_or(1));
+        overlay.mend(&alive, &links);
+        for (start, count) in [(0, nodes / 3), (u32::try_from(nodes - 1).unwrap_or(1), nodes - nodes / 3 - 1)]
+        {
+            assert_eq!(pieces(&overlay, |overlay, node| overlay.linked(node).to_vec(), start), count);
+        }
+        for node in 0..u32::try_from(nodes).unwrap_or(0) {
+            for other in overlay.linked(node) {
+                assert!(reaches(&alive, &links, node, *other));
+                assert!(overlay.linked(*other).binary_search(&node).is_ok(), "links have two ends");
+            }
+            for other in overlay.mesh(node) {
+                assert!(overlay.linked(node).binary_search(other).is_ok(), "a mesh is made of links");
+                assert!(overlay.mesh(*other).binary_search(&node).is_ok(), "a mesh has two ends");
+            }
+        }
+    }
+}
+
+#[test]
+fn meshes_keep_their_degree() {
+    let root = Generator::new(5);
+    let nodes = 500;
+    let links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
+    let mut overlay = Overlay::new(true, nodes, &root);
+    overlay.mend(&vec![true; nodes], &links);
+    let sizes: Vec<usize> = (0..500).map(|node| overlay.mesh(node).len()).collect();
+    assert!(sizes.iter().all(|size| (MESH.0..=MESH.2 + 1).contains(size)), "{sizes:?}");
+    let linked = (0..500).map(|node| overlay.linked(node).len()).min();
+    assert!(linked >= Some(LINKS_TARGET), "{linked:?}");
+}
+
+#[test]
+fn who_lacks_a_message_hears_of_it_and_nobody_else() {
+    let root = Generator::new(7);
+    let nodes = 60;
+    let links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
+    let mut overlay = Overlay::new(true, nodes, &root);
+    overlay.mend(&vec![true; nodes], &links);
+    let flight = overlay.publish(Moment::seconds(1), 0, &Message::new(vec![1; 100]));
+    for node in 1..59 {
+        assert!(overlay.first_time(Moment::seconds(1), node, &flight));
+        assert!(!overlay.first_time(Moment::seconds(1), node, &flight), "a duplicate");
+    }
+    let mut told = BTreeSet::new();
+    for second in 2..5 {
+        for announced in overlay.announce(Moment::seconds(second), |_| true) {
+            assert!(flight.has(announced.from));
+            told.insert(announced.to);
+        }
+    }
+    assert_eq!(told, BTreeSet::from([59]));
+    overlay.expire(Moment::seconds(62));
+    let again = overlay.publish(Moment::seconds(62), 3, &Message::new(vec![1; 100]));
+    assert!(!again.has(0), "it was forgotten after a minute");
+}
