@@ -44,6 +44,7 @@ use faults::Faults;
 use fetch::{Bulk, Coming};
 use fingerprint::{Fingerprint, Keep};
 use flows::FlowId;
+use lies::Lying;
 use links::Links;
 use overlay::flight::Flight;
 use overlay::{HEARTBEAT_MILLISECONDS, Overlay};
@@ -160,7 +161,7 @@ pub struct World {
     /// Pauses and resumes that operators signed.
     flows: u32,
     serial: u64,
-    lies_told: u32,
+    lying: Lying,
     steps_done: Vec<bool>,
     /// The highest `open` that any machine reported.
     opened: BTreeMap<RolloutId, u32>,
@@ -245,10 +246,10 @@ impl World {
             fingerprint: Fingerprint::new(keep),
             effects: Vec::new(),
             lots,
+            lying: Lying::new(&liars, &root),
             liars,
             flows: 0,
             serial: 0,
-            lies_told: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),
             ran: BTreeMap::new(),
@@ -301,10 +302,7 @@ impl World {
         }
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
-        let liars: BTreeSet<u32> = self.liars.iter().map(|(node, _)| *node).collect();
-        for node in liars {
-            self.queue.push(Moment::seconds(2), node, Happening::Lie { node });
-        }
+        self.begin_lies();
         self.arm_timed_steps();
     }
 
