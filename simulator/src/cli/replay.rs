@@ -40,7 +40,8 @@ impl Replay {
             super::say(groundswell_simulator::scenario::file::write(&scenario).trim_end());
             return Ok(0);
         }
-        let outcome = story::play(scenario, seed, again, story::Telling::new(self.json, self.quiet));
+        let telling = story::Telling::new(self.json, self.quiet);
+        let outcome = story::play(scenario, seed, again, telling, None)?;
         Ok(outcome.exit_code())
     }
 }

@@ -4,7 +4,7 @@ use std::ops::RangeInclusive;
 use std::path::Path;
 use std::time::Instant;
 
-use groundswell_simulator::report::Outcome;
+use groundswell_simulator::report::{Outcome, page};
 use groundswell_simulator::scenario::{Scenario, catalogue, file, random};
 use groundswell_simulator::world::World;
 
@@ -62,8 +62,26 @@ impl Telling {
     }
 }
 
-/// Plays a story and tells it. `again` is the command that repeats it.
-pub(super) fn play(scenario: Scenario, seed: u64, again: String, telling: Telling) -> Outcome {
+/// Sees before a run whether its page can be written after it.
+pub(super) fn check_page(path: Option<&Path>) -> Result<(), Failure> {
+    path.map_or(Ok(()), |path| page::check_writable(path).map_err(|error| unwritable(path, &error)))
+}
+
+fn unwritable(path: &Path, error: &std::io::Error) -> Failure {
+    Failure::new(
+        format!("the page {} cannot be written: {error}", path.display()),
+        "name a file in a folder that exists and that you may write to",
+    )
+}
+
+/// Plays a story and tells it; a page about it goes to the path, if there is one. `again` is the command that repeats it.
+pub(super) fn play(
+    scenario: Scenario,
+    seed: u64,
+    again: String,
+    telling: Telling,
+    page_path: Option<&Path>,
+) -> Result<Outcome, Failure> {
     let silent = !matches!(telling, Telling::Whole);
     let tell = move |line: &str| {
         if !silent {
@@ -71,7 +89,10 @@ pub(super) fn play(scenario: Scenario, seed: u64, again: String, telling: Tellin
         }
     };
     let begun = Instant::now();
-    let mut outcome = World::play(scenario, seed, Box::new(tell));
+    let (mut outcome, trace) = match page_path {
+        Some(_) => World::play_recorded(scenario, seed, Box::new(tell)),
+        None => (World::play(scenario, seed, Box::new(tell)), None),
+    };
     outcome.real_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.again = again;
     match telling {
@@ -80,5 +101,9 @@ pub(super) fn play(scenario: Scenario, seed: u64, again: String, telling: Tellin
         }
         Telling::Whole | Telling::Summary => say(&outcome.summary()),
     }
-    outcome
+    if let (Some(path), Some(trace)) = (page_path, trace) {
+        page::write(path, &outcome, &trace).map_err(|error| unwritable(path, &error))?;
+        eprintln!("the page is at {}", path.display());
+    }
+    Ok(outcome)
 }

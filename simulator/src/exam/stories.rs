@@ -7,10 +7,12 @@ use crate::scenario::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, 
 
 /// By then the faults of a random story have ended.
 const FAULTS_END_MILLISECONDS: u64 = 125_000;
+/// Machines of a story.
+const SIZES: std::ops::RangeInclusive<u32> = 4..=12;
 
 /// The story of a seed.
 pub fn story(seed: u64) -> Scenario {
-    let mut story = random::story(seed, &(4..=12));
+    let mut story = random::story(seed, &SIZES);
     let mut luck = Generator::new(seed).split("exam", 0);
     match luck.below(13) {
         0 => forger(&mut story, &mut luck),

@@ -45,11 +45,13 @@ fn open_wounds(scenario: &Scenario) -> BTreeSet<String> {
             Act::Crash { who, back_after: None } => {
                 open.insert(format!("{who} is gone"));
             }
+            Act::Core => {
+                open.insert("all but a core is cut off".to_owned());
+            }
             Act::Publish { .. }
+            | Act::Enrol { .. }
             | Act::Crash { .. }
             | Act::Fault(_)
-            | Act::Core
-            | Act::Enrol { .. }
             | Act::Snapshot { .. }
             | Act::Restore { .. }
             | Act::Command { .. } => {}

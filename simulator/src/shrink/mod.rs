@@ -21,6 +21,7 @@ mod tests;
 
 use std::time::{Duration, Instant};
 
+use crate::report::Outcome;
 use crate::scenario::{Act, Scenario, When};
 use crate::swarm::{self, End};
 use hunt::Hunt;
@@ -55,18 +56,19 @@ pub struct Settings {
 }
 
 /// Says whether a story breaks the rule.
-pub type Breaks<'a> = dyn Fn(&Failing) -> bool + Sync + 'a;
+type Breaks<'a> = dyn Fn(&Failing) -> bool + Sync + 'a;
 
-/// Says how a story ends, as far as a rule is concerned: whether it breaks the same one as `end`.
-pub fn breaks_like(end: &End, failing: &Failing) -> bool {
-    let twice = matches!(end, End::Differs { .. });
-    let (found, outcome) = swarm::play(&failing.scenario, failing.seed, twice);
-    match end {
+/// Plays a story.
+pub type Plays<'a> = dyn Fn(&Failing) -> (End, Option<Outcome>) + Sync + 'a;
+
+/// Whether what was played breaks the same rule as `end`.
+pub fn is_like(end: &End, played: &(End, Option<Outcome>)) -> bool {
+    match (end, played) {
         // It may break others as well, even worse ones.
-        End::Breached { property, .. } => {
-            outcome.is_some_and(|outcome| outcome.violations.iter().any(|v| v.property == *property))
+        (End::Breached { property, .. }, (_, Some(outcome))) => {
+            outcome.violations.iter().any(|violation| violation.property == *property)
         }
-        _ => found.is_like(end),
+        (_, (found, _)) => found.is_like(end),
     }
 }
 
@@ -77,14 +79,30 @@ pub fn shrink(
     settings: Settings,
     tell: &mut dyn FnMut(&Failing, &Progress),
 ) -> Failing {
-    let breaks = |candidate: &Failing| breaks_like(end, candidate);
+    let twice = matches!(end, End::Differs { .. });
+    shrink_with(failing, end, settings, &|one| swarm::play(&one.scenario, one.seed, twice), tell)
+}
+
+/// Shrinks a story that is played in a way of its own: on a core with a planted bug, say.
+pub fn shrink_with(
+    failing: Failing,
+    end: &End,
+    settings: Settings,
+    plays: &Plays<'_>,
+    tell: &mut dyn FnMut(&Failing, &Progress),
+) -> Failing {
+    let breaks = |candidate: &Failing| is_like(end, &plays(candidate));
     let mut shrinking = Shrinking::new(failing, is_of_liveness(end), settings, &breaks, tell);
+    // The fleet first: in a small one everything that follows is quick.
+    shrinking.make_small();
     match end {
-        End::Breached { property, at_ms, .. } if property.is_safety() => {
-            shrinking.end_within(at_ms / 1000 + 2);
+        End::Breached { property, .. } if property.is_safety() => {
+            if let (End::Breached { at_ms, .. }, _) = plays(&shrinking.best) {
+                shrinking.end_within(at_ms / 1000 + 2);
+            }
         }
         End::Breached { .. } => {
-            if let Some(seconds) = ample_seconds(&shrinking.best) {
+            if let Some(seconds) = ample_seconds(&shrinking.best, plays) {
                 shrinking.end_within(seconds);
             }
         }
@@ -99,11 +117,13 @@ fn is_of_liveness(end: &End) -> bool {
 
 /// A limit that no fleet can complain about: all that the script waits for, and four times what the
 /// releases need when nothing goes wrong. `None` if they do not settle even then.
-fn ample_seconds(failing: &Failing) -> Option<u64> {
-    let mut calm = failing.scenario.clone();
-    calm.liars.clear();
-    calm.steps.retain(|step| matches!(step.act, Act::Publish { .. }) && matches!(step.when, When::At(_)));
-    let (_, outcome) = swarm::play(&calm, failing.seed, false);
+fn ample_seconds(failing: &Failing, plays: &Plays<'_>) -> Option<u64> {
+    let mut calm = failing.clone();
+    calm.scenario.liars.clear();
+    calm.scenario
+        .steps
+        .retain(|step| matches!(step.act, Act::Publish { .. }) && matches!(step.when, When::At(_)));
+    let (_, outcome) = plays(&calm);
     let waits = failing.scenario.steps.iter().map(|step| match step.when {
         When::At(milliseconds) | When::After(milliseconds) => milliseconds,
         When::Opened { .. } | When::Running { .. } => 0,
@@ -155,9 +175,12 @@ impl<'a> Shrinking<'a> {
         self.take_first(vec![Candidate { failing: shorter, what }]);
     }
 
+    fn make_small(&mut self) {
+        while size::coarse(self) {}
+    }
+
     fn run(mut self) -> Failing {
-        // The fleet first: in a small one everything that follows is quick.
-        while size::coarse(&mut self) {}
+        self.make_small();
         loop {
             let before = self.best.clone();
             cut::all(&mut self);

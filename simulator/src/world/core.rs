@@ -7,7 +7,6 @@ use super::queue::Moment;
 use crate::checkers::impossible::Impossible;
 use crate::checkers::progress::Sight;
 use crate::machine::Machine;
-use crate::scenario::{Act, Order};
 use groundswell_protocol::facts::RolloutId;
 
 /// The side of machines that are cut off for good.
@@ -146,15 +145,6 @@ impl World {
     }
 
     fn is_paused(&self, rollout: RolloutId) -> bool {
-        let mut orders =
-            self.scenario.steps.iter().zip(&self.steps_done).filter_map(|(step, done)| match step.act {
-                Act::Command { release, order: order @ (Order::Pause | Order::Resume) }
-                    if *done && self.releases[release].rollout == rollout =>
-                {
-                    Some(order)
-                }
-                _ => None,
-            });
-        orders.next_back() == Some(Order::Pause)
+        self.paused.contains(&rollout)
     }
 }

@@ -321,9 +321,11 @@ impl World {
 
     fn moved(&mut self, from: u32, to: u32, rollout: RolloutId, bytes: u64) {
         self.counters.payload_bytes += bytes;
-        if self.story.publisher(rollout) == Some(from) {
+        let from_publisher = self.story.publisher(rollout) == Some(from);
+        if from_publisher {
             self.counters.publisher_bytes += bytes;
         }
+        self.recorder.payload(self.now, bytes, from_publisher);
         let zones = (self.links.zone(from), self.links.zone(to));
         self.bulk.traffic.count((from, zones.0), (to, zones.1), bytes);
     }

@@ -38,6 +38,7 @@ use crate::machine::effects::{Effect, Effects};
 use crate::machine::message::Payload;
 use crate::machine::reader::Remembering;
 use crate::report::story::Story;
+use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Group, Lie, Scenario};
 use faults::Faults;
@@ -149,6 +150,7 @@ pub struct World {
     overlay: Overlay,
     referees: Referees,
     story: Story,
+    recorder: Recorder,
     counters: Counters,
     fingerprint: Fingerprint,
     reader: Arc<Remembering>,
@@ -160,6 +162,8 @@ pub struct World {
     liars: Vec<(u32, Lie)>,
     /// Pauses and resumes that operators signed.
     flows: u32,
+    /// Rollouts whose last such word is a pause.
+    paused: BTreeSet<RolloutId>,
     serial: u64,
     lying: Lying,
     steps_done: Vec<bool>,
@@ -184,7 +188,7 @@ pub struct World {
 impl World {
     /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
     pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
-        Self::play_keeping(scenario, seed, tell, Keep::default()).0
+        Self::new(scenario, seed, tell, Keep::default()).run(seed).0
     }
 
     /// As [`World::play`], and keeps of the fingerprint's way what is asked for.
@@ -194,7 +198,24 @@ impl World {
         tell: Box<dyn FnMut(&str)>,
         keep: Keep,
     ) -> (Outcome, Fingerprint) {
-        let mut world = Self::new(scenario, seed, tell, keep);
+        let (outcome, _, fingerprint) = Self::new(scenario, seed, tell, keep).run(seed);
+        (outcome, fingerprint)
+    }
+
+    /// Plays it and records what a page needs. The run is the same, to the last event.
+    pub fn play_recorded(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+    ) -> (Outcome, Option<Trace>) {
+        let mut world = Self::new(scenario, seed, tell, Keep::default());
+        world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
+        let (outcome, trace, _) = world.run(seed);
+        (outcome, trace)
+    }
+
+    fn run(self, seed: u64) -> (Outcome, Option<Trace>, Fingerprint) {
+        let mut world = self;
         world.begin();
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
@@ -205,9 +226,11 @@ impl World {
                 world.happen(what);
                 world.fingerprint.end(now);
             }
+            world.recorder.judged(world.referees.violations());
         }
+        let trace = std::mem::take(&mut world.recorder).finish(world.now);
         let fingerprint = std::mem::take(&mut world.fingerprint);
-        (world.outcome(seed, &fingerprint), fingerprint)
+        (world.outcome(seed, &fingerprint), trace, fingerprint)
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>, keep: Keep) -> Self {
@@ -242,6 +265,7 @@ impl World {
             overlay: Overlay::new(scenario.gossip, nodes, &root),
             referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)),
             story: Story::new(tell, &releases),
+            recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: Fingerprint::new(keep),
             effects: Vec::new(),
@@ -249,6 +273,7 @@ impl World {
             lying: Lying::new(&liars, &root),
             liars,
             flows: 0,
+            paused: BTreeSet::new(),
             serial: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),
@@ -302,6 +327,9 @@ impl World {
         }
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
+        for (node, lie) in &self.liars {
+            self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
+        }
         self.begin_lies();
         self.arm_timed_steps();
     }
@@ -349,6 +377,7 @@ impl World {
     /// Hands an input to a machine's core and performs what it decides.
     fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
         self.counters.inputs += 1;
+        self.recorder.input(self.now, node, &input);
         let life = self.machines[node as usize].life;
         let mut effects = Effects(std::mem::take(&mut self.effects));
         self.machines[node as usize].handle(self.now, input, &mut effects);
@@ -362,9 +391,11 @@ impl World {
             if let Effect::Verdict(one) = &effect {
                 verdict = Some(one.clone());
             }
+            self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
         self.effects = effects.0;
+        self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
     }
@@ -419,6 +450,8 @@ impl World {
         }
         machine.start();
         let life = machine.life;
+        self.recorder.power(self.now, node, true);
+        self.recorder.ended(self.now, "power", Some(node));
         self.deliver(node, Input::Wake);
         self.read_wall_clock(node);
         self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
@@ -443,6 +476,8 @@ impl World {
         self.forget_what_waits(node);
         self.tear_flows_of(node);
         self.story.crashed(self.now, node, back_after);
+        self.recorder.power(self.now, node, false);
+        self.recorder.began(self.now, "power", Some(node), format_args!("machine {node} loses its power"));
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }

@@ -150,7 +150,7 @@ impl World {
         let machines = &self.machines;
         let announced = self.overlay.announce(self.now, |node| machines[node as usize].is_on());
         let alive = u64::from(self.scenario.nodes);
-        self.counters.frame_bytes += self.overlay.announcing_bytes(self.now, alive);
+        self.count_announcing(self.overlay.announcing_bytes(self.now, alive));
         for Announced { from, to, flight } in announced {
             if self.withholds(from) {
                 continue;
@@ -163,7 +163,7 @@ impl World {
                 latency += name.map_or(0, |name| name.at.0 - self.now.0);
             }
             self.counters.asked_for += 1;
-            self.counters.frame_bytes += 2 * NAME_BYTES;
+            self.count_announcing(2 * NAME_BYTES);
             if arrives && latency < HISTORY_HEARTBEATS * HEARTBEAT_MILLISECONDS * 1000 {
                 self.count_frame(flight.message());
                 self.carry(from, to, flight.message(), Some((1, &flight)), latency);
@@ -171,9 +171,15 @@ impl World {
         }
     }
 
+    fn count_announcing(&mut self, bytes: u64) {
+        self.counters.frame_bytes += bytes;
+        self.recorder.announced(self.now, bytes);
+    }
+
     fn count_frame(&mut self, frame: &Payload) {
         self.counters.frames += 1;
         self.counters.frame_bytes += frame.length();
+        self.recorder.frame(self.now, frame.bytes());
     }
 
     pub(super) fn arrive(&mut self, to: u32, from: u32, frame: &Payload) {

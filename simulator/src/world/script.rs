@@ -70,6 +70,7 @@ impl World {
             Act::Fault(_) => self.begin_fault(step),
             Act::Heal => {
                 self.links.heal();
+                self.recorder.ended(self.now, "partition", None);
                 self.story.tell(self.now, "the network heals");
                 self.links_changed();
             }
@@ -77,20 +78,30 @@ impl World {
                 for node in self.whom(step, who) {
                     self.machines[node as usize].disk.set_broken(broken);
                     let what = if broken { "refuses writes" } else { "takes writes again" };
-                    self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
+                    let what = format!("the disk of machine {node} {what}");
+                    self.story.tell(self.now, &what);
+                    if broken {
+                        self.recorder.began(self.now, "disk", Some(node), &what);
+                    } else {
+                        self.recorder.ended(self.now, "disk", Some(node));
+                    }
                     self.calm_since = self.now;
                 }
             }
             Act::Snapshot { who } => {
                 for node in self.whom(step, who) {
                     self.machines[node as usize].take_image();
+                    let what = format_args!("an image of machine {node} is taken");
+                    self.recorder.marked(self.now, "disk", Some(node), what);
                 }
             }
             Act::Restore { who } => {
                 for node in self.whom(step, who) {
                     self.crash(node, Some(2_000));
                     self.machines[node as usize].put_image_back(self.fleet.id);
-                    self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
+                    let what = format!("machine {node} will come back on an old image");
+                    self.story.tell(self.now, &what);
+                    self.recorder.marked(self.now, "disk", Some(node), &what);
                 }
             }
             Act::Enrol { who } => {
@@ -116,12 +127,18 @@ impl World {
         let instruction = match order {
             Order::Pause | Order::Resume => {
                 self.flows += 1;
+                if order == Order::Pause {
+                    self.paused.insert(rollout);
+                } else {
+                    self.paused.remove(&rollout);
+                }
                 Instruction::Flow { counter: self.flows, pause: order == Order::Pause }
             }
             Order::Stop => Instruction::Stop,
             Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
         };
         self.referees.commanded(self.now, rollout, instruction);
+        self.recorder.marked(self.now, "people", None, format_args!("an operator signs: {instruction:?}"));
         let fact = self.fleet.command(rollout, instruction);
         if let Some(node) = self.somebody_on(0) {
             self.deliver(node, Input::Submitted(fact));
@@ -138,6 +155,9 @@ impl World {
         let (rollout, fact) = (self.releases[release].rollout, self.releases[release].fact.clone());
         self.machines[node as usize].slots_of(&self.fleet.component).blobs.insert(rollout);
         self.story.published(self.now, node, &self.releases[release]);
+        let version = &self.releases[release].law.version;
+        let words = format_args!("{version} is published on machine {node}");
+        self.recorder.marked(self.now, "people", Some(node), words);
         self.deliver(node, Input::Submitted(fact));
     }
 
@@ -151,6 +171,7 @@ impl World {
         }
         let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
         self.story.tell(self.now, &what);
+        self.recorder.began(self.now, "partition", None, &what);
         self.links_changed();
     }
 

@@ -100,7 +100,9 @@ impl World {
     /// What is in the active slot starts to run.
     pub(super) fn service_starts(&mut self, node: u32) {
         let component = self.fleet.component.clone();
-        let Some(tree) = self.machines[node as usize].slots_of(&component).active else { return };
+        let active = self.machines[node as usize].slots_of(&component).active;
+        self.recorder.runs(self.now, node, active);
+        let Some(tree) = active else { return };
         if self.ran.entry(tree).or_default().insert(node) {
             self.last_switched = Some(node);
         }

@@ -82,6 +82,7 @@ impl World {
         };
         let line = words::begins(&fault, &who);
         self.story.tell(self.now, &line);
+        self.recorder.began(self.now, words::lane(&fault), None, &line);
         self.strike(step, &fault, &who);
         let end = self.now.after_milliseconds(fault.lasts());
         self.faults.ongoing.insert(step, Ongoing { fault, who, turns: 0 });
@@ -141,6 +142,7 @@ impl World {
     pub(super) fn end_fault(&mut self, step: usize) {
         let Some(Ongoing { fault, who, .. }) = self.faults.ongoing.remove(&step) else { return };
         self.links.end(step as u64);
+        self.recorder.ended(self.now, words::lane(&fault), None);
         match &fault {
             Fault::Cut { .. } | Fault::Eclipse { .. } => self.links_changed(),
             Fault::BadDisk { how, .. } => {

@@ -29,6 +29,18 @@ fn others(to: &Whom, rest: &str) -> String {
     if to.is_empty() { rest.to_owned() } else { to.to_string() }
 }
 
+/// The lane that a fault is drawn in, on a page about the run.
+pub(super) fn lane(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Cut { .. } | Fault::Eclipse { .. } => "partition",
+        Fault::Clog { .. } | Fault::Weather { .. } => "links",
+        Fault::BadDisk { .. } | Fault::Wipe { .. } => "disk",
+        Fault::BadClock { .. } => "clock",
+        Fault::Freeze { .. } => "freeze",
+        Fault::Churn { .. } | Fault::Attrition { .. } | Fault::CrashPoint { .. } => "power",
+    }
+}
+
 /// The line for its beginning.
 pub(super) fn begins(fault: &Fault, who: &[u32]) -> String {
     let (they, lasts) = (machines(who), time(fault.lasts()));
