@@ -231,8 +231,26 @@ pub enum Lie {
     Floods,
     /// It takes in everything, and passes nothing on: no gossip, no answers, no bytes.
     Withholds,
-    /// It signs other jurors' ballots with its own key.
+    /// It signs other jurors' ballots and operators' orders with its own key.
     Forges,
+    /// It signs two votes of one rank, and shows one half of the fleet the one, the other half the other.
+    Equivocates,
+    /// It says again what it heard before, also to machines that it was not meant for.
+    Replays,
+    /// As a juror it opens and stops every release, and as a member it finds it healthy and failed.
+    DoubleVotes,
+    /// It sends rubbish, questions for everything, and ballots of no rollout.
+    Spams,
+    /// It lets nothing through that tells of a stop to a machine that liars surround: see [`Fault::Eclipse`].
+    Eclipses,
+    /// With all others who do, it finds every release healthy and opens all of it at once.
+    Colludes,
+    /// As a leader it proposes the next wave at once.
+    LeadsEarly,
+    /// It proposes everything at once, as a leader or not.
+    LeadsTooFar,
+    /// As a leader it proposes nothing.
+    LeadsNowhere,
 }
 
 /// How a story must end.

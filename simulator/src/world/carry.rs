@@ -18,6 +18,9 @@ impl World {
         gossip: Option<(u8, &Flight)>,
         later: u64,
     ) {
+        if !self.lets_through(from, to, frame) {
+            return;
+        }
         for arrival in self.links.carry(self.now, from, to, frame.length()).into_iter().flatten() {
             let what = match (arrival.damage, gossip) {
                 (Some((byte, bit)), _) => {

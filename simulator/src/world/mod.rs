@@ -45,6 +45,7 @@ use faults::Faults;
 use fetch::{Bulk, Coming};
 use fingerprint::{Fingerprint, Keep};
 use flows::FlowId;
+use lies::Lying;
 use links::Links;
 use overlay::flight::Flight;
 use overlay::{HEARTBEAT_MILLISECONDS, Overlay};
@@ -164,7 +165,7 @@ pub struct World {
     /// Rollouts whose last such word is a pause.
     paused: BTreeSet<RolloutId>,
     serial: u64,
-    lies_told: u32,
+    lying: Lying,
     steps_done: Vec<bool>,
     /// The highest `open` that any machine reported.
     opened: BTreeMap<RolloutId, u32>,
@@ -190,6 +191,17 @@ impl World {
         Self::new(scenario, seed, tell, Keep::default()).run(seed).0
     }
 
+    /// As [`World::play`], and keeps of the fingerprint's way what is asked for.
+    pub fn play_keeping(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+        keep: Keep,
+    ) -> (Outcome, Fingerprint) {
+        let (outcome, _, fingerprint) = Self::new(scenario, seed, tell, keep).run(seed);
+        (outcome, fingerprint)
+    }
+
     /// Plays it and records what a page needs. The run is the same, to the last event.
     pub fn play_recorded(
         scenario: Scenario,
@@ -200,17 +212,6 @@ impl World {
         world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
         let (outcome, trace, _) = world.run(seed);
         (outcome, trace)
-    }
-
-    /// As [`World::play`], and keeps of the fingerprint's way what is asked for.
-    pub fn play_keeping(
-        scenario: Scenario,
-        seed: u64,
-        tell: Box<dyn FnMut(&str)>,
-        keep: Keep,
-    ) -> (Outcome, Fingerprint) {
-        let (outcome, _, fingerprint) = Self::new(scenario, seed, tell, keep).run(seed);
-        (outcome, fingerprint)
     }
 
     fn run(self, seed: u64) -> (Outcome, Option<Trace>, Fingerprint) {
@@ -269,11 +270,11 @@ impl World {
             fingerprint: Fingerprint::new(keep),
             effects: Vec::new(),
             lots,
+            lying: Lying::new(&liars, &root),
             liars,
             flows: 0,
             paused: BTreeSet::new(),
             serial: 0,
-            lies_told: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),
             ran: BTreeMap::new(),
@@ -329,10 +330,7 @@ impl World {
         for (node, lie) in &self.liars {
             self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
         }
-        let liars: BTreeSet<u32> = self.liars.iter().map(|(node, _)| *node).collect();
-        for node in liars {
-            self.queue.push(Moment::seconds(2), node, Happening::Lie { node });
-        }
+        self.begin_lies();
         self.arm_timed_steps();
     }
 
@@ -396,8 +394,8 @@ impl World {
             self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
-        self.recorder.dealt(self.now, node);
         self.effects = effects.0;
+        self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
     }

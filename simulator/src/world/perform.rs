@@ -23,13 +23,17 @@ impl World {
         match effect {
             Effect::Send(to, frame) => {
                 self.referees.sent(self.now, node, &frame);
-                if let Some(to) = self.fleet.place(to) {
+                if let Some(to) = self.fleet.place(to)
+                    && !self.hushes(node, Some(to), &frame)
+                {
                     self.send(node, to, &frame);
                 }
             }
             Effect::Broadcast(frame) => {
                 self.referees.sent(self.now, node, &frame);
-                self.broadcast(node, &frame);
+                if !self.hushes(node, None, &frame) {
+                    self.broadcast(node, &frame);
+                }
             }
             Effect::Verdict(_) => {}
             Effect::Persist(id, record) => {
@@ -119,6 +123,9 @@ impl World {
     }
 
     fn relay(&mut self, node: u32, except: u32, hops: u8, flight: &Flight) {
+        if self.withholds(node) {
+            return;
+        }
         for place in 0..self.overlay.mesh(node).len() {
             let to = self.overlay.mesh(node)[place];
             if to != except {
@@ -143,8 +150,11 @@ impl World {
         let machines = &self.machines;
         let announced = self.overlay.announce(self.now, |node| machines[node as usize].is_on());
         let alive = u64::from(self.scenario.nodes);
-        self.counters.frame_bytes += self.overlay.announcing_bytes(self.now, alive);
+        self.count_announcing(self.overlay.announcing_bytes(self.now, alive));
         for Announced { from, to, flight } in announced {
+            if self.withholds(from) {
+                continue;
+            }
             let mut latency = 0;
             let mut arrives = true;
             for (one, other) in [(from, to), (to, from)] {
@@ -153,12 +163,17 @@ impl World {
                 latency += name.map_or(0, |name| name.at.0 - self.now.0);
             }
             self.counters.asked_for += 1;
-            self.counters.frame_bytes += 2 * NAME_BYTES;
+            self.count_announcing(2 * NAME_BYTES);
             if arrives && latency < HISTORY_HEARTBEATS * HEARTBEAT_MILLISECONDS * 1000 {
                 self.count_frame(flight.message());
                 self.carry(from, to, flight.message(), Some((1, &flight)), latency);
             }
         }
+    }
+
+    fn count_announcing(&mut self, bytes: u64) {
+        self.counters.frame_bytes += bytes;
+        self.recorder.announced(self.now, bytes);
     }
 
     fn count_frame(&mut self, frame: &Payload) {
@@ -175,6 +190,7 @@ impl World {
         let from = self.fleet.nodes[from as usize];
         self.referees.received(to, from, frame);
         self.reader.hand(frame);
+        self.lying.heard(to, false, frame);
         self.deliver(to, Input::Received { from, via: Via::Direct, frame: frame.bytes() });
     }
 
@@ -191,6 +207,7 @@ impl World {
         self.counters.hops += u64::from(hops);
         self.counters.hops_max = self.counters.hops_max.max(u64::from(hops));
         let frame = flight.message();
+        self.lying.heard(to, true, frame);
         self.fingerprint.mix(frame.id());
         let peer = self.fleet.nodes[from as usize];
         self.referees.received(to, peer, frame);

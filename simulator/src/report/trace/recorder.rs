@@ -113,6 +113,15 @@ impl Recorder {
         }
     }
 
+    /// The overlay itself says something of so many bytes.
+    #[inline]
+    pub fn announced(&mut self, now: Moment, bytes: u64) {
+        if let Some(recording) = &mut self.0 {
+            let bucket = recording.trace.bucket(now);
+            recording.trace.traffic.announced(bucket, bytes);
+        }
+    }
+
     /// Bytes of a release are put on their way to one machine.
     #[inline]
     pub fn payload(&mut self, now: Moment, bytes: u64, from_publisher: bool) {

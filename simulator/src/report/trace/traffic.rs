@@ -17,6 +17,8 @@ pub enum Kind {
     Ballot,
     /// Gossip: what leaders propose.
     Proposal,
+    /// Gossip: what the overlay itself says, announcements and requests.
+    Overlay,
     /// Gossip: signs of life.
     Beacon,
     /// Sync: whether two nodes know the same.
@@ -34,7 +36,7 @@ pub enum Kind {
 }
 
 /// Kinds of frames.
-pub const KINDS: usize = 13;
+pub const KINDS: usize = 14;
 
 impl Kind {
     /// All of them.
@@ -45,6 +47,7 @@ impl Kind {
         Self::Vote,
         Self::Ballot,
         Self::Proposal,
+        Self::Overlay,
         Self::Beacon,
         Self::Digest,
         Self::Summary,
@@ -63,6 +66,7 @@ impl Kind {
             Self::Vote => "votes",
             Self::Ballot => "ballots",
             Self::Proposal => "proposals",
+            Self::Overlay => "announcements",
             Self::Beacon => "beacons",
             Self::Digest => "sync: digests",
             Self::Summary => "sync: summaries",
@@ -160,6 +164,11 @@ impl Traffic {
         let bytes = frame.len() as u64;
         self.frames[kind as usize].add(bytes);
         self.streams.add(bucket, if kind.is_gossip() { GOSSIP } else { SYNC }, bytes);
+    }
+
+    pub(super) fn announced(&mut self, bucket: u32, bytes: u64) {
+        self.frames[Kind::Overlay as usize].add(bytes);
+        self.streams.add(bucket, GOSSIP, bytes);
     }
 
     pub(super) fn payload(&mut self, bucket: u32, bytes: u64, from_publisher: bool) {

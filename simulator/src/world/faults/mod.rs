@@ -45,6 +45,13 @@ impl Faults {
 }
 
 impl World {
+    /// Whether a machine is surrounded by liars now.
+    pub(super) fn is_eclipsed(&self, node: u32) -> bool {
+        let surrounds =
+            |ongoing: &Ongoing| matches!(ongoing.fault, Fault::Eclipse { .. }) && ongoing.who.contains(&node);
+        self.faults.ongoing.values().any(surrounds)
+    }
+
     /// The machines that a step's words mean, each once, by place.
     fn group(&self, step: usize, whom: &Whom) -> Vec<u32> {
         let mut all: Vec<u32> = whom.0.iter().flat_map(|who| self.whom(step, *who)).collect();
