@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bounds::{RELAY_BURST, RELAY_BURST_BEACON, RELAY_WINDOW};
 use crate::facts::Key;
+use crate::marks::mark;
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
@@ -33,6 +34,7 @@ impl Relays {
             window.relayed += 1;
             true
         } else {
+            mark!(RelayHeldBack);
             window.owed = true;
             false
         }
@@ -46,6 +48,7 @@ impl Relays {
                 return true;
             }
             if window.owed {
+                mark!(RelayOwed);
                 due.push(key.clone());
             }
             false

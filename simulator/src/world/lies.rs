@@ -2,7 +2,7 @@
 
 use groundswell_protocol::facts::health::HealthNumbers;
 use groundswell_protocol::facts::{
-    Ballot, Fact, RolloutId, Say, SignedFact, Statement, StopReason, Vote, VoteState,
+    Ballot, Fact, Propose, RolloutId, Say, SignedFact, Statement, StopReason, Vote, VoteState,
 };
 use groundswell_protocol::wire::frame::Frame;
 
@@ -63,13 +63,19 @@ impl World {
     /// Signs, in the names of all jurors and with its own key, that everything is open.
     fn forge(&mut self, node: u32, rollout: RolloutId) {
         let Some(release) = self.releases.iter().find(|release| release.rollout == rollout) else { return };
-        let open = release.roster.done();
-        for juror in release.roster.jury.clone() {
+        let (me, open) = (self.fleet.nodes[node as usize], release.roster.done());
+        let jury = release.roster.jury.clone();
+        let foreign = (0..2).find(|term| release.roster.leader(*term) != Some(me)).unwrap_or(0);
+        for juror in jury {
             let statement = Statement::Ballot(Ballot { rollout, juror, say: Say::Open(open) });
             let mut fact = Fact::sign(self.fleet.id, statement, &[&self.fleet.keys[node as usize]]).signed;
             fact.signatures[0].key = juror;
             self.spread(node, fact);
         }
+        // And, in its own name, it proposes in a term that another leads.
+        let proposal = Statement::Propose(Propose { rollout, term: foreign, leader: me, open });
+        let fact = Fact::sign(self.fleet.id, proposal, &[&self.fleet.keys[node as usize]]);
+        self.spread(node, fact.signed);
     }
 
     fn spread(&mut self, node: u32, fact: SignedFact) {

@@ -36,6 +36,7 @@ impl World {
             Effect::Fetch(work, holders) => self.fetch(node, work, holders),
             Effect::Stage(work) => self.stage(node, work),
             Effect::Cancel(rollout) => {
+                self.referees.cancelled(node, rollout);
                 let machine = &mut self.machines[node as usize];
                 machine.fetching.remove(&rollout);
                 machine.staging.remove(&rollout);
