@@ -29,6 +29,8 @@ enum Verb {
     Swarm(cli::swarm::Swarm),
     /// Plays the story of one seed, or of a file, and tells it.
     Replay(cli::replay::Replay),
+    /// Plays a story and writes a page about it, for a browser.
+    Report(cli::report::Report),
     /// Finds the smallest story that still breaks the same rule.
     Shrink(cli::shrink::Shrink),
     /// Says what a plan would do to a fleet: how long, how many exposed, how many bytes.
@@ -41,6 +43,7 @@ fn main() -> ExitCode {
         Verb::Run(run) => run.play(),
         Verb::Swarm(swarm) => swarm.fly(),
         Verb::Replay(replay) => replay.play(),
+        Verb::Report(report) => report.write(),
         Verb::Shrink(shrink) => shrink.shrink(),
         Verb::WhatIf(question) => question.answer(),
     };

@@ -2,6 +2,7 @@
 
 pub(crate) mod list;
 pub(crate) mod replay;
+pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod shrink;
 mod story;
@@ -29,6 +30,7 @@ EXAMPLES
   swell-sim run my-story.toml --json
   swell-sim swarm --seeds 1000 --nodes 4..30
   swell-sim replay 17
+  swell-sim report split-brain -o out.html
   swell-sim shrink 17 --out small.toml
   swell-sim what-if --plan plan.toml --fleet roster.json";
 

@@ -1,10 +1,10 @@
 //! `swell-sim run`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use clap::Args;
 
-use super::{Failure, story};
+use super::{Failure, report, story};
 
 #[derive(Args)]
 pub(crate) struct Run {
@@ -32,28 +32,14 @@ impl Run {
     pub(crate) fn play(&self) -> Result<u8, Failure> {
         let scenario = story::named(&self.scenario, self.nodes)?;
         if let Some(path) = &self.report {
-            check_writable(path)?;
+            report::check(path)?;
         }
         let seed = self.seed.or(scenario.seed).unwrap_or(1);
         let again = format!("swell-sim run {} --nodes {} --seed {seed}", self.scenario, scenario.nodes);
-        let outcome = story::play(scenario, seed, again, story::Telling::new(self.json, self.quiet));
-        Ok(outcome.exit_code())
-    }
-}
-
-/// A report that cannot be written is said before the run, not after it.
-fn check_writable(path: &Path) -> Result<(), Failure> {
-    let existed = path.exists();
-    match std::fs::OpenOptions::new().write(true).create(true).truncate(false).open(path) {
-        Ok(_) if existed => Ok(()),
-        Ok(_) => {
-            // It was only a try: a run that is ended early leaves no empty page.
-            let _ = std::fs::remove_file(path);
-            Ok(())
+        let telling = story::Telling::new(self.json, self.quiet);
+        match &self.report {
+            Some(path) => report::play(scenario, seed, again, telling, path),
+            None => Ok(story::play(scenario, seed, again, telling).exit_code()),
         }
-        Err(error) => Err(Failure::new(
-            format!("the report {} cannot be written: {error}", path.display()),
-            "name a file in a folder that exists and that you may write to",
-        )),
     }
 }

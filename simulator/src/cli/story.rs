@@ -5,6 +5,7 @@ use std::path::Path;
 use std::time::Instant;
 
 use groundswell_simulator::report::Outcome;
+use groundswell_simulator::report::trace::Trace;
 use groundswell_simulator::scenario::{Scenario, catalogue, file, random};
 use groundswell_simulator::world::World;
 
@@ -60,18 +61,37 @@ impl Telling {
             (false, false) => Self::Whole,
         }
     }
+
+    fn teller(self) -> Box<dyn FnMut(&str)> {
+        let silent = !matches!(self, Self::Whole);
+        Box::new(move |line: &str| {
+            if !silent {
+                say(line);
+            }
+        })
+    }
 }
 
 /// Plays a story and tells it. `again` is the command that repeats it.
 pub(super) fn play(scenario: Scenario, seed: u64, again: String, telling: Telling) -> Outcome {
-    let silent = !matches!(telling, Telling::Whole);
-    let tell = move |line: &str| {
-        if !silent {
-            say(line);
-        }
-    };
     let begun = Instant::now();
-    let mut outcome = World::play(scenario, seed, Box::new(tell));
+    let outcome = World::play(scenario, seed, telling.teller());
+    told(outcome, begun, again, telling)
+}
+
+/// Plays a story, tells it, and gives its trace too.
+pub(super) fn play_recorded(
+    scenario: Scenario,
+    seed: u64,
+    again: String,
+    telling: Telling,
+) -> (Outcome, Option<Trace>) {
+    let begun = Instant::now();
+    let (outcome, trace) = World::play_recorded(scenario, seed, telling.teller());
+    (told(outcome, begun, again, telling), trace)
+}
+
+fn told(mut outcome: Outcome, begun: Instant, again: String, telling: Telling) -> Outcome {
     outcome.real_ms = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
     outcome.again = again;
     match telling {

@@ -1,6 +1,8 @@
 //! What is said of a run: counters, verdicts, and the command that repeats it.
 
+pub mod page;
 pub mod story;
+pub mod trace;
 
 use std::fmt::Write as _;
 

@@ -32,6 +32,7 @@ use crate::generator::{Generator, fold};
 use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
+use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Group, Lie, Scenario};
 use faults::Faults;
@@ -103,6 +104,7 @@ pub struct World {
     overlay: Overlay,
     referees: Referees,
     story: Story,
+    recorder: Recorder,
     counters: Counters,
     fingerprint: u64,
     /// Luck of the world's own doings.
@@ -142,7 +144,22 @@ pub struct World {
 impl World {
     /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
     pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
+        Self::new(scenario, seed, tell).run(seed).0
+    }
+
+    /// Plays it and records what a page needs. The run is the same, to the last event.
+    pub fn play_recorded(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+    ) -> (Outcome, Option<Trace>) {
         let mut world = Self::new(scenario, seed, tell);
+        world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
+        world.run(seed)
+    }
+
+    fn run(self, seed: u64) -> (Outcome, Option<Trace>) {
+        let mut world = self;
         world.begin();
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
@@ -154,8 +171,10 @@ impl World {
             if let Some(what) = world.unless_frozen(what) {
                 world.happen(what);
             }
+            world.recorder.judged(world.referees.violations());
         }
-        world.outcome(seed)
+        let trace = std::mem::take(&mut world.recorder).finish(world.now);
+        (world.outcome(seed), trace)
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
@@ -185,6 +204,7 @@ impl World {
             overlay: Overlay::new(scenario.gossip, nodes, &root),
             referees: Referees::new(&fleet, &releases, lying),
             story: Story::new(tell, &releases),
+            recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: 0,
             luck: root.split("world", 0),
@@ -247,6 +267,9 @@ impl World {
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.mending = true;
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
+        for (node, lie) in &self.liars {
+            self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
+        }
         let liars: BTreeSet<u32> = self.liars.iter().map(|(node, _)| *node).collect();
         for node in liars {
             self.queue.push(Moment::seconds(2), node, Happening::Lie { node });
@@ -295,6 +318,7 @@ impl World {
     /// Hands an input to a machine's core and performs what it decides.
     fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
         self.counters.inputs += 1;
+        self.recorder.input(self.now, node, &input);
         let effects = self.machines[node as usize].handle(self.now, input);
         self.mix(u64::from(node) << 32 | effects.len() as u64);
         let life = self.machines[node as usize].life;
@@ -307,8 +331,10 @@ impl World {
             if let Effect::Verdict(one) = &effect {
                 verdict = Some(one.clone());
             }
+            self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
+        self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
     }
@@ -366,6 +392,8 @@ impl World {
         }
         machine.start();
         let life = machine.life;
+        self.recorder.power(self.now, node, true);
+        self.recorder.ended(self.now, "power", Some(node));
         self.deliver(node, Input::Wake);
         self.read_wall_clock(node);
         self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
@@ -388,6 +416,8 @@ impl World {
         self.overlay.forget(node);
         self.forget_what_waits(node);
         self.story.crashed(self.now, node, back_after);
+        self.recorder.power(self.now, node, false);
+        self.recorder.began(self.now, "power", Some(node), format_args!("machine {node} loses its power"));
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }

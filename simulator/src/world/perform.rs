@@ -126,6 +126,7 @@ impl World {
     fn count_frame(&mut self, frame: &Payload) {
         self.counters.frames += 1;
         self.counters.frame_bytes += frame.len() as u64;
+        self.recorder.frame(self.now, frame);
     }
 
     pub(super) fn arrive(&mut self, to: u32, from: u32, frame: &Payload) {

@@ -10,6 +10,7 @@ use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
+use crate::report::trace::{PARTITION, PEOPLE};
 use crate::report::{Counters, Outcome};
 use crate::scenario::{Act, Goal, Order, Step, When};
 
@@ -68,6 +69,7 @@ impl World {
             Act::Fault(_) => self.begin_fault(step),
             Act::Heal => {
                 self.links.heal();
+                self.recorder.ended(self.now, PARTITION, None);
                 self.story.tell(self.now, "the network heals");
                 self.links_changed();
             }
@@ -77,6 +79,12 @@ impl World {
                     let what = if broken { "refuses writes" } else { "takes writes again" };
                     self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
                     self.calm_since = self.now;
+                    if broken {
+                        let words = format_args!("the disk of machine {node} refuses writes");
+                        self.recorder.began(self.now, "disk", Some(node), words);
+                    } else {
+                        self.recorder.ended(self.now, "disk", Some(node));
+                    }
                 }
             }
             Act::Enrol { who } => {
@@ -88,6 +96,8 @@ impl World {
             Act::Snapshot { who } => {
                 for node in self.whom(step, who) {
                     self.machines[node as usize].take_image();
+                    let words = format_args!("an image of machine {node} is taken");
+                    self.recorder.marked(self.now, "disk", Some(node), words);
                 }
             }
             Act::Restore { who } => {
@@ -95,6 +105,8 @@ impl World {
                     self.crash(node, Some(2_000));
                     self.machines[node as usize].put_image_back(self.fleet.id);
                     self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
+                    let words = format_args!("machine {node} gets an old image back");
+                    self.recorder.marked(self.now, "disk", Some(node), words);
                 }
             }
             Act::Command { release, order } => self.command(release, order),
@@ -108,6 +120,7 @@ impl World {
     fn enrol(&mut self, place: u32) {
         let census = self.fleet.enrol(place);
         self.story.tell(self.now, &format!("machine {place} is enrolled"));
+        self.recorder.marked(self.now, PEOPLE, Some(place), format_args!("machine {place} is enrolled"));
         if let Some(node) = self.somebody_on(0) {
             self.deliver(node, Input::Submitted(census));
         }
@@ -129,6 +142,8 @@ impl World {
             Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
         };
         self.referees.commanded(self.now, rollout, instruction);
+        let words = format_args!("an operator signs: {instruction:?}");
+        self.recorder.marked(self.now, PEOPLE, None, words);
         let fact = self.fleet.command(rollout, instruction);
         if let Some(node) = self.somebody_on(0) {
             self.deliver(node, Input::Submitted(fact));
@@ -145,6 +160,9 @@ impl World {
         let (rollout, fact) = (self.releases[release].rollout, self.releases[release].fact.clone());
         self.machines[node as usize].slots_of(&self.fleet.component).blobs.insert(rollout);
         self.story.published(self.now, node, &self.releases[release]);
+        let version = &self.releases[release].law.version;
+        let words = format_args!("{version} is published on machine {node}");
+        self.recorder.marked(self.now, PEOPLE, Some(node), words);
         self.deliver(node, Input::Submitted(fact));
     }
 
@@ -158,6 +176,7 @@ impl World {
         }
         let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
         self.story.tell(self.now, &what);
+        self.recorder.began(self.now, PARTITION, None, &what);
         self.links_changed();
     }
 

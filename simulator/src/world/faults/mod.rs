@@ -75,6 +75,8 @@ impl World {
         };
         let line = words::begins(&fault, &who);
         self.story.tell(self.now, &line);
+        let one = if let [one] = who.as_slice() { Some(*one) } else { None };
+        self.recorder.began_by(step, self.now, words::lane(&fault), one, &line);
         self.strike(step, &fault, &who);
         let end = self.now.after_milliseconds(fault.lasts());
         self.faults.ongoing.insert(step, Ongoing { fault, who, turns: 0 });
@@ -133,6 +135,7 @@ impl World {
     pub(super) fn end_fault(&mut self, step: usize) {
         let Some(Ongoing { fault, who, .. }) = self.faults.ongoing.remove(&step) else { return };
         self.links.end(step as u64);
+        self.recorder.ended_by(step, self.now);
         match &fault {
             Fault::Cut { .. } | Fault::Eclipse { .. } => self.links_changed(),
             Fault::BadDisk { how, .. } => {

@@ -1,5 +1,6 @@
 //! What the story says of a fault: one line when it begins, one when it ends.
 
+use crate::report::trace::PARTITION;
 use crate::scenario::{ClockFault, CrashPoint, DiskFault, Fault, Whom};
 
 /// Machines that a line names one by one; of more it says how many.
@@ -27,6 +28,22 @@ fn machines(who: &[u32]) -> String {
 
 fn others(to: &Whom, rest: &str) -> String {
     if to.is_empty() { rest.to_owned() } else { to.to_string() }
+}
+
+/// Its lane on the page of a run.
+pub(super) fn lane(fault: &Fault) -> &'static str {
+    match fault {
+        Fault::Cut { .. } => PARTITION,
+        Fault::Clog { .. } => "clog",
+        Fault::Weather { .. } => "weather",
+        Fault::BadDisk { .. } => "disk",
+        Fault::BadClock { .. } => "clock",
+        Fault::Freeze { .. } => "freeze",
+        Fault::Wipe { .. } => "wipe",
+        Fault::Churn { .. } | Fault::Attrition { .. } => "churn",
+        Fault::CrashPoint { .. } => "trap",
+        Fault::Eclipse { .. } => "eclipse",
+    }
 }
 
 /// The line for its beginning.
