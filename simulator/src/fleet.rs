@@ -16,30 +16,45 @@ use groundswell_protocol::trust::manifest::{DeltaOffer, Kind, Manifest, ReleaseO
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::plan::Plan;
 use groundswell_protocol::trust::policy::{FleetId, Policy, Role, Roles};
+use serde::{Deserialize, Serialize};
 
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
+use crate::scenario::Group;
+use crate::scenario::words::{Bytes, Maybe, Written};
 
 /// The wall clock when a run begins: 2026-12-01.
 pub const WALL_START: u64 = 1_796_083_200;
 const WALL_FAR: u64 = WALL_START + 10 * 365 * 24 * 3600;
-const ZONES: u32 = 4;
 
 /// What a scenario says of a release.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReleaseLaw {
     /// Its name for people.
-    pub version: &'static str,
+    pub version: String,
     /// Its place in the order.
     pub sequence: u64,
     /// Size of the tree.
+    #[serde(default = "usual_bytes", with = "Written::<Bytes>")]
     pub bytes: u64,
     /// Size of the delta from the first release; `None`: no delta is offered.
+    #[serde(rename = "delta", default, with = "Maybe::<Bytes>", skip_serializing_if = "Option::is_none")]
     pub delta_bytes: Option<u64>,
     /// What it does to machines.
+    #[serde(default)]
     pub health: HealthLaw,
     /// Whether enough keys sign it.
+    #[serde(default = "usually_signed", skip_serializing_if = "Clone::clone")]
     pub signed: bool,
+}
+
+fn usual_bytes() -> u64 {
+    20_000_000
+}
+
+fn usually_signed() -> bool {
+    true
 }
 
 /// A release as it is published.
@@ -72,6 +87,8 @@ pub struct Fleet {
     pub nodes: Vec<NodeId>,
     /// Machines that are enrolled, by place.
     enrolled: BTreeSet<u32>,
+    /// The machines' labels, by place.
+    labels: Vec<Group>,
     enrol_key: KeyPair,
     policy: SignedFact,
     census: SignedFact,
@@ -82,13 +99,19 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Founds a fleet of `nodes` machines, of which `latecomers` are enrolled later. Releases need two
-    /// signatures.
+    /// Founds a fleet of `nodes` machines with the usual labels, of which `latecomers` are enrolled later.
+    /// Releases need two signatures.
     pub fn found(nodes: u32, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
+        let labels: Vec<Group> = (0..nodes).map(Group::usual).collect();
+        Self::labelled(labels, latecomers, root)
+    }
+
+    /// Founds a fleet with a machine for each of `labels`.
+    pub fn labelled(labels: Vec<Group>, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
         let pair = |subject: &str, number: u32| {
             KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
         };
-        let mut keys: Vec<KeyPair> = (0..nodes).map(|n| pair("node key", n)).collect();
+        let mut keys: Vec<KeyPair> = (0..).zip(&labels).map(|(n, _)| pair("node key", n)).collect();
         keys.sort_by_key(KeyPair::public);
         let release_keys = [pair("release key", 0), pair("release key", 1)];
         let (root_key, enrol_key, operator_key) =
@@ -107,13 +130,15 @@ impl Fleet {
             expires: WALL_FAR,
         };
         let id = policy.founds();
-        let enrolled: BTreeSet<u32> = (0..nodes).filter(|place| !latecomers.contains(place)).collect();
-        let census_document = census(1, Digest([0; 32]), &enrolled, &keys);
+        let enrolled: BTreeSet<u32> =
+            (0..).zip(&labels).map(|(place, _)| place).filter(|place| !latecomers.contains(place)).collect();
+        let census_document = census(1, Digest([0; 32]), &enrolled, &keys, &labels);
         let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
         let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
         Self {
             id,
             enrolled,
+            labels,
             enrol_key,
             component: ComponentName::new("web").expect("BUG: a constant name is valid"),
             nodes: keys.iter().map(KeyPair::public).collect(),
@@ -130,7 +155,13 @@ impl Fleet {
     /// Enrols a machine: the next census, for somebody to hand in. Releases made before keep theirs.
     pub fn enrol(&mut self, place: u32) -> SignedFact {
         self.enrolled.insert(place);
-        let next = census(self.census_document.version + 1, self.census_id, &self.enrolled, &self.keys);
+        let next = census(
+            self.census_document.version + 1,
+            self.census_id,
+            &self.enrolled,
+            &self.keys,
+            &self.labels,
+        );
         let fact = Fact::sign(self.id, Statement::Census(next.clone().into()), &[&self.enrol_key]);
         self.census_document = next;
         self.census_id = fact.id;
@@ -163,7 +194,7 @@ impl Fleet {
         let manifest = Manifest {
             component: self.component.clone(),
             kind: Kind::Service,
-            version: law.version.to_owned(),
+            version: law.version.clone(),
             order,
             policy: 1,
             census: self.census_id,
@@ -210,7 +241,7 @@ impl Fleet {
             let slot = SlotRecord {
                 rollout: release.rollout,
                 order: release.order,
-                version: release.law.version.to_owned(),
+                version: release.law.version.clone(),
                 tree: release.tree,
                 probes: plan.probes.clone(),
             };
@@ -231,18 +262,24 @@ impl Fleet {
     }
 }
 
-fn census(version: u32, previous: Digest, enrolled: &BTreeSet<u32>, keys: &[KeyPair]) -> Census {
-    let of = |place: &u32| Some(enrolment(*place, keys.get(*place as usize)?));
+fn census(
+    version: u32,
+    previous: Digest,
+    enrolled: &BTreeSet<u32>,
+    keys: &[KeyPair],
+    labels: &[Group],
+) -> Census {
+    let of = |place: &u32| Some(enrolment(labels.get(*place as usize)?, keys.get(*place as usize)?));
     let enrolments: Vec<Enrolment> = enrolled.iter().filter_map(of).collect();
     Census::new(version, 1, previous, &enrolments)
 }
 
-fn enrolment(number: u32, key: &KeyPair) -> Enrolment {
+fn enrolment(labels: &Group, key: &KeyPair) -> Enrolment {
     Enrolment {
         node: key.public(),
-        zone: format!("zone-{}", number % ZONES),
-        ring: "production".to_owned(),
-        class: "server".to_owned(),
-        elector: true,
+        zone: labels.zone.clone(),
+        ring: labels.ring.clone(),
+        class: labels.class.clone(),
+        elector: labels.elector,
     }
 }

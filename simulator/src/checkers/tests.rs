@@ -15,7 +15,8 @@ use super::progress::Sight;
 use super::*;
 use crate::fleet::{Fleet, Release};
 use crate::generator::Generator;
-use crate::scenario::catalogue::{plan, release};
+use crate::scenario::catalogue::release;
+use crate::scenario::plan;
 
 const NOW: Moment = Moment(1);
 /// Long after every bake.

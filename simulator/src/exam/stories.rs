@@ -1,18 +1,18 @@
 //! The stories of the exam: those that any seed brings, and now and then what these lack.
 
-use groundswell_protocol::trust::command::Instruction;
-
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::scenario::catalogue::release;
-use crate::scenario::{Act, Goal, Lie, Scenario, Step, When, Who, random};
+use crate::scenario::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, Who, plan, random};
 
 /// By then the faults of a random story have ended.
 const FAULTS_END_MILLISECONDS: u64 = 125_000;
+/// Machines of a story.
+const SIZES: std::ops::RangeInclusive<u32> = 4..=12;
 
 /// The story of a seed.
 pub fn story(seed: u64) -> Scenario {
-    let mut story = random::story(seed);
+    let mut story = random::story(seed, &SIZES);
     let mut luck = Generator::new(seed).split("exam", 0);
     match luck.below(19) {
         0 => forger(&mut story, &mut luck),
@@ -45,7 +45,7 @@ fn some(nodes: u32, luck: &mut Generator) -> u32 {
 
 /// A member signs other jurors' ballots.
 fn forger(story: &mut Scenario, luck: &mut Generator) {
-    story.liars = vec![(some(story.nodes, luck), Lie::Forges)];
+    story.liars = vec![Liar { who: Who::Node(some(story.nodes, luck)), lie: Lie::Forges }];
 }
 
 /// A second release claims the place of the first.
@@ -55,11 +55,11 @@ fn twins(story: &mut Scenario, luck: &mut Generator) {
     // Sometimes so late that the first is done.
     let latest = if luck.chance(500) { 40_000 } else { 300_000 };
     let at_ms = luck.between(4_000, latest);
-    let act = Act::Publish { release: twin, at: some(story.nodes, luck) };
+    let act = Act::Publish { release: twin, on: Who::Node(some(story.nodes, luck)) };
     story.steps.push(at(at_ms, act));
     if luck.chance(500) {
         story.releases.push(release("2.0.0-third", 2));
-        let act = Act::Publish { release: twin + 1, at: some(story.nodes, luck) };
+        let act = Act::Publish { release: twin + 1, on: Who::Node(some(story.nodes, luck)) };
         story.steps.push(at(at_ms + luck.between(0, 5_000), act));
     }
     story.goal = Goal::Ends(story.goal.release());
@@ -71,7 +71,7 @@ fn unsigned(story: &mut Scenario, luck: &mut Generator) {
     forged.signed = false;
     let place = story.releases.len();
     story.releases.push(forged);
-    story.steps.push(at(luck.between(4_500, 20_000), Act::Publish { release: place, at: 1 }));
+    story.steps.push(at(luck.between(4_500, 20_000), Act::Publish { release: place, on: Who::Node(1) }));
 }
 
 /// Machines go for good, on trial or not: sometimes more than a quorum can bear.
@@ -83,7 +83,7 @@ fn attrition(story: &mut Scenario, luck: &mut Generator) {
         let step = if luck.chance(500) {
             at(luck.between(6_000, 60_000), Act::Crash { who: Who::Node(node), back_after: None })
         } else {
-            let nodes = 1 + luck.place(3);
+            let nodes = Count::Number(1 + some(3, luck));
             let act = Act::Crash { who: Who::OnTrial, back_after: None };
             Step { when: When::Running { release: 1, nodes }, act }
         };
@@ -95,7 +95,7 @@ fn attrition(story: &mut Scenario, luck: &mut Generator) {
 /// The leader goes for good as soon as something opened.
 fn leader_lost(story: &mut Scenario) {
     let act = Act::Crash { who: Who::Leader, back_after: None };
-    story.steps.push(Step { when: When::Opened { release: 1, ranks: 1 }, act });
+    story.steps.push(Step { when: When::Opened { release: 1, ranks: Count::Number(1) }, act });
     story.goal = Goal::Ends(story.goal.release());
 }
 
@@ -108,8 +108,8 @@ fn core(story: &mut Scenario) {
 /// A machine is enrolled while the rollout goes on.
 fn latecomer(story: &mut Scenario, luck: &mut Generator) {
     let node = 1 + some(story.nodes - 1, luck);
-    story.liars.retain(|(liar, _)| *liar != node);
-    story.steps.push(at(luck.between(5_000, 30_000), Act::Enrol(node)));
+    story.liars.retain(|liar| liar.who != Who::Node(node));
+    story.steps.push(at(luck.between(5_000, 30_000), Act::Enrol { who: Who::Node(node) }));
 }
 
 /// Releases follow each other faster than any of them can go out.
@@ -122,7 +122,7 @@ fn flurry(story: &mut Scenario, luck: &mut Generator) {
     for (release_number, version) in (2..).zip(["3.0.0", "4.0.0", "5.0.0", "6.0.0"]) {
         story.releases.push(release(version, release_number + 1));
         let number = usize::try_from(release_number).unwrap_or(2);
-        let act = Act::Publish { release: number, at: some(story.nodes, luck) };
+        let act = Act::Publish { release: number, on: Who::Node(some(story.nodes, luck)) };
         story.steps.push(at(begin + release_number * luck.between(500, 2_000), act));
     }
     // Who sleeps through it brings back what the others have put away.
@@ -139,25 +139,24 @@ fn older(story: &mut Scenario) {
     story.releases[1].health = HealthLaw::Good;
     story.releases.push(release("1.5.0", 3));
     story.liars.clear();
-    story.steps =
-        vec![at(4_000, Act::Publish { release: 1, at: 0 }), at(400_000, Act::Publish { release: 2, at: 0 })];
+    story.steps = vec![
+        at(4_000, Act::Publish { release: 1, on: Who::Node(0) }),
+        at(400_000, Act::Publish { release: 2, on: Who::Node(0) }),
+    ];
     story.goal = Goal::Completes(1);
 }
 
-fn says(release: usize, instruction: Instruction) -> Act {
-    Act::Command { release, instruction }
+fn says(release: usize, order: Order) -> Act {
+    Act::Command { release, order }
 }
 
 /// An operator pauses while a wave begins, and lets it go on much later.
 fn pause(story: &mut Scenario, luck: &mut Generator) {
-    let step = story.steps.len();
-    let opened = When::Opened { release: 1, ranks: 1 + some(4, luck) };
-    story.steps.push(Step { when: opened, act: says(1, Instruction::Flow { counter: 4, pause: false }) });
-    for (after, longest, counter) in [(step, 600, 5), (step + 1, 60_000, 6)] {
-        let when = When::After { step: after, milliseconds: luck.between(0, longest) };
-        let act = says(1, Instruction::Flow { counter, pause: counter == 5 });
-        story.steps.push(Step { when, act });
-    }
+    let opened = When::Opened { release: 1, ranks: Count::Number(1 + some(4, luck)) };
+    let (soon, later) = (luck.between(0, 600), luck.between(10_000, 60_000));
+    story.steps.push(Step { when: opened, act: says(1, Order::Resume) });
+    story.steps.push(Step { when: When::After(soon), act: says(1, Order::Pause) });
+    story.steps.push(Step { when: When::After(later), act: says(1, Order::Resume) });
     story.goal = Goal::Ends(story.goal.release());
 }
 
@@ -165,19 +164,18 @@ fn pause(story: &mut Scenario, luck: &mut Generator) {
 fn abort(story: &mut Scenario, luck: &mut Generator) {
     // Where a wave opens, or in the middle of a trial.
     let when = if luck.chance(400) {
-        When::Opened { release: 1, ranks: 1 + some(6, luck) }
+        When::Opened { release: 1, ranks: Count::Number(1 + some(6, luck)) }
     } else {
-        When::Running { release: 1, nodes: 1 + luck.place(4) }
+        When::Running { release: 1, nodes: Count::Number(1 + some(4, luck)) }
     };
     if luck.chance(300) {
         story.gossip = false;
         story.plan.beacon_ms = 60_000;
     }
-    let step = story.steps.len();
-    story.steps.push(Step { when, act: says(1, Instruction::Stop) });
+    story.steps.push(Step { when, act: says(1, Order::Stop) });
     if luck.chance(500) {
         // The power goes where the way back has just begun.
-        let when = When::After { step, milliseconds: luck.between(10, 300) };
+        let when = When::After(luck.between(10, 300));
         story.steps.push(Step { when, act: Act::Crash { who: Who::OnTrial, back_after: Some(5_000) } });
     }
     story.goal = Goal::Ends(story.goal.release());
@@ -189,11 +187,10 @@ fn promote(story: &mut Scenario, luck: &mut Generator) {
     story.steps.retain(|step| !matches!(step.act, Act::Publish { release, .. } if release > 1));
     story.steps.retain(|step| !matches!(step.act, Act::Command { .. }));
     story.releases[1].health = HealthLaw::FailsOn(u32::try_from(luck.between(100, 400)).unwrap_or(100));
-    let step = story.steps.len();
-    let when = When::Opened { release: 1, ranks: 1 };
-    story.steps.push(Step { when, act: says(1, Instruction::Flow { counter: 1, pause: false }) });
-    let when = When::After { step, milliseconds: luck.between(5_000, 60_000) };
-    story.steps.push(Step { when, act: says(1, Instruction::Promote(story.nodes)) });
+    let when = When::Opened { release: 1, ranks: Count::Number(1) };
+    story.steps.push(Step { when, act: says(1, Order::Resume) });
+    let when = When::After(luck.between(5_000, 60_000));
+    story.steps.push(Step { when, act: says(1, Order::Promote(Count::Number(story.nodes))) });
     story.goal = Goal::Ends(1);
 }
 
@@ -201,7 +198,7 @@ fn promote(story: &mut Scenario, luck: &mut Generator) {
 fn buried_twin(story: &mut Scenario, luck: &mut Generator) {
     let twin = story.releases.len();
     story.releases.push(release("1.0.0-twin", 1));
-    let act = Act::Publish { release: twin, at: some(story.nodes, luck) };
+    let act = Act::Publish { release: twin, on: Who::Node(some(story.nodes, luck)) };
     story.steps.push(at(luck.between(2_000, 20_000), act));
 }
 
@@ -210,10 +207,10 @@ fn first_of_all(story: &mut Scenario, luck: &mut Generator) {
     story.installed = false;
     story.releases.truncate(1);
     story.liars.clear();
-    let nodes = 1 + luck.place(4);
+    let nodes = Count::Number(1 + some(4, luck));
     story.steps = vec![
-        at(4_000, Act::Publish { release: 0, at: 0 }),
-        Step { when: When::Running { release: 0, nodes }, act: says(0, Instruction::Stop) },
+        at(4_000, Act::Publish { release: 0, on: Who::Node(0) }),
+        Step { when: When::Running { release: 0, nodes }, act: says(0, Order::Stop) },
     ];
     story.goal = Goal::Ends(0);
 }
@@ -226,19 +223,18 @@ fn overtaken(story: &mut Scenario, luck: &mut Generator) {
     story.releases.push(release("3.0.0", 3));
     story.liars.clear();
     story.gossip = true;
-    story.plan.beacon_ms = crate::scenario::catalogue::plan().beacon_ms;
+    story.plan.beacon_ms = plan().beacon_ms;
     story.links.loss_permille = 0;
     let lasts = luck.between(5_000, 90_000);
     let later = luck.between(20, 400);
-    let opened = When::Opened { release: 1, ranks: 1 + some(2, luck) };
-    let after = |step, milliseconds| When::After { step, milliseconds };
+    let opened = When::Opened { release: 1, ranks: Count::Number(1 + some(2, luck)) };
     story.steps = vec![
-        at(4_000, Act::Publish { release: 1, at: 0 }),
-        Step { when: opened, act: says(1, Instruction::Flow { counter: 1, pause: false }) },
-        Step { when: after(1, later), act: Act::Split { permille: 400 } },
-        Step { when: after(2, 10), act: Act::Publish { release: 2, at: 0 } },
-        Step { when: after(2, 1_000), act: says(2, Instruction::Promote(story.nodes + 1)) },
-        Step { when: after(2, lasts), act: Act::Heal },
+        at(4_000, Act::Publish { release: 1, on: Who::Node(0) }),
+        Step { when: opened, act: says(1, Order::Resume) },
+        Step { when: When::After(later), act: Act::Split { permille: 400 } },
+        Step { when: When::After(10), act: Act::Publish { release: 2, on: Who::Node(0) } },
+        Step { when: When::After(1_000), act: says(2, Order::Promote(Count::Number(story.nodes + 1))) },
+        Step { when: When::After(lasts), act: Act::Heal },
     ];
     story.goal = Goal::Ends(2);
 }

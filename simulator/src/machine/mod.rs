@@ -4,6 +4,7 @@
 //! knows nothing of other machines: what it decides comes out of [`Machine::handle`] as effects, and
 //! the world performs them.
 
+pub mod clock;
 pub mod disk;
 pub mod effects;
 pub mod service;
@@ -11,14 +12,17 @@ pub mod slots;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::{Config, Input, Node, Size, Status};
+use groundswell_protocol::node::{Config, Input, Node, Record, Size, Status};
 use groundswell_protocol::time::Time;
 use groundswell_protocol::trust::names::ComponentName;
+use groundswell_protocol::trust::policy::FleetId;
 
 use crate::generator::Generator;
 use crate::world::queue::Moment;
+use clock::Clock;
 use disk::Disk;
 use effects::{Effect, Effects};
 use service::Probing;
@@ -35,6 +39,8 @@ pub struct Machine {
     pub id: NodeId,
     /// Records: durable.
     pub disk: Disk,
+    /// Its clocks.
+    pub clock: Clock,
     /// Slots: durable.
     pub slots: BTreeMap<ComponentName, Slots>,
     /// Probing, by component.
@@ -54,10 +60,9 @@ pub struct Machine {
     /// Whether it has lost state that older versions need.
     pub spoiled: bool,
     /// Records and slots as they were remembered.
-    image: Option<(Vec<groundswell_protocol::node::Record>, BTreeMap<ComponentName, Slots>)>,
+    image: Option<(Vec<Record>, BTreeMap<ComponentName, Slots>)>,
     config: Config,
     node: Option<Node>,
-    clock_origin: u64,
     generator: Generator,
 }
 
@@ -70,6 +75,7 @@ impl Machine {
             place,
             id: config.key.public(),
             disk: Disk::default(),
+            clock: Clock::default(),
             slots,
             probing: BTreeMap::new(),
             running_since: BTreeMap::new(),
@@ -82,7 +88,6 @@ impl Machine {
             image: None,
             config,
             node: None,
-            clock_origin: 0,
             generator,
         }
     }
@@ -95,14 +100,14 @@ impl Machine {
     /// Starts the agent on what the disk holds.
     pub fn start(&mut self) {
         self.life += 1;
-        self.clock_origin = self.generator.below(CLOCK_ORIGIN_MILLISECONDS);
+        self.clock.restart(self.generator.below(CLOCK_ORIGIN_MILLISECONDS));
         let entropy = groundswell_protocol::node::Entropy(self.generator.bytes32());
         self.node = Some(Node::new(self.config.clone(), self.disk.records(), entropy));
         self.armed = None;
     }
 
     /// The power goes. Returns the records that became durable in that moment.
-    pub fn crash(&mut self) -> Vec<groundswell_protocol::node::Record> {
+    pub fn crash(&mut self) -> Vec<Record> {
         self.life += 1;
         self.node = None;
         self.probing.clear();
@@ -118,14 +123,26 @@ impl Machine {
     }
 
     /// Puts back what was remembered. The machine must be off.
-    pub fn put_image_back(&mut self, fleet: groundswell_protocol::trust::policy::FleetId) {
+    pub fn put_image_back(&mut self, fleet: FleetId) {
         if let Some((records, slots)) = self.image.clone() {
-            self.disk = Disk::default();
-            for record in records {
-                self.disk.install(record.key(fleet), record);
-            }
+            self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
             self.slots = slots;
         }
+    }
+
+    /// Puts in a new disk, with what a machine has when it is set up: these records, and one tree that runs.
+    /// The machine must be off.
+    pub fn wipe(
+        &mut self,
+        fleet: FleetId,
+        records: Vec<Record>,
+        component: &ComponentName,
+        tree: Option<Digest>,
+    ) {
+        self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
+        self.spoiled = false;
+        let slots = Slots { active: tree, trees: tree.into_iter().collect(), ..Slots::default() };
+        self.slots = BTreeMap::from([(component.clone(), slots)]);
     }
 
     /// Hands an input to the core. Nothing comes of it while the machine is off.
@@ -141,7 +158,7 @@ impl Machine {
     /// When the core wants to be woken.
     pub fn deadline(&self) -> Option<Moment> {
         let time = self.node.as_ref()?.next_deadline()?;
-        Some(Moment::milliseconds(time.0.saturating_sub(self.clock_origin)))
+        Some(self.clock.reaches(time.0))
     }
 
     /// What the node knows; `None` while it is off.
@@ -165,6 +182,6 @@ impl Machine {
     }
 
     fn core_time(&self, now: Moment) -> Time {
-        Time(now.as_milliseconds().saturating_add(self.clock_origin))
+        Time(self.clock.shows(now))
     }
 }

@@ -3,22 +3,26 @@
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::health::{Health, HealthNumbers, HealthReport};
 use groundswell_protocol::trust::probe::Probe;
+use serde::{Deserialize, Serialize};
 
 use crate::generator::mix;
+use crate::scenario::words::{Milliseconds, Permille, Written};
 use crate::world::queue::Moment;
 
 /// What a release does to machines that run it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum HealthLaw {
     /// It works.
+    #[default]
     Good,
     /// It fails so many milliseconds after each activation.
-    FailsAfter(u64),
+    FailsAfter(#[serde(with = "Written::<Milliseconds>")] u64),
     /// It fails at once on so many of 1,000 machines, always the same ones.
-    FailsOn(u32),
+    FailsOn(#[serde(with = "Written::<Permille>")] u32),
     /// It takes the machine down so many milliseconds after each activation or start; the machine
     /// comes back by itself.
-    CrashesHost(u64),
+    CrashesHost(#[serde(with = "Written::<Milliseconds>")] u64),
     /// It fails at once and spoils what older versions need: after it nothing is healthy on the machine.
     SpoilsState,
 }

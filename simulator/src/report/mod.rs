@@ -1,6 +1,8 @@
 //! What is said of a run: counters, verdicts, and the command that repeats it.
 
+pub mod page;
 pub mod story;
+pub mod trace;
 
 use std::fmt::Write as _;
 
@@ -8,6 +10,7 @@ use serde::Serialize;
 
 use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Violation};
+use crate::world::links::Tally;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -24,6 +27,8 @@ pub struct Counters {
     pub payload_bytes: u64,
     /// How many of these came from the machine that the release was published on.
     pub publisher_bytes: u64,
+    /// Frames by what befell them on the way.
+    pub way: Tally,
     /// Commits to disks.
     pub commits: u64,
     /// Frames or facts that cores refused.
@@ -72,6 +77,8 @@ pub struct Outcome {
     pub impossible: Option<Impossible>,
     /// Breaches.
     pub violations: Vec<Violation>,
+    /// The command that repeats the run.
+    pub again: String,
     /// Real time that the run took; no part of the fingerprint.
     pub real_ms: u64,
 }
@@ -80,8 +87,14 @@ pub struct Outcome {
 pub const EXIT_OK: u8 = 0;
 /// Exit code: a property of safety was breached.
 pub const EXIT_UNSAFE: u8 = 1;
+/// Exit code: wrong usage, or a file that cannot be used.
+pub const EXIT_USAGE: u8 = 2;
 /// Exit code: a property of liveness was breached.
 pub const EXIT_STUCK: u8 = 3;
+/// Exit code: the core panicked.
+pub const EXIT_CRASHED: u8 = 4;
+/// Exit code: two runs of one seed differed.
+pub const EXIT_DIFFERS: u8 = 5;
 
 impl Outcome {
     /// The exit code that fits.
@@ -93,11 +106,6 @@ impl Outcome {
         } else {
             EXIT_STUCK
         }
-    }
-
-    /// The command that repeats the run.
-    pub fn command(&self) -> String {
-        format!("swell-sim run --scenario {} --nodes {} --seed {}", self.scenario, self.nodes, self.seed)
     }
 
     /// The summary for people.
@@ -151,7 +159,7 @@ impl Outcome {
             let _ =
                 writeln!(text, "  BREACH     {:?} at {at}{machine}: {}", violation.property, violation.what);
         }
-        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.command(), self.fingerprint);
+        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.again, self.fingerprint);
         text
     }
 

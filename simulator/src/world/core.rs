@@ -7,9 +7,7 @@ use super::queue::Moment;
 use crate::checkers::impossible::Impossible;
 use crate::checkers::progress::Sight;
 use crate::machine::Machine;
-use crate::scenario::Act;
 use groundswell_protocol::facts::RolloutId;
-use groundswell_protocol::trust::command::Instruction;
 
 /// The side of machines that are cut off for good.
 const OUTSIDE: u8 = 255;
@@ -142,15 +140,6 @@ impl World {
     }
 
     fn is_paused(&self, rollout: RolloutId) -> bool {
-        let flow =
-            self.scenario.steps.iter().zip(&self.steps_done).filter_map(|(step, done)| match step.act {
-                Act::Command { release, instruction: Instruction::Flow { counter, pause } }
-                    if *done && self.releases[release].rollout == rollout =>
-                {
-                    Some((counter, pause))
-                }
-                _ => None,
-            });
-        flow.max().is_some_and(|(_, pause)| pause)
+        self.paused.contains(&rollout)
     }
 }

@@ -17,7 +17,7 @@ const LIES_MAX: u32 = 600;
 impl World {
     pub(super) fn lie(&mut self, node: u32) {
         let lies: Vec<Lie> =
-            self.scenario.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
+            self.liars.iter().filter(|(liar, _)| *liar == node).map(|(_, lie)| *lie).collect();
         let published = |rollout: &RolloutId| self.story.publisher(*rollout).is_some();
         let rollouts: Vec<RolloutId> = self.releases.iter().map(|r| r.rollout).filter(published).collect();
         for lie in lies {

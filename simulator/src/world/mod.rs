@@ -3,9 +3,11 @@
 //! The one door is [`World::play`]: it plays a scenario to its end and returns what is to be said of
 //! it. Rooms: [`queue`] orders, [`links`] and [`overlay`] carry, `perform` does what the cores decide,
 //! `transfer` moves bytes and slots, `script` performs the scenario's steps and sees when it is over,
-//! `lies` speaks for liars. Nothing here judges: that is the referees'.
+//! `whom` finds the machines that a step means, `faults` begins what goes wrong and ends it, `lies` speaks for liars. Nothing here judges: that is the referees'.
 
+mod carry;
 mod core;
+mod faults;
 mod lies;
 pub mod links;
 pub mod overlay;
@@ -13,6 +15,7 @@ mod perform;
 pub mod queue;
 mod script;
 mod transfer;
+mod whom;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -24,13 +27,15 @@ use groundswell_protocol::trust::names::ComponentName;
 
 use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Referees};
-use crate::fleet::{Fleet, Release, WALL_START};
+use crate::fleet::{Fleet, Release};
 use crate::generator::{Generator, fold};
 use crate::machine::Machine;
 use crate::machine::effects::{Effect, Payload};
 use crate::report::story::Story;
+use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Act, Scenario};
+use crate::scenario::{Act, Group, Lie, Scenario};
+use faults::Faults;
 use links::Links;
 use overlay::Overlay;
 use queue::{Moment, Queue, Source, WORLD};
@@ -52,6 +57,8 @@ enum Happening {
     Direct { to: u32, from: u32, frame: Payload },
     /// A gossiped frame arrives.
     Gossip { to: u32, from: u32, frame: Payload, message: u64 },
+    /// A frame arrives that the way damaged.
+    Damaged { to: u32, from: u32, frame: Payload, gossip: bool },
     /// A link of the mesh came up or went down.
     Link { node: u32, peer: u32, up: bool },
     /// A commit ends.
@@ -74,6 +81,10 @@ enum Happening {
     Heartbeat,
     /// A step of the scenario is due.
     Step { step: usize },
+    /// A fault strikes again.
+    FaultTurn { step: usize },
+    /// A fault ends.
+    FaultEnds { step: usize },
     /// Is it over?
     Look,
     /// A liar speaks.
@@ -89,13 +100,23 @@ pub struct World {
     releases: Vec<Release>,
     machines: Vec<Machine>,
     links: Links,
+    faults: Faults,
     overlay: Overlay,
     referees: Referees,
     story: Story,
+    recorder: Recorder,
     counters: Counters,
     fingerprint: u64,
     /// Luck of the world's own doings.
     luck: Generator,
+    /// Lots by which steps choose machines: a step's own, whatever other steps there are.
+    lots: Generator,
+    /// Who lies, and how.
+    liars: Vec<(u32, Lie)>,
+    /// Pauses and resumes that operators signed.
+    flows: u32,
+    /// Rollouts whose last such word is a pause.
+    paused: BTreeSet<RolloutId>,
     serial: u64,
     mending: bool,
     /// Wakes at the present moment, for machines that ask again and again.
@@ -123,7 +144,22 @@ pub struct World {
 impl World {
     /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
     pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
+        Self::new(scenario, seed, tell).run(seed).0
+    }
+
+    /// Plays it and records what a page needs. The run is the same, to the last event.
+    pub fn play_recorded(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+    ) -> (Outcome, Option<Trace>) {
         let mut world = Self::new(scenario, seed, tell);
+        world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
+        world.run(seed)
+    }
+
+    fn run(self, seed: u64) -> (Outcome, Option<Trace>) {
+        let mut world = self;
         world.begin();
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
@@ -132,18 +168,23 @@ impl World {
             }
             world.now = now;
             world.counters.happenings += 1;
-            world.happen(what);
+            if let Some(what) = world.unless_frozen(what) {
+                world.happen(what);
+            }
+            world.recorder.judged(world.referees.violations());
         }
-        world.outcome(seed)
+        let trace = std::mem::take(&mut world.recorder).finish(world.now);
+        (world.outcome(seed), trace)
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Self {
         let root = Generator::new(seed);
+        let labels = scenario.labels();
         let enrolled_later = scenario.steps.iter().filter_map(|step| match step.act {
-            Act::Enrol(node) => Some(node),
+            Act::Enrol { who } => who.place(scenario.nodes),
             _ => None,
         });
-        let fleet = Fleet::found(scenario.nodes, &enrolled_later.collect(), &root);
+        let fleet = Fleet::labelled(labels.clone(), &enrolled_later.collect(), &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
             let release = fleet.release(law, &scenario.plan, releases.first());
@@ -151,17 +192,26 @@ impl World {
         }
         let nodes = fleet.nodes.len();
         let machines = (0..scenario.nodes).map(|n| Machine::new(n, fleet.config(n), &root)).collect();
-        let liars = scenario.liars.iter().map(|(node, _)| *node).collect();
+        let links = Self::links(&scenario, &labels, &root);
+        let lots = root.split("lots", 0);
+        let liars = whom::liars(&scenario, &fleet, &releases, &lots);
+        let lying = liars.iter().map(|(node, _)| *node).collect();
         Self {
             now: Moment::default(),
             queue: Queue::default(),
-            links: Links::new(scenario.links, nodes, &root),
+            links,
+            faults: Faults::default(),
             overlay: Overlay::new(scenario.gossip, nodes, &root),
-            referees: Referees::new(&fleet, &releases, liars),
+            referees: Referees::new(&fleet, &releases, lying),
             story: Story::new(tell, &releases),
+            recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: 0,
             luck: root.split("world", 0),
+            lots,
+            liars,
+            flows: 0,
+            paused: BTreeSet::new(),
             serial: 0,
             mending: false,
             wakes: BTreeMap::new(),
@@ -186,6 +236,18 @@ impl World {
         }
     }
 
+    fn links(scenario: &Scenario, labels: &[Group], root: &Generator) -> Links {
+        let numbers: BTreeMap<String, u16> = scenario.zones().into_iter().zip(0..).collect();
+        let zones: Vec<u16> = labels.iter().map(|of| numbers.get(&of.zone).copied().unwrap_or(0)).collect();
+        let mut links = Links::new(scenario.links.clone(), &zones, root);
+        for (node, of) in (0..).zip(labels) {
+            if let Some(class) = scenario.classes.iter().find(|class| class.name.as_str() == of.class) {
+                links.set_class(node, class);
+            }
+        }
+        links
+    }
+
     /// Puts the first things into the queue.
     fn begin(&mut self) {
         let running = self.scenario.installed.then(|| (&self.releases[0], &self.scenario.plan));
@@ -205,8 +267,12 @@ impl World {
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.mending = true;
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
-        for (node, _) in &self.scenario.liars {
-            self.queue.push(Moment::seconds(2), *node, Happening::Lie { node: *node });
+        for (node, lie) in &self.liars {
+            self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
+        }
+        let liars: BTreeSet<u32> = self.liars.iter().map(|(node, _)| *node).collect();
+        for node in liars {
+            self.queue.push(Moment::seconds(2), node, Happening::Lie { node });
         }
         self.arm_timed_steps();
     }
@@ -217,6 +283,7 @@ impl World {
             Happening::Wake { node, life, serial } => self.wake(node, life, serial),
             Happening::Direct { to, from, frame } => self.arrive(to, from, &frame),
             Happening::Gossip { to, from, frame, message } => self.arrive_gossip(to, from, &frame, message),
+            Happening::Damaged { to, from, frame, gossip } => self.arrive_damaged(to, from, &frame, gossip),
             Happening::Link { node, peer, up } => {
                 let peer = self.fleet.nodes[peer as usize];
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
@@ -235,6 +302,8 @@ impl World {
             Happening::WallClock { node, life } => self.wall_clock(node, life),
             Happening::Heartbeat => self.heartbeat(),
             Happening::Step { step } => self.perform_step(step),
+            Happening::FaultTurn { step } => self.fault_turn(step),
+            Happening::FaultEnds { step } => self.end_fault(step),
             Happening::Look => self.look(),
             Happening::Lie { node } => self.lie(node),
         }
@@ -249,15 +318,23 @@ impl World {
     /// Hands an input to a machine's core and performs what it decides.
     fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
         self.counters.inputs += 1;
+        self.recorder.input(self.now, node, &input);
         let effects = self.machines[node as usize].handle(self.now, input);
         self.mix(u64::from(node) << 32 | effects.len() as u64);
+        let life = self.machines[node as usize].life;
         let mut verdict = None;
         for effect in effects {
+            if self.machines[node as usize].life != life {
+                // It lost its power in the middle of its work: the rest of it never happens.
+                break;
+            }
             if let Effect::Verdict(one) = &effect {
                 verdict = Some(one.clone());
             }
+            self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
+        self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
     }
@@ -315,8 +392,10 @@ impl World {
         }
         machine.start();
         let life = machine.life;
+        self.recorder.power(self.now, node, true);
+        self.recorder.ended(self.now, "power", Some(node));
         self.deliver(node, Input::Wake);
-        self.deliver(node, Input::WallClock(self.wall()));
+        self.read_wall_clock(node);
         self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
         let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
         self.push(at, node, Happening::WallClock { node, life });
@@ -335,10 +414,18 @@ impl World {
             self.referees.durable(self.now, node, record);
         }
         self.overlay.forget(node);
+        self.forget_what_waits(node);
         self.story.crashed(self.now, node, back_after);
+        self.recorder.power(self.now, node, false);
+        self.recorder.began(self.now, "power", Some(node), format_args!("machine {node} loses its power"));
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }
+        self.disturb();
+    }
+
+    /// Who can reach whom changed.
+    fn links_changed(&mut self) {
         self.disturb();
     }
 
@@ -362,13 +449,14 @@ impl World {
         }
     }
 
-    fn wall(&self) -> u64 {
-        WALL_START + self.now.as_milliseconds() / 1000
+    fn read_wall_clock(&mut self, node: u32) {
+        let shows = self.machines[node as usize].clock.wall(self.now);
+        self.deliver(node, Input::WallClock(shows));
     }
 
     fn wall_clock(&mut self, node: u32, life: u32) {
         if self.lives(node, life) {
-            self.deliver(node, Input::WallClock(self.wall()));
+            self.read_wall_clock(node);
             let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
             self.push(at, node, Happening::WallClock { node, life });
         }

@@ -88,7 +88,7 @@ impl Overlay {
             sides.entry(links.side(node)).or_default().push(node);
         }
         for side in sides.values() {
-            self.mend_side(side, &mut change);
+            self.mend_side(side, links, &mut change);
         }
         change
     }
@@ -108,11 +108,11 @@ impl Overlay {
         }
     }
 
-    fn mend_side(&mut self, side: &[u32], change: &mut MeshChange) {
+    fn mend_side(&mut self, side: &[u32], links: &Links, change: &mut MeshChange) {
         // A ring in a fixed order keeps the side in one piece, as kept bootstrap links would.
         for (place, node) in side.iter().enumerate() {
             let next = side[(place + 1) % side.len()];
-            self.join(*node, next, change);
+            self.join(*node, next, links, change);
         }
         let enough = MESH_DEGREE.min(side.len().saturating_sub(1));
         for node in side {
@@ -121,14 +121,14 @@ impl Overlay {
                 let other = side[self.generator.place(side.len())];
                 tries += 1;
                 if self.neighbours[other as usize].len() < 2 * MESH_DEGREE {
-                    self.join(*node, other, change);
+                    self.join(*node, other, links, change);
                 }
             }
         }
     }
 
-    fn join(&mut self, one: u32, other: u32, change: &mut MeshChange) {
-        if one != other && self.neighbours[one as usize].insert(other) {
+    fn join(&mut self, one: u32, other: u32, links: &Links, change: &mut MeshChange) {
+        if one != other && links.connected(one, other) && self.neighbours[one as usize].insert(other) {
             self.neighbours[other as usize].insert(one);
             change.up.push((one, other));
             change.up.push((other, one));
@@ -153,7 +153,7 @@ mod tests {
     #[test]
     fn every_side_is_in_one_piece_and_no_link_crosses() {
         let root = Generator::new(3);
-        let mut links = Links::new(LinkLaw::default(), 40, &root);
+        let mut links = Links::new(LinkLaw::default(), &[0; 40], &root);
         let mut overlay = Overlay::new(true, 40, &root);
         let mut alive = vec![true; 40];
         overlay.mend(&alive, &links);

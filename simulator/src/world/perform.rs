@@ -10,6 +10,7 @@ use super::{Happening, World};
 use crate::generator::fold;
 use crate::machine::disk::{Commit, Write};
 use crate::machine::effects::{Effect, Payload};
+use crate::scenario::CrashPoint;
 
 /// Shortest and longest time of one commit: 4 ms was measured for an append with fdatasync.
 const COMMIT_MICROS: (u64, u64) = (3_000, 6_000);
@@ -29,6 +30,9 @@ impl World {
             }
             Effect::Verdict(_) => {}
             Effect::Persist(id, record) => {
+                if self.trips(node, CrashPoint::BeforePersist) {
+                    return;
+                }
                 let key = record.key(self.fleet.id);
                 self.write(node, Write::Keep { id, key, record });
             }
@@ -57,13 +61,13 @@ impl World {
 
     fn commit_later(&mut self, node: u32) {
         let machine = &mut self.machines[node as usize];
-        let micros = machine.luck().between(COMMIT_MICROS.0, COMMIT_MICROS.1);
+        let micros = machine.luck().between(COMMIT_MICROS.0, COMMIT_MICROS.1) * machine.disk.slowness();
         let life = machine.life;
         self.push(self.now.after_micros(micros), node, Happening::Commit { node, life });
     }
 
     pub(super) fn commit(&mut self, node: u32, life: u32) {
-        if !self.lives(node, life) {
+        if !self.lives(node, life) || self.trips(node, CrashPoint::InCommit) {
             return;
         }
         let machine = &mut self.machines[node as usize];
@@ -76,6 +80,9 @@ impl World {
             Some(Commit::Done(last, records)) => {
                 for record in &records {
                     self.referees.durable(self.now, node, record);
+                }
+                if self.trips(node, CrashPoint::AfterCommit) {
+                    return;
                 }
                 if let Some(last) = last {
                     self.deliver(node, Input::Persisted(last));
@@ -95,12 +102,8 @@ impl World {
     /// Puts a frame on the way to one machine.
     fn send(&mut self, from: u32, to: u32, frame: &Payload) {
         self.count_frame(frame);
-        if from == to || !self.links.connected(from, to) {
-            return;
-        }
-        for _ in 0..self.links.copies() {
-            let at = self.now.after_micros(self.links.latency_micros(from, to));
-            self.push(at, from, Happening::Direct { to, from, frame: frame.clone() });
+        if from != to {
+            self.carry(from, to, frame, None);
         }
     }
 
@@ -117,24 +120,18 @@ impl World {
                 continue;
             }
             self.count_frame(frame);
-            if !self.links.connected(node, to) {
-                continue;
-            }
-            for _ in 0..self.links.copies() {
-                let at = self.now.after_micros(self.links.latency_micros(node, to));
-                let frame = frame.clone();
-                self.push(at, node, Happening::Gossip { to, from: node, frame, message });
-            }
+            self.carry(node, to, frame, Some(message));
         }
     }
 
     fn count_frame(&mut self, frame: &Payload) {
         self.counters.frames += 1;
         self.counters.frame_bytes += frame.len() as u64;
+        self.recorder.frame(self.now, frame);
     }
 
     pub(super) fn arrive(&mut self, to: u32, from: u32, frame: &Payload) {
-        if !self.links.connected(from, to) || !self.machines[to as usize].is_on() {
+        if !self.links.passes(from, to) || !self.machines[to as usize].is_on() {
             return;
         }
         self.mix(fold(u64::from(from), frame));
@@ -144,7 +141,7 @@ impl World {
     }
 
     pub(super) fn arrive_gossip(&mut self, to: u32, from: u32, frame: &Payload, message: u64) {
-        let reachable = self.links.connected(from, to) && self.machines[to as usize].is_on();
+        let reachable = self.links.passes(from, to) && self.machines[to as usize].is_on();
         if !reachable || !self.overlay.first_time(self.now, to, message) {
             return;
         }

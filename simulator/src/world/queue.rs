@@ -5,7 +5,7 @@
 //! who was served first: the queue can later be cut into shards by machine.
 
 use std::cmp::{Ordering, Reverse};
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::BinaryHeap;
 
 /// A moment of virtual time, in microseconds since the run began.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Debug)]
@@ -55,15 +55,18 @@ pub type Source = u32;
 /// The world as a source: the script, the overlay, the clock on the wall.
 pub const WORLD: Source = u32::MAX;
 
+/// An entry's place in the order of a run: no two are equal.
+type Place = (Moment, Source, u64);
+
 struct Entry<T> {
     at: Moment,
-    source: Source,
     counter: u64,
+    source: Source,
     what: T,
 }
 
 impl<T> Entry<T> {
-    fn place(&self) -> (Moment, Source, u64) {
+    fn place(&self) -> Place {
         (self.at, self.source, self.counter)
     }
 }
@@ -85,40 +88,197 @@ impl<T> Ord for Entry<T> {
     }
 }
 
+/// A short day is 2^8 µs long: at two million events a second of real time it holds some dozens.
+const DAY_BITS: u32 = 8;
+/// A short day in microseconds.
+pub const DAY_MICROS: u64 = 1 << DAY_BITS;
+/// A leaf of the calendar has 2^12 days: the short ones make about one second, which is a long day, and
+/// the long ones make about 71 minutes.
+const LEAF_BITS: u32 = 12;
+const DAYS: usize = 1 << LEAF_BITS;
+
+/// One leaf: `DAYS` days, of which those that hold something are marked.
+struct Leaf<T> {
+    days: Vec<Vec<Entry<T>>>,
+    marks: Vec<u64>,
+}
+
+impl<T> Leaf<T> {
+    fn new() -> Self {
+        Self { days: (0..DAYS).map(|_| Vec::new()).collect(), marks: vec![0; DAYS / 64] }
+    }
+
+    fn put(&mut self, day: usize, entry: Entry<T>) {
+        self.days[day].push(entry);
+        self.marks[day / 64] |= 1 << (day % 64);
+    }
+
+    /// The first marked day from `from` on, without turning the leaf.
+    fn next_marked(&self, from: usize) -> Option<usize> {
+        let mut word = from / 64;
+        let mut bits = self.marks.get(word)? & (u64::MAX << (from % 64));
+        while bits == 0 {
+            word += 1;
+            bits = *self.marks.get(word)?;
+        }
+        Some(word * 64 + bits.trailing_zeros() as usize)
+    }
+
+    /// Takes a day's entries and leaves `empty` in their place, so that its memory is used again.
+    fn take(&mut self, day: usize, empty: Vec<Entry<T>>) -> Vec<Entry<T>> {
+        self.marks[day / 64] &= !(1 << (day % 64));
+        std::mem::replace(&mut self.days[day], empty)
+    }
+}
+
 /// The queue.
 pub struct Queue<T> {
-    heap: BinaryHeap<Reverse<Entry<T>>>,
-    counters: BTreeMap<Source, u64>,
+    /// Today's entries, the next one last.
+    today: Vec<Entry<T>>,
+    /// What was put in for today, or for the past, after the day had begun.
+    late: BinaryHeap<Reverse<Entry<T>>>,
+    /// The short days of the present long day.
+    short: Leaf<T>,
+    /// The long days of the present age.
+    long: Leaf<T>,
+    /// Everything after the present age.
+    far: BinaryHeap<Reverse<Entry<T>>>,
+    /// Today's number, counted from the beginning of the run.
+    day: u64,
+    length: usize,
+    counters: Vec<u64>,
+    world_counter: u64,
 }
 
 impl<T> Default for Queue<T> {
     fn default() -> Self {
-        Self { heap: BinaryHeap::new(), counters: BTreeMap::new() }
+        Self {
+            today: Vec::new(),
+            late: BinaryHeap::new(),
+            short: Leaf::new(),
+            long: Leaf::new(),
+            far: BinaryHeap::new(),
+            day: 0,
+            length: 0,
+            counters: Vec::new(),
+            world_counter: 0,
+        }
     }
+}
+
+/// The place of a day on its leaf.
+fn on_leaf(day: u64) -> usize {
+    usize::try_from(day % DAYS as u64).expect("BUG: a leaf's days fit into usize")
 }
 
 impl<T> Queue<T> {
     /// Lets `what` happen at `at`, caused by `source`.
     pub fn push(&mut self, at: Moment, source: Source, what: T) {
-        let counter = self.counters.entry(source).or_default();
-        *counter += 1;
-        self.heap.push(Reverse(Entry { at, source, counter: *counter, what }));
+        let counter = self.count(source);
+        self.length += 1;
+        self.file(Entry { at, counter, source, what });
     }
 
     /// What happens next, and when.
     pub fn pop(&mut self) -> Option<(Moment, T)> {
-        self.heap.pop().map(|Reverse(entry)| (entry.at, entry.what))
+        if self.today.is_empty() && self.late.is_empty() {
+            self.next_day()?;
+        }
+        let late = match (self.today.last(), self.late.peek()) {
+            (Some(next), Some(Reverse(late))) => late < next,
+            (next, _) => next.is_none(),
+        };
+        let entry = if late { self.late.pop().map(|Reverse(entry)| entry) } else { self.today.pop() }?;
+        self.length -= 1;
+        Some((entry.at, entry.what))
     }
 
-    /// When the next thing happens.
-    pub fn next_at(&self) -> Option<Moment> {
-        self.heap.peek().map(|Reverse(entry)| entry.at)
+    /// How many entries wait.
+    pub fn len(&self) -> usize {
+        self.length
+    }
+
+    /// Whether none waits.
+    pub fn is_empty(&self) -> bool {
+        self.length == 0
+    }
+
+    fn count(&mut self, source: Source) -> u64 {
+        let counter = if source == WORLD {
+            &mut self.world_counter
+        } else {
+            let place = source as usize;
+            if self.counters.len() <= place {
+                self.counters.resize(place + 1, 0);
+            }
+            &mut self.counters[place]
+        };
+        *counter += 1;
+        *counter
+    }
+
+    fn file(&mut self, entry: Entry<T>) {
+        let day = entry.at.0 >> DAY_BITS;
+        let (long, present) = (day >> LEAF_BITS, self.day >> LEAF_BITS);
+        if day <= self.day {
+            self.late.push(Reverse(entry));
+        } else if long == present {
+            self.short.put(on_leaf(day), entry);
+        } else if long >> LEAF_BITS == present >> LEAF_BITS {
+            self.long.put(on_leaf(long), entry);
+        } else {
+            self.far.push(Reverse(entry));
+        }
+    }
+
+    /// Goes on to the next day that holds something. `None`: there is none.
+    fn next_day(&mut self) -> Option<()> {
+        loop {
+            if let Some(place) = self.short.next_marked(on_leaf(self.day)) {
+                self.day = (self.day >> LEAF_BITS << LEAF_BITS) + place as u64;
+                let empty = std::mem::take(&mut self.today);
+                self.today = self.short.take(place, empty);
+                self.today.sort_unstable_by(|one, other| other.cmp(one));
+                return Some(());
+            }
+            let present = self.day >> LEAF_BITS;
+            if let Some(place) = self.long.next_marked(on_leaf(present)) {
+                let long = (present >> LEAF_BITS << LEAF_BITS) + place as u64;
+                self.begin_long_day(long, place);
+            } else {
+                self.begin_age()?;
+            }
+        }
+    }
+
+    /// Deals a long day's entries out to its short days.
+    fn begin_long_day(&mut self, long: u64, place: usize) {
+        self.day = long << LEAF_BITS;
+        for entry in self.long.take(place, Vec::new()) {
+            self.short.put(on_leaf(entry.at.0 >> DAY_BITS), entry);
+        }
+    }
+
+    /// Goes on to the age of the first entry that lies further off.
+    fn begin_age(&mut self) -> Option<()> {
+        let age = |entry: &Entry<T>| entry.at.0 >> (DAY_BITS + 2 * LEAF_BITS);
+        let next = age(&self.far.peek()?.0);
+        self.day = next << (2 * LEAF_BITS);
+        while self.far.peek().is_some_and(|Reverse(entry)| age(entry) == next) {
+            if let Some(Reverse(entry)) = self.far.pop() {
+                self.long.put(on_leaf(entry.at.0 >> (DAY_BITS + LEAF_BITS)), entry);
+            }
+        }
+        Some(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use super::*;
+    use crate::generator::Generator;
 
     #[test]
     fn order_is_time_then_source_then_counter_and_never_insertion() {
@@ -129,5 +289,57 @@ mod tests {
         one.push(Moment(5), 1, "b");
         let order: Vec<_> = std::iter::from_fn(|| one.pop()).map(|(_, what)| what).collect();
         assert_eq!(order, ["first", "a", "b", "c"]);
+    }
+
+    /// The law: a queue is a list that is kept in order.
+    struct Plain {
+        list: BTreeMap<Place, u32>,
+        counters: BTreeMap<Source, u64>,
+    }
+
+    impl Plain {
+        fn push(&mut self, at: Moment, source: Source, what: u32) {
+            let counter = self.counters.entry(source).or_default();
+            *counter += 1;
+            self.list.insert((at, source, *counter), what);
+        }
+    }
+
+    #[test]
+    fn whatever_is_put_in_comes_out_as_from_an_ordered_list() {
+        for seed in 0..40 {
+            let mut luck = Generator::new(seed).split("queue", 0);
+            let mut queue = Queue::default();
+            let mut plain = Plain { list: BTreeMap::new(), counters: BTreeMap::new() };
+            let mut now = Moment::default();
+            for what in 0..3_000 {
+                if luck.chance(550) {
+                    // From the same moment over days, long days and ages to the end of time; the past too.
+                    let ahead = match luck.below(40) {
+                        0 => u64::MAX - now.0,
+                        1 => luck.below(1 << 45),
+                        2 => luck.below(1 << 33),
+                        3..8 => luck.below(1 << 27),
+                        8..16 => luck.below(DAY_MICROS * 3),
+                        16 => 0,
+                        _ => luck.below(1 << 18),
+                    };
+                    let at = if luck.chance(10) { Moment(now.0 / 2) } else { now.after_micros(ahead) };
+                    let source =
+                        if luck.chance(50) { WORLD } else { u32::try_from(luck.below(9)).unwrap_or(0) };
+                    queue.push(at, source, what);
+                    plain.push(at, source, what);
+                } else {
+                    let wanted = plain.list.pop_first().map(|((at, _, _), what)| (at, what));
+                    assert_eq!(queue.pop(), wanted, "seed {seed}");
+                    now = wanted.map_or(now, |(at, _)| at.min(Moment(1 << 46)));
+                }
+                assert_eq!(queue.len(), plain.list.len());
+            }
+            while let Some(((at, _, _), what)) = plain.list.pop_first() {
+                assert_eq!(queue.pop(), Some((at, what)), "seed {seed}");
+            }
+            assert!(queue.is_empty() && queue.pop().is_none());
+        }
     }
 }

@@ -8,6 +8,7 @@ use groundswell_protocol::trust::probe::Probe;
 
 use super::{Happening, World};
 use crate::machine::service::{HealthLaw, Probing};
+use crate::scenario::CrashPoint;
 
 /// A fetch that nobody can serve looks again after this.
 const SEEK_AGAIN_MILLISECONDS: u64 = 500;
@@ -59,12 +60,14 @@ impl World {
         let bytes = payload_bytes(&work);
         self.counters.payload_bytes += bytes;
         let place = self.luck.place(serving.len());
-        if self.machines[serving[place] as usize].slots_of(&work.component).blobs.contains(&work.rollout)
-            && self.story.publisher(work.rollout) == Some(serving[place])
-        {
+        let from_publisher =
+            self.machines[serving[place] as usize].slots_of(&work.component).blobs.contains(&work.rollout)
+                && self.story.publisher(work.rollout) == Some(serving[place]);
+        if from_publisher {
             self.counters.publisher_bytes += bytes;
         }
-        let micros = bytes.saturating_mul(1_000_000) / self.links.law().bytes_per_second.max(1);
+        self.recorder.payload(self.now, bytes, from_publisher);
+        let micros = bytes.saturating_mul(1_000_000) / self.links.law().down_bytes.max(1);
         let at = self.now.after_micros(micros + 2 * self.links.latency_micros(node, serving[place]));
         self.push(at, node, Happening::Fetched { node, life, work });
     }
@@ -147,7 +150,7 @@ impl World {
     }
 
     pub(super) fn switched(&mut self, node: u32, life: u32, component: ComponentName, tree: Option<Digest>) {
-        if !self.lives(node, life) {
+        if !self.lives(node, life) || self.trips(node, CrashPoint::BeforeSwitch) {
             return;
         }
         let slots = self.machines[node as usize].slots_of(&component);
@@ -160,6 +163,9 @@ impl World {
         if changed && outcome.is_ok() {
             self.service_starts(node);
         }
+        if self.trips(node, CrashPoint::AfterSwitch) {
+            return;
+        }
         self.deliver(node, Input::Activated { component, tree, outcome });
         self.due_steps();
     }
@@ -167,7 +173,9 @@ impl World {
     /// What is in the active slot starts to run.
     pub(super) fn service_starts(&mut self, node: u32) {
         let component = self.fleet.component.clone();
-        let Some(tree) = self.machines[node as usize].slots_of(&component).active else { return };
+        let active = self.machines[node as usize].slots_of(&component).active;
+        self.recorder.runs(self.now, node, active);
+        let Some(tree) = active else { return };
         if self.ran.entry(tree).or_default().insert(node) {
             self.last_switched = Some(node);
         }
