@@ -10,6 +10,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
 use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, VoteState};
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::{Derived, Stop};
 use crate::time::Time;
@@ -20,6 +21,7 @@ impl Node {
     /// is kept like the day I signed it (S10).
     pub(super) fn take(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
         if fact.statement.author() == Some(self.me) && !matches!(fact.key, Key::Beacon(_)) {
+            mark!(OwnFactComesBack);
             self.writes.write(Record::Fact(fact.signed.clone()), Then::Nothing, out);
         }
         self.merge(now, fact, out);
@@ -82,6 +84,8 @@ impl Node {
                 }
             }
             Statement::Command(command) => {
+                mark!(PromoteDuringHold if command.kind() == crate::trust::command::CommandKind::Promote
+                    && self.rollouts.get(&command.rollout).is_some_and(|r| r.watch.hold == super::event::Hold::Failures));
                 out.report(Event::Commanded {
                     rollout: command.rollout,
                     instruction: command.instruction,
@@ -100,6 +104,7 @@ impl Node {
         let came_back = self.beacon_period().is_some_and(|p| !self.freshness.is_fresh(&beacon.node, now, p));
         self.freshness.rose(beacon.node, beacon.rank(), now);
         if came_back {
+            mark!(MemberComesBack);
             self.look_at_all(now);
         }
         out.learn(beacon.node, &beacon.addresses);
@@ -187,6 +192,8 @@ impl Node {
         let buried = self.tombstones.iter().any(|t| {
             t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
         });
+        mark!(TwinOfBuried if buried);
+        mark!(TwinsMeet if self.rollouts.values().any(twin));
         buried || self.rollouts.values().any(twin)
     }
 
@@ -247,6 +254,10 @@ impl Node {
 
 fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox) {
     let (id, after) = (tracked.id, tracked.derived);
+    mark!(TermInMidWave if after.term != before.term && (1..tracked.roster.count()).contains(&after.open));
+    mark!(StopRacesGrant if after.stop.is_some() && before.stop.is_none()
+            && (1..after.open).contains(&before.open));
+    mark!(StopAfterDone if after.stop.is_some() && before.done(&tracked.roster));
     if after.term != before.term
         && let Some(leader) = tracked.roster.leader(after.term)
     {

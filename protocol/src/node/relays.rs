@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use crate::bounds::{RELAY_BURST, RELAY_BURST_BEACON, RELAY_WINDOW};
 use crate::facts::Key;
+use crate::marks::mark;
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
@@ -39,6 +40,7 @@ impl Relays {
             window.relayed += 1;
             true
         } else {
+            mark!(RelayHeldBack);
             self.owing += usize::from(!std::mem::replace(&mut window.owed, true));
             false
         }
@@ -58,6 +60,7 @@ impl Relays {
                 return true;
             }
             if window.owed {
+                mark!(RelayOwed);
                 due.push(key.clone());
             }
             false

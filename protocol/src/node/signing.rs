@@ -14,6 +14,7 @@ use super::{Frame, Node};
 use crate::bounds::JURY_MAX;
 use crate::facts::{Beacon, Fact, Merged, SignedFact, Statement};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::quorum::Quorum;
 use crate::time::Time;
@@ -114,7 +115,10 @@ impl Node {
     /// Sees a beacon under my own key: news of my past, or of a clone.
     pub(super) fn saw_myself(&mut self, beacon: &Beacon, out: &mut impl Outbox) {
         match self.signer.boot {
-            None => self.signer.last_boot = self.signer.last_boot.max(beacon.boot),
+            None => {
+                mark!(RestoredDiskDetected if beacon.boot > self.signer.last_boot);
+                self.signer.last_boot = self.signer.last_boot.max(beacon.boot);
+            }
             Some(boot) => {
                 if beacon.incarnation != self.signer.incarnation && beacon.boot >= boot && !self.signer.cloned
                 {
@@ -134,6 +138,7 @@ impl Node {
         let fact = Arc::new(Fact::sign(self.config.fleet, statement, &[&self.config.key]));
         let pending = self.writes.pending(&fact.key).is_some_and(|p| p.rank >= fact.rank);
         if pending || self.registers.compare(&fact) != Merged::Rose {
+            mark!(LowerStatementNotSigned if self.registers.compare(&fact) == Merged::Older);
             return false;
         }
         if mutations::is(Mutation::SendBeforePersisted) {

@@ -135,6 +135,8 @@ struct Part {
     since: Moment,
     /// It said so in this life: it is not to say so again.
     reported: bool,
+    /// It has put it away, or given up its bytes: nothing more of it is looked at.
+    gone: bool,
     stopped: bool,
     /// It knows a stop that its disk must show as soon as the disk is at rest.
     unsaved: bool,
@@ -153,6 +155,7 @@ impl Part {
             met: false,
             since: now,
             reported: false,
+            gone: false,
             stopped: false,
             unsaved: false,
             done: false,
@@ -455,6 +458,14 @@ impl Referees {
                 self.moving.insert((place, *rollout), (*to, now));
             }
             _ => {}
+        }
+    }
+
+    /// A node gives up a release's bytes: it puts it away, or it was stopped.
+    pub fn cancelled(&mut self, place: u32, rollout: RolloutId) {
+        self.moving.remove(&(place, rollout));
+        if let Some(part) = self.parts.get_mut(&(place, rollout)) {
+            part.gone = true;
         }
     }
 

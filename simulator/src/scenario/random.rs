@@ -53,8 +53,9 @@ pub fn story(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
         _ => Goal::Stops(1),
     };
     let most = FAULTS_MAX + u64::from((nodes / 8).checked_ilog2().unwrap_or(0));
+    let forgetful = forgetful(&root, &scenario);
     for fault in 0..root.split("faults", 0).below(most) {
-        add_fault(&mut scenario, root.split("fault", fault));
+        add_fault(&mut scenario, &forgetful, root.split("fault", fault));
     }
     match root.split("turn", 0).below(8) {
         0 => add_successor(&mut scenario, root.split("successor", 0)),
@@ -118,11 +119,16 @@ fn health(mut draw: Generator, plan: &Plan) -> HealthLaw {
     }
 }
 
+/// How many jurors may lie.
+fn liars_max(nodes: u32) -> u64 {
+    let jury = nodes.min(u32::try_from(JURY_MAX).unwrap_or(u32::MAX));
+    u64::from(jury.saturating_sub(1) / 3)
+}
+
 /// Liars, fewer than a third of the jury.
 fn liars(root: &Generator, nodes: u32) -> Vec<Liar> {
     let mut draw = root.split("liars", 0);
-    let jury = nodes.min(u32::try_from(JURY_MAX).unwrap_or(u32::MAX));
-    let most = u64::from((jury - 1) / 3);
+    let most = liars_max(nodes);
     if !draw.chance(200) || most == 0 {
         return Vec::new();
     }
@@ -141,7 +147,18 @@ fn liars(root: &Generator, nodes: u32) -> Vec<Liar> {
     liars
 }
 
-fn add_fault(scenario: &mut Scenario, mut draw: Generator) {
+/// Machines that may come back on an old image. Never the publisher: with its image the only copy of the
+/// bytes would be gone. And never more than may lie: who has forgotten what it signed is told so by a third
+/// of the electors.
+fn forgetful(root: &Generator, scenario: &Scenario) -> Vec<u32> {
+    let mut places: Vec<u32> = (1..scenario.nodes).collect();
+    root.split("forgetful", 0).shuffle(&mut places);
+    let most = liars_max(scenario.nodes).saturating_sub(scenario.liars.len() as u64);
+    places.truncate(usize::try_from(most).unwrap_or(usize::MAX));
+    places
+}
+
+fn add_fault(scenario: &mut Scenario, forgetful: &[u32], mut draw: Generator) {
     let nodes = u64::from(scenario.nodes);
     let start = draw.between(1_000, FAULTS_END_MILLISECONDS / 2);
     let lasts = draw.between(100, FAULTS_END_MILLISECONDS / 2);
@@ -165,9 +182,8 @@ fn add_fault(scenario: &mut Scenario, mut draw: Generator) {
             steps.push(Step { when: When::After(lasts), act: Act::Heal });
         }
         5 => {
-            // Never the publisher's: with its image the only copy of the bytes would be gone.
-            let who = Who::Node(1 + number(draw.below(nodes.saturating_sub(1))));
-            if scenario.nodes > 1 {
+            if let Some(node) = forgetful.get(draw.place(forgetful.len())) {
+                let who = Who::Node(*node);
                 steps.push(step(start, Act::Snapshot { who }));
                 steps.push(Step { when: When::After(lasts), act: Act::Restore { who } });
             }
@@ -236,9 +252,9 @@ mod tests {
         all.steps.clear();
         let mut fewer = all.clone();
         for fault in 0..6 {
-            add_fault(&mut all, root.split("fault", fault));
+            add_fault(&mut all, &[3, 4], root.split("fault", fault));
             if fault != 2 {
-                add_fault(&mut fewer, root.split("fault", fault));
+                add_fault(&mut fewer, &[3, 4], root.split("fault", fault));
             }
         }
         assert!(fewer.steps.len() < all.steps.len());

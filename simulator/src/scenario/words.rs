@@ -271,14 +271,18 @@ pub fn size(text: &str) -> Result<u64, String> {
 pub struct Rounder;
 
 impl Rounder {
-    /// Rounder or smaller forms of a text, if it is a quantity; the plainest first, each plainer than the text.
-    pub fn of(text: &str) -> Vec<String> {
+    /// Rounder forms of a text, if it is a quantity; the plainest first, each plainer than the text. With
+    /// `smaller`, smaller ones as well, down to nothing.
+    pub fn of(text: &str, smaller: bool) -> Vec<String> {
         let kinds: [&Kind; 3] = [&TIME, &SIZE, &SHARE];
         let Some((kind, value)) = kinds.iter().find_map(|kind| Some((kind, kind.read(text, 1).ok()?))) else {
             return Vec::new();
         };
-        let plainness = |value: u64| (significant(kind, value), value);
-        let mut forms: Vec<u64> = vec![0, leading(value / 2), leading(value)];
+        let plainness = |value: u64| (significant(kind, value), if smaller { value } else { 0 });
+        let mut forms: Vec<u64> = vec![leading(value)];
+        if smaller {
+            forms.extend([0, leading(value / 2)]);
+        }
         for (_, factor) in kind.units.iter().filter(|(_, factor)| *factor < value) {
             let whole = value / factor;
             forms.extend([
@@ -288,7 +292,7 @@ impl Rounder {
                 (whole + 1) * factor,
             ]);
         }
-        forms.retain(|form| plainness(*form) < plainness(value));
+        forms.retain(|form| plainness(*form) < plainness(value) && (smaller || *form > 0));
         forms.sort_by_key(|form| plainness(*form));
         forms.dedup();
         forms.into_iter().map(|form| kind.write(form, 1)).collect()
@@ -531,18 +535,19 @@ mod tests {
     #[test]
     fn rounder_forms_are_plainer_and_end() {
         for text in ["47312ms", "5s", "17%", "812345B", "1d"] {
-            let forms = Rounder::of(text);
+            let forms = Rounder::of(text, true);
             let mut form = text.to_owned();
             let mut steps = 0;
-            while let Some(next) = Rounder::of(&form).last() {
+            while let Some(next) = Rounder::of(&form, true).last() {
                 form.clone_from(next);
                 steps += 1;
                 assert!(steps < 200, "{text} never ends");
             }
             assert!(forms.iter().all(|form| form != text), "{forms:?}");
         }
-        assert!(Rounder::of("47312ms").contains(&"47s".to_owned()));
-        assert_eq!(Rounder::of("leader"), Vec::<String>::new());
+        assert!(Rounder::of("47312ms", false).contains(&"47s".to_owned()));
+        assert_eq!(Rounder::of("leader", true), Vec::<String>::new());
+        assert_eq!(Rounder::of("5s", false), Vec::<String>::new());
     }
 
     #[test]

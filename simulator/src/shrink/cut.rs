@@ -17,6 +17,21 @@ pub(super) fn all(shrinking: &mut Shrinking<'_>) {
         scenario.liars = keep(&scenario.liars, kept);
     });
     releases(shrinking);
+    in_order(shrinking);
+}
+
+/// Steps in the order in which they happen, as far as that is known: a story is read from top to bottom.
+fn in_order(shrinking: &mut Shrinking<'_>) {
+    let mut failing = shrinking.best.clone();
+    let steps = &mut failing.scenario.steps;
+    let mut sorted: Vec<Vec<Step>> =
+        groups(steps).iter().map(|group| group.iter().map(|place| steps[*place].clone()).collect()).collect();
+    sorted.sort_by_key(|group| match group.first().map(|step| step.when) {
+        Some(When::At(milliseconds)) => milliseconds,
+        _ => u64::MAX,
+    });
+    *steps = sorted.concat();
+    shrinking.take_first(vec![Candidate { failing, what: "steps in order".to_owned() }]);
 }
 
 fn single(count: usize) -> Vec<Vec<usize>> {

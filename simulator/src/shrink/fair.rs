@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::scenario::{Act, Order, Scenario, When};
+use crate::scenario::{Act, DiskFault, Fault, Order, Scenario, When};
 
 /// What a story leaves open at its end: wounds that nothing heals.
 fn open_wounds(scenario: &Scenario) -> BTreeSet<String> {
@@ -60,21 +60,24 @@ fn open_wounds(scenario: &Scenario) -> BTreeSet<String> {
     open
 }
 
-/// How many machines are gone for good or lie, of 1,000: a smaller fleet bears fewer.
-fn burden(scenario: &Scenario) -> u32 {
-    let for_good = |act: &Act| match act {
+/// Whether a fleet is large enough for what goes wrong in it: fewer than a third may lie, be gone for good,
+/// or have forgotten what they signed.
+fn bears(scenario: &Scenario) -> bool {
+    let heavy = |act: &Act| match act {
         Act::Crash { back_after, .. } => back_after.is_none(),
-        Act::Fault(fault) => fault.takes_for_good(),
+        Act::Restore { .. } => true,
+        Act::Fault(fault) => {
+            fault.takes_for_good()
+                || matches!(fault, Fault::Wipe { .. } | Fault::BadDisk { how: DiskFault::Forgets, .. })
+        }
         _ => false,
     };
-    let gone = scenario.steps.iter().filter(|step| for_good(&step.act));
-    let heavy = u32::try_from(gone.count() + scenario.liars.len()).unwrap_or(u32::MAX);
-    heavy.saturating_mul(3)
+    let burden = scenario.steps.iter().filter(|step| heavy(&step.act)).count() + scenario.liars.len();
+    burden * 3 < scenario.nodes as usize
 }
 
-/// Whether a story leaves no more open than another, and is not too small for what it bears.
-pub(super) fn is_as_fair_as(scenario: &Scenario, original: &Scenario) -> bool {
-    let bears = |scenario: &Scenario| burden(scenario) < scenario.nodes;
-    let open = open_wounds(scenario);
-    (bears(scenario) || !bears(original)) && open.is_subset(&open_wounds(original))
+/// Whether a story asks no more of the fleet than another did.
+pub(super) fn is_as_fair_as(scenario: &Scenario, original: &Scenario, liveness: bool) -> bool {
+    (bears(scenario) || !bears(original))
+        && (!liveness || open_wounds(scenario).is_subset(&open_wounds(original)))
 }

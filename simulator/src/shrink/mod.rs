@@ -5,8 +5,9 @@
 //! shrink. A round makes the fleet smaller (`size`), cuts steps, liars and releases in chunks (`cut`), and
 //! makes links, plan and numbers plain (`plain`). Rounds end when none helps, or when the time is up.
 //!
-//! A story must not become failing by being made unfair: where the rule is one of liveness, `fair` sees to
-//! it that faults still end and that the release is still published.
+//! A story must not become failing by being made unfair: `fair` sees to it that the fleet is large enough
+//! for what goes wrong in it and, where the rule is one of liveness, that faults still end and that the
+//! release is still published.
 //!
 //! The result depends on the story and the seed alone, as long as the time suffices: of several smaller
 //! stories that break the rule the first in order is taken, whatever core was quicker (`hunt`).
@@ -198,7 +199,7 @@ impl<'a> Shrinking<'a> {
             let scenario = &candidate.failing.scenario;
             *scenario != self.best.scenario
                 && scenario.check().is_ok()
-                && (!self.liveness || fair::is_as_fair_as(scenario, &self.original))
+                && fair::is_as_fair_as(scenario, &self.original, self.liveness)
         };
         let candidates: Vec<Candidate> = candidates.into_iter().filter(fair).collect();
         let stories: Vec<&Failing> = candidates.iter().map(|candidate| &candidate.failing).collect();

@@ -56,7 +56,8 @@ fn round(shrinking: &mut Shrinking<'_>) -> bool {
     let mut taken = false;
     for path in paths {
         let Some(Value::String(text)) = at(&table, &path).cloned() else { continue };
-        let candidates = Rounder::of(&text)
+        // Earlier and shorter is plainer; the world that it happens in only gets rounder.
+        let candidates = Rounder::of(&text, path.first().is_some_and(|part| part == "step"))
             .into_iter()
             .filter_map(|rounder| {
                 let what = format!("{text} is {rounder}");

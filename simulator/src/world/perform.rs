@@ -46,7 +46,10 @@ impl World {
             Effect::Forget(key) => self.write(node, Write::Forget(key)),
             Effect::Fetch(work, holders) => self.fetch(node, work, holders),
             Effect::Stage(work) => self.stage(node, work),
-            Effect::Cancel(rollout) => self.cancel(node, rollout),
+            Effect::Cancel(rollout) => {
+                self.referees.cancelled(node, rollout);
+                self.cancel(node, rollout);
+            }
             Effect::Activate(component, tree) => self.activate(node, component, tree),
             Effect::Revert(component, tree) => self.revert(node, component, tree),
             Effect::Confirm(component, tree, keep) => self.confirm(node, &component, tree, &keep),

@@ -211,7 +211,11 @@ impl World {
             .filter(|machine| {
                 let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
                 let knows = self.endings.get(&(machine.place, rollout)) == Some(&ending);
-                !machine.is_on() || !knows || (active != wanted && !self.failed_by_itself(machine, ending))
+                !machine.is_on()
+                    || !knows
+                    || (active != wanted
+                        && !self.failed_by_itself(machine, ending)
+                        && !self.has_nothing_older(machine, ending))
             })
             .map(|machine| machine.place)
             .collect()
@@ -226,6 +230,16 @@ impl World {
             && active == self.wanted(Ending::Stopped)
             && machine.status(self.now).is_some_and(|status| {
                 status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Failed)
+            })
+    }
+
+    /// Whether a machine stays on a release that was stopped, because nothing older was ever here.
+    fn has_nothing_older(&self, machine: &Machine, ending: Ending) -> bool {
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        ending == Ending::Stopped
+            && self.wanted(ending).is_none()
+            && machine.status(self.now).is_some_and(|status| {
+                status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Stuck)
             })
     }
 
