@@ -90,6 +90,7 @@ impl World {
         let Some(release) = self.releases.iter().find(|release| release.rollout == rollout) else { return };
         let (open, jury) = (release.roster.done(), release.roster.jury.clone());
         let me = self.fleet.nodes[node as usize];
+        let term = (0..2).find(|term| release.roster.leader(*term) != Some(me)).unwrap_or(0);
         for juror in jury.into_iter().filter(|juror| *juror != me) {
             let say = Say::Open(open);
             let mut fact = self.signed_by(node, Statement::Ballot(Ballot { rollout, juror, say }));
@@ -103,6 +104,10 @@ impl World {
             let fact = self.signed_by(node, order(instruction));
             self.spread(node, fact);
         }
+        // In its own name, it proposes in a term that another leads.
+        let proposal = Propose { rollout, term, leader: me, open };
+        let fact = self.signed_by(node, Statement::Propose(proposal));
+        self.spread(node, fact);
         // Its own word, with a signature in which one bit is wrong.
         let own = Ballot { rollout, juror: me, say: Say::Stop(StopReason::Evidence) };
         let mut fact = self.signed_by(node, Statement::Ballot(own));
