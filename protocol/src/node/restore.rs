@@ -57,7 +57,7 @@ pub(super) fn node(
         config,
     };
     let facts = node.take_records(restored);
-    node.take_facts_back(facts);
+    node.take_facts_back(&facts);
     node
 }
 
@@ -87,7 +87,7 @@ impl Node {
     }
 
     /// Takes facts back in the order in which they depend on each other. Each is judged again: the disk is no better than a peer.
-    fn take_facts_back(&mut self, facts: Vec<SignedFact>) {
+    fn take_facts_back(&mut self, facts: &[SignedFact]) {
         let mut readable: Vec<Arc<Fact>> =
             facts.iter().filter_map(|signed| self.reader.fact(self.config.fleet, signed).ok()).collect();
         readable.sort_by(|a, b| a.key.cmp(&b.key));
