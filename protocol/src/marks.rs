@@ -2,7 +2,7 @@
 //!
 //! `mark!(Name)` stands where the branch is; `mark!(Name if condition)` where only some of what comes by
 //! is meant. Both are nothing at all unless the feature `marks` is on, which no shipped build enables.
-//! With it, [`collect`] says which marks one call reached in its thread.
+//! With it, `collect` says which marks one call reached in its thread.
 
 /// Lists the marks once: name, what it means to be there, and the file that has it.
 macro_rules! marks {

@@ -1,6 +1,6 @@
 //! A scenario: a fleet, its releases and what goes wrong, as plain data.
 //!
-//! [`file`] reads and writes it as TOML, [`catalogue`] holds the stories with names, [`random`] draws
+//! [`mod@file`] reads and writes it as TOML, [`catalogue`] holds the stories with names, [`random`] draws
 //! faults from a seed. Performing them is the world's; judging them the checkers'.
 //!
 //! Stories scale: machines are named by place, by share or by the part that they play ([`Who`]), and

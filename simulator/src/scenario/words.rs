@@ -2,7 +2,7 @@
 //!
 //! Each module serves one kind of field through serde's `with`. In memory all are integers; on paper
 //! they carry their unit: `"5s"`, `"20MB"`, `"10%"`. A refusal says what was expected and, after
-//! [`NEAREST`], the valid word that is nearest to what was written.
+//! `NEAREST`, the valid word that is nearest to what was written.
 
 use std::marker::PhantomData;
 
