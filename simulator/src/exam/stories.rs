@@ -4,6 +4,7 @@ use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::scenario::catalogue::release;
 use crate::scenario::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, Who, plan, random};
+use crate::world::links::LinkLaw;
 
 /// By then the faults of a random story have ended.
 const FAULTS_END_MILLISECONDS: u64 = 125_000;
@@ -53,8 +54,8 @@ fn twins(story: &mut Scenario, luck: &mut Generator) {
     let twin = story.releases.len();
     story.releases.push(release("2.0.0-twin", 2));
     // Sometimes so late that the first is done.
-    let latest = if luck.chance(500) { 40_000 } else { 300_000 };
-    let at_ms = luck.between(4_000, latest);
+    let (earliest, latest) = if luck.chance(500) { (4_000, 40_000) } else { (200_000, 300_000) };
+    let at_ms = luck.between(earliest, latest);
     let act = Act::Publish { release: twin, on: Who::Node(some(story.nodes, luck)) };
     story.steps.push(at(at_ms, act));
     if luck.chance(500) {
@@ -178,7 +179,8 @@ fn abort(story: &mut Scenario, luck: &mut Generator) {
     story.steps.push(Step { when, act: says(1, Order::Stop) });
     if luck.chance(500) {
         // The power goes where the way back has just begun.
-        let when = When::After(luck.between(10, 300));
+        story.links = LinkLaw::default();
+        let when = When::After(luck.between(20, 120));
         story.steps.push(Step { when, act: Act::Crash { who: Who::OnTrial, back_after: Some(5_000) } });
     }
     story.goal = Goal::Ends(story.goal.release());
@@ -227,9 +229,9 @@ fn overtaken(story: &mut Scenario, luck: &mut Generator) {
     story.liars.clear();
     story.gossip = true;
     story.plan.beacon_ms = plan().beacon_ms;
-    story.links.loss_permille = 0;
-    let lasts = luck.between(5_000, 90_000);
-    let later = luck.between(20, 400);
+    story.links = LinkLaw { latency_min_micros: 100_000, latency_max_micros: 200_000, ..LinkLaw::default() };
+    let lasts = luck.between(3_000, 40_000);
+    let later = luck.between(250, 600);
     let opened = When::Opened { release: 1, ranks: Count::Number(1 + some(2, luck)) };
     story.steps = vec![
         at(4_000, Act::Publish { release: 1, on: Who::Node(0) }),

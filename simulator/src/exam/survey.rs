@@ -14,8 +14,7 @@ const NODES: u32 = 7;
 pub type Reached = BTreeMap<Mark, (String, u64)>;
 
 /// The seeds of CI, beside the stories with names: `swell-exam --marks 300` says which are worth a place.
-pub const SEEDS: [u64; 21] =
-    [1, 3, 4, 5, 6, 11, 17, 18, 19, 20, 22, 31, 39, 48, 54, 55, 60, 149, 161, 219, 246];
+pub const SEEDS: [u64; 18] = [1, 4, 6, 10, 12, 18, 19, 20, 22, 23, 24, 26, 35, 60, 82, 146, 161, 269];
 
 /// Plays every story with a name and the stories of these seeds, until every mark is reached.
 pub fn survey(seeds: impl IntoIterator<Item = u64>) -> Reached {

@@ -14,7 +14,7 @@ use crate::machine::Machine;
 use crate::machine::service::HealthLaw;
 use crate::report::trace::{PARTITION, PEOPLE};
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Act, Goal, Order, Step, When};
+use crate::scenario::{Act, Count, Goal, Order, Step, When};
 
 /// After everybody has settled the fleet is watched for so long.
 const QUIET_MILLISECONDS: u64 = 75_000;
@@ -136,6 +136,8 @@ impl World {
                 Instruction::Flow { counter: self.flows, pause: order == Order::Pause }
             }
             Order::Stop => Instruction::Stop,
+            // One more than there are members is done.
+            Order::Promote(Count::Number(ranks)) => Instruction::Promote(ranks.min(self.scenario.nodes + 1)),
             Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
         };
         self.referees.commanded(self.now, rollout, instruction);
