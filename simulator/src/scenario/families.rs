@@ -27,8 +27,8 @@ pub struct Ground {
     pub nodes: u32,
     /// Zones that they are in.
     pub zones: u32,
-    /// Machines that may forget what they signed: fewer than a third, and none that holds the only copy of a
-    /// release.
+    /// Machines that may forget what they signed, or be as wrong as a liar: with all liars fewer than a third,
+    /// and none that holds the only copy of a release.
     pub forgetful: Vec<u32>,
 }
 
@@ -282,13 +282,18 @@ fn wall_clock(draw: &mut Generator, ground: &Ground) -> Vec<Step> {
     fault(draw, Fault::BadClock { who, how, lasts })
 }
 
-/// Monotonic clocks of a few machines drift by up to a twentieth, or leap forward by up to a minute.
+/// Monotonic clocks of a few machines drift by up to a twentieth, or that of one leaps forward by up to a
+/// minute: whoever leaps takes others for silent, and that is as bad as a lie.
 fn monotonic_clock(draw: &mut Generator, ground: &Ground) -> Vec<Step> {
     let drift = i32::try_from(draw.below(100_000)).unwrap_or(0) - 50_000;
     let leap = draw.between(100, 60_000);
-    let how = if draw.chance(500) { ClockFault::Drift(drift) } else { ClockFault::Leap(leap) };
-    let (who, lasts) = (some(draw, ground.nodes, 3), lasts(draw, 60_000));
-    fault(draw, Fault::BadClock { who, how, lasts })
+    let leaps = draw.chance(500);
+    let (some, lasts) = (some(draw, ground.nodes, 3), lasts(draw, 60_000));
+    if !leaps {
+        return fault(draw, Fault::BadClock { who: some, how: ClockFault::Drift(drift), lasts });
+    }
+    let Some(who) = forgetful(draw, ground) else { return Vec::new() };
+    fault(draw, Fault::BadClock { who: who.into(), how: ClockFault::Leap(leap), lasts })
 }
 
 /// Every lie.

@@ -10,7 +10,7 @@ use groundswell_protocol::trust::plan::{Plan, Rung};
 
 use super::catalogue::release;
 use super::families::{self, FAMILIES, Ground};
-use super::{Act, Goal, Group, Liar, Order, Scenario, Step, When, Who, plan};
+use super::{Act, Goal, Group, Liar, Lie, Order, Scenario, Step, When, Who, plan};
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::world::links::{Bursts, ClassLaw, ClassName, Distance, LinkLaw, Reach};
@@ -66,6 +66,13 @@ pub fn story(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
         1 => add_operator(&mut scenario, root.split("operator", 0)),
         2 => add_thief(&mut scenario, root.split("thief", 0)),
         _ => {}
+    }
+    let for_good = |step: &Step| matches!(&step.act, Act::Fault(fault) if fault.takes_for_good());
+    let cries = |liar: &Liar| matches!(liar.lie, Lie::Equivocates | Lie::DoubleVotes);
+    let may_stop = scenario.steps.iter().any(for_good) || scenario.liars.iter().any(cries);
+    if let (Goal::Completes(release), true) = (scenario.goal, may_stop) {
+        // Silence after trying and a word of failure count against a release, whoever goes or lies.
+        scenario.goal = Goal::Ends(release);
     }
     scenario
 }

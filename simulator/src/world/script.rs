@@ -71,6 +71,7 @@ impl World {
             Act::Heal => {
                 self.links.heal();
                 self.recorder.ended(self.now, "partition", None);
+                self.referees.links_were_bad(self.now);
                 self.story.tell(self.now, "the network heals");
                 self.links_changed();
             }
