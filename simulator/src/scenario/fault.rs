@@ -295,6 +295,11 @@ impl Fault {
         one.0.iter().chain(other.into_iter().flat_map(|whom| &whom.0)).copied()
     }
 
+    /// Whether it is one of links: what is said meanwhile may not arrive.
+    pub fn is_of_links(&self) -> bool {
+        matches!(self, Self::Cut { .. } | Self::Clog { .. } | Self::Weather { .. } | Self::Eclipse { .. })
+    }
+
     /// Whether machines are gone for good after it.
     pub fn takes_for_good(&self) -> bool {
         matches!(self, Self::Attrition { .. })
