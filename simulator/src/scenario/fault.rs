@@ -1,7 +1,7 @@
 //! Faults as data: what goes wrong, with whom, and for how long. Every fault ends.
 //!
 //! In files a fault stands in its step like any other act: `at = "5s"`, `clog = { who = "zone 1", lasts =
-//! "20s" }`. The world begins and ends them (`world::faults`); [`super::random`] draws them from seeds.
+//! "20s" }`. The world begins and ends them (`world::faults`); [`super::families`] draws them from seeds.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
