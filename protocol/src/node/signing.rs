@@ -32,11 +32,21 @@ pub(super) struct Signer {
     boot: Option<u32>,
     durable: bool,
     cloned: bool,
+    /// Whether it has begun anew after it met a past that nobody had told it.
+    began_anew: bool,
 }
 
 impl Signer {
     pub(super) fn new(last_boot: u32, incarnation: u64) -> Self {
-        Self { last_boot, incarnation, heard: BTreeSet::new(), boot: None, durable: false, cloned: false }
+        Self {
+            last_boot,
+            incarnation,
+            heard: BTreeSet::new(),
+            boot: None,
+            durable: false,
+            cloned: false,
+            began_anew: false,
+        }
     }
 
     /// This start's number, when it may be used.
@@ -48,6 +58,15 @@ impl Signer {
         if self.boot.is_none() {
             self.heard.insert(node);
         }
+    }
+
+    /// Recovers once more, to take a higher number. A disk that was lost may have had a past that none of those
+    /// asked remembered: others keep beacons in memory alone. A past rests; a clone goes on, and is met again.
+    fn begin_anew(&mut self) {
+        self.began_anew = true;
+        self.boot = None;
+        self.durable = false;
+        self.heard.clear();
     }
 
     pub(super) fn has_heard(&self, node: &NodeId) -> bool {
@@ -120,10 +139,16 @@ impl Node {
                 self.signer.last_boot = self.signer.last_boot.max(beacon.boot);
             }
             Some(boot) => {
-                if beacon.incarnation != self.signer.incarnation && beacon.boot >= boot && !self.signer.cloned
-                {
+                if beacon.incarnation == self.signer.incarnation || beacon.boot < boot || self.signer.cloned {
+                    return;
+                }
+                if self.signer.began_anew {
                     self.signer.cloned = true;
-                    out.report(Event::Cloned);
+                    return out.report(Event::Cloned);
+                }
+                self.signer.last_boot = beacon.boot;
+                if self.signer.durable {
+                    self.signer.begin_anew();
                 }
             }
         }
@@ -153,8 +178,13 @@ impl Node {
             match then {
                 Then::Nothing => {}
                 Then::Boot => {
-                    self.signer.durable = true;
-                    out.report(Event::Recovered { boot: self.signer.boot.unwrap_or(0) });
+                    let boot = self.signer.boot.unwrap_or(0);
+                    if self.signer.last_boot >= boot {
+                        self.signer.begin_anew();
+                    } else {
+                        self.signer.durable = true;
+                        out.report(Event::Recovered { boot });
+                    }
                 }
                 Then::Switch(rollout) => self.switch_on_record(rollout, now, out),
                 Then::Publish(fact) => {

@@ -25,6 +25,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use groundswell_protocol::bounds::JURY_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, RolloutId, Say, SignedFact, Statement};
 use groundswell_protocol::identity::NodeId;
@@ -183,6 +184,11 @@ pub struct Referees {
     liars: BTreeSet<u32>,
     /// Machines whose clocks count otherwise.
     bent: BTreeSet<u32>,
+    /// When each machine last started, and when it last sent a beacon that rose.
+    started: BTreeMap<u32, Moment>,
+    beacons: BTreeMap<u32, Moment>,
+    /// Until when links were bad.
+    links_bad: Moment,
     fleet: FleetId,
     reader: Arc<Remembering>,
     shadow: Shadow,
@@ -212,6 +218,9 @@ impl Referees {
             nodes: fleet.nodes.clone(),
             liars,
             bent: BTreeSet::new(),
+            started: BTreeMap::new(),
+            beacons: BTreeMap::new(),
+            links_bad: Moment::default(),
             fleet: fleet.id,
             reader,
             shadow: Shadow::default(),
@@ -300,10 +309,45 @@ impl Referees {
             return;
         }
         match self.shadow.sent(place, fact) {
-            Ok(true) => self.said(now, place, fact),
-            Ok(false) => {}
+            Ok(new) => {
+                if matches!(fact.statement, Statement::Beacon(_)) {
+                    self.beacons.insert(place, now);
+                }
+                if new {
+                    self.said(now, place, fact);
+                }
+            }
+            Err((Property::S10, _)) if self.is_forgotten_beacon(place, fact) => {}
             Err((property, what)) => self.breach(now, property, Some(place), what),
         }
+    }
+
+    /// Until now links lost or held what was sent.
+    pub fn links_were_bad(&mut self, now: Moment) {
+        self.links_bad = now;
+    }
+
+    /// A liar lets go of a fact. Its ballots count like anybody's; what they break is not held against it.
+    pub fn lied(&mut self, now: Moment, place: u32, signed: &SignedFact) {
+        if let Ok(fact) = self.reader.fact(self.fleet, signed)
+            && self.is_own(place, signed)
+            && fact.author_signed()
+        {
+            self.said(now, place, &fact);
+        }
+    }
+
+    /// Whether a beacon is lower than an earlier one because those who may have been asked never had that, or
+    /// forgot it: beacons are kept in memory alone, and as many machines have started since as a node must hear.
+    fn is_forgotten_beacon(&self, place: u32, fact: &Fact) -> bool {
+        let Some(last) = self.beacons.get(&place) else { return false };
+        let others = self.nodes.len().min(JURY_MAX).saturating_sub(1);
+        let asked = (others / 3 + 1).min(others);
+        if self.links_bad > *last {
+            return matches!(fact.statement, Statement::Beacon(_));
+        }
+        let forgot = self.started.iter().filter(|(other, at)| **other != place && *at > last).count();
+        matches!(fact.statement, Statement::Beacon(_)) && forgot >= asked
     }
 
     /// A frame is about to reach a machine.
@@ -434,6 +478,11 @@ impl Referees {
                     self.breach(now, Property::S9, Some(place), what);
                 }
             }
+            Event::StopBallot { rollout, .. } => {
+                if let Some(known) = self.releases.get_mut(rollout) {
+                    known.stop_sayers.insert(place);
+                }
+            }
             Event::Stopped { rollout, .. } => {
                 let part = self.part(now, place, *rollout);
                 part.stopped = true;
@@ -529,6 +578,7 @@ impl Referees {
 
     /// A machine starts on these records: what it knew and did not keep, it knows no more.
     pub fn restarted(&mut self, now: Moment, place: u32, records: &[Record]) {
+        self.started.insert(place, now);
         self.listening.remove(&place);
         self.unsaved.remove(&place);
         let moving: Vec<_> = self.moving.range(of_machine(place)).map(|(key, _)| *key).collect();
@@ -537,6 +587,14 @@ impl Referees {
         }
         for (_, part) in self.parts.range_mut(of_machine(place)) {
             *part = Part { tried: part.tried, ..Part::new(now) };
+        }
+        for record in records {
+            // What is on trial when it starts goes on trial again: it need not ask anew.
+            if let Record::Installed { installed, .. } = record
+                && let Some(trial) = &installed.trial
+            {
+                self.part(now, place, trial.rollout).tried = true;
+            }
         }
         for (rollout, shown) in self.read(records) {
             let part = self.part(now, place, rollout);

@@ -95,7 +95,8 @@ impl Referees {
                     continue;
                 }
                 let there = jurors.iter().filter(|other| sight.reaches(*juror, **other)).count();
-                let truthful = jurors.iter().filter(|o| sight.reaches(*juror, **o) && honest(o)).count();
+                let willing = |o: &&u32| honest(o) && !known.stop_sayers.contains(o);
+                let truthful = jurors.iter().filter(|o| sight.reaches(*juror, **o) && willing(o)).count();
                 let (hold, since) = part.hold;
                 if there < known.quorum {
                     breaches.extend(unsaid(known, sight, *juror, hold, part.since, there));

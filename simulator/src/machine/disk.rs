@@ -175,6 +175,11 @@ impl Disk {
         self.undo.clear();
     }
 
+    /// Whether it calls durable what is not.
+    pub fn forgets(&self) -> bool {
+        self.faults.contains(&DiskFault::Forgets)
+    }
+
     /// Whether every write fails.
     pub fn refuses(&self) -> bool {
         self.broken || self.is_full() || self.faults.contains(&DiskFault::Refuses)

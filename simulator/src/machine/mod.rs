@@ -26,6 +26,7 @@ use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::policy::FleetId;
 
 use crate::generator::Generator;
+use crate::scenario::DiskFault;
 use crate::world::queue::Moment;
 use clock::Clock;
 use disk::Disk;
@@ -68,6 +69,8 @@ pub struct Machine {
     pub buried: bool,
     /// Whether it has lost state that older versions need.
     pub spoiled: bool,
+    /// Slots as they were when the disk began to forget.
+    forgotten: Option<BTreeMap<ComponentName, Slots>>,
     /// Records and slots as they were remembered.
     image: Option<(Vec<Record>, BTreeMap<ComponentName, Slots>)>,
     config: Config,
@@ -96,6 +99,7 @@ impl Machine {
             woken: (Moment::default(), 0),
             buried: false,
             spoiled: false,
+            forgotten: None,
             image: None,
             config,
             reader,
@@ -127,7 +131,26 @@ impl Machine {
         self.fetching.clear();
         self.staging.clear();
         self.armed = None;
+        if let Some(slots) = &self.forgotten {
+            self.slots = slots.clone();
+        }
         self.disk.crash(&mut self.generator)
+    }
+
+    /// Something goes wrong with its disk, until [`Machine::mend_disk`].
+    pub fn ail(&mut self, fault: DiskFault) {
+        self.disk.ail(fault);
+        if self.disk.forgets() && self.forgotten.is_none() {
+            self.forgotten = Some(self.slots.clone());
+        }
+    }
+
+    /// A fault of its disk ends.
+    pub fn mend_disk(&mut self, fault: DiskFault) {
+        self.disk.mend(fault);
+        if !self.disk.forgets() {
+            self.forgotten = None;
+        }
     }
 
     /// Remembers disk and slots as they are.
@@ -140,6 +163,7 @@ impl Machine {
         if let Some((records, slots)) = self.image.clone() {
             self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
             self.slots = slots;
+            self.forgotten = None;
         }
     }
 
@@ -156,6 +180,7 @@ impl Machine {
         self.spoiled = false;
         let slots = Slots { active: tree, trees: tree.into_iter().collect(), ..Slots::default() };
         self.slots = BTreeMap::from([(component.clone(), slots)]);
+        self.forgotten = None;
     }
 
     /// Hands an input to the core. Nothing comes of it while the machine is off.

@@ -1,7 +1,7 @@
 //! Faults as data: what goes wrong, with whom, and for how long. Every fault ends.
 //!
 //! In files a fault stands in its step like any other act: `at = "5s"`, `clog = { who = "zone 1", lasts =
-//! "20s" }`. The world begins and ends them (`world::faults`); [`super::random`] draws them from seeds.
+//! "20s" }`. The world begins and ends them (`world::faults`); [`super::families`] draws them from seeds.
 
 use serde::de::{Error, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -293,6 +293,11 @@ impl Fault {
             | Self::Eclipse { who, .. } => (who, None),
         };
         one.0.iter().chain(other.into_iter().flat_map(|whom| &whom.0)).copied()
+    }
+
+    /// Whether it is one of links: what is said meanwhile may not arrive.
+    pub fn is_of_links(&self) -> bool {
+        matches!(self, Self::Cut { .. } | Self::Clog { .. } | Self::Weather { .. } | Self::Eclipse { .. })
     }
 
     /// Whether machines are gone for good after it.

@@ -8,6 +8,7 @@
 
 pub mod catalogue;
 mod check;
+pub mod families;
 pub mod fault;
 pub mod file;
 mod groups;

@@ -9,13 +9,14 @@ use groundswell_protocol::bounds::JURY_MAX;
 use groundswell_protocol::trust::plan::{Plan, Rung};
 
 use super::catalogue::release;
-use super::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, Who, plan};
+use super::families::{self, FAMILIES, Ground};
+use super::{Act, Goal, Group, Liar, Lie, Order, Scenario, Step, When, Who, plan};
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
-use crate::world::links::LinkLaw;
+use crate::world::links::{Bursts, ClassLaw, ClassName, Distance, LinkLaw, Reach};
 
-/// By then every fault has ended.
-const FAULTS_END_MILLISECONDS: u64 = 120_000;
+/// The class of small machines.
+const EDGE: &str = "edge";
 /// When the release is published.
 const PUBLISHED_MILLISECONDS: u64 = 4_000;
 /// Most faults of a small fleet; larger ones get one more each time their size doubles.
@@ -45,22 +46,33 @@ pub fn story(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
         liars: liars(&root, nodes),
         steps: vec![step(PUBLISHED_MILLISECONDS, Act::Publish { release: 1, on: Who::Node(0) })],
     };
-    let health = health(root.split("health", 0), &scenario.plan);
+    lay_out(&mut scenario, root.split("layout", 0));
+    let health = health(root.split("health", 0), &scenario);
     scenario.releases[1].health = health;
     scenario.goal = match health {
-        HealthLaw::Good => Goal::Completes(1),
-        HealthLaw::FailsOn(_) => Goal::Ends(1),
+        // Nobody can see that it does not work.
+        HealthLaw::Good | HealthLaw::Lies => Goal::Completes(1),
+        HealthLaw::FailsOn(_) | HealthLaw::FailsOnClass(_) => Goal::Ends(1),
         _ => Goal::Stops(1),
     };
     let most = FAULTS_MAX + u64::from((nodes / 8).checked_ilog2().unwrap_or(0));
-    let forgetful = forgetful(&root, &scenario);
+    let zones = u32::try_from(scenario.zones().len()).unwrap_or(1);
+    let ground = Ground { nodes, zones, forgetful: forgetful(&root, &scenario) };
     for fault in 0..root.split("faults", 0).below(most) {
-        add_fault(&mut scenario, &forgetful, root.split("fault", fault));
+        scenario.steps.extend(draw_fault(&ground, root.split("fault", fault)));
     }
     match root.split("turn", 0).below(8) {
         0 => add_successor(&mut scenario, root.split("successor", 0)),
         1 => add_operator(&mut scenario, root.split("operator", 0)),
+        2 => add_thief(&mut scenario, root.split("thief", 0)),
         _ => {}
+    }
+    let for_good = |step: &Step| matches!(&step.act, Act::Fault(fault) if fault.takes_for_good());
+    let cries = |liar: &Liar| matches!(liar.lie, Lie::Equivocates | Lie::DoubleVotes);
+    let may_stop = scenario.steps.iter().any(for_good) || scenario.liars.iter().any(cries);
+    if let (Goal::Completes(release), true) = (scenario.goal, may_stop) {
+        // Silence after trying and a word of failure count against a release, whoever goes or lies.
+        scenario.goal = Goal::Ends(release);
     }
     scenario
 }
@@ -74,13 +86,48 @@ fn step(milliseconds: u64, act: Act) -> Step {
 }
 
 fn links(mut draw: Generator) -> LinkLaw {
-    let lossy = draw.chance(500);
-    let loss = number(draw.below(150));
+    let (lossy, loss) = (draw.chance(500), number(draw.below(150)));
+    let (latency_max_micros, jitter_micros) = (draw.between(1_000, 300_000), draw.between(0, 50_000));
+    let (bursting, begin, end) = (draw.chance(200), draw.between(1, 20), draw.between(50, 300));
+    let (damaging, damage) = (draw.chance(150), number(draw.between(1, 50)));
+    let (reordering, reordered) = (draw.chance(300), number(draw.below(300)));
     LinkLaw {
         loss_permille: if lossy { loss } else { 0 },
-        latency_max_micros: draw.between(1_000, 300_000),
-        jitter_micros: draw.between(0, 50_000),
+        latency_max_micros,
+        jitter_micros,
+        bursts: bursting.then(|| Bursts { begin: number(begin), end: number(end), loss: 900 }),
+        damage_permille: if damaging { damage } else { 0 },
+        late_permille: if reordering { reordered } else { 0 },
         ..LinkLaw::default()
+    }
+}
+
+/// Sometimes the fleet is in two regions far apart, or a part of it is small machines behind routers.
+fn lay_out(scenario: &mut Scenario, mut draw: Generator) {
+    let (far, near) = (Distance(draw.between(20_000, 200_000)), Distance(0));
+    let (apart, small) = (draw.chance(300), draw.chance(300));
+    let reach = if draw.chance(500) { Reach::Zone } else { Reach::Nobody };
+    let up = draw.between(20_000, 2_000_000);
+    if !apart && !small {
+        return;
+    }
+    let group = |nodes, zone: &str, class: &str| {
+        let (zone, class) = (zone.to_owned(), class.to_owned());
+        Group { nodes, zone, class, ..Group::usual(0) }
+    };
+    let second = if small { EDGE } else { "server" };
+    scenario.groups = vec![
+        group(7, "near", "server"),
+        group(3, "near", second),
+        group(7, "far", "server"),
+        group(3, "far", second),
+    ];
+    if apart {
+        scenario.links.distances = vec![vec![near, far], vec![far, near]];
+    }
+    if small {
+        let name = ClassName::new(EDGE).expect("BUG: a constant name is valid");
+        scenario.classes = vec![ClassLaw { name, up_bytes: Some(up), down_bytes: Some(4 * up), reach }];
     }
 }
 
@@ -108,13 +155,18 @@ fn paced(mut draw: Generator, gossip: bool) -> Plan {
     plan
 }
 
-fn health(mut draw: Generator, plan: &Plan) -> HealthLaw {
+fn health(mut draw: Generator, scenario: &Scenario) -> HealthLaw {
+    let plan = &scenario.plan;
     let (trial, bake) = (u64::from(plan.trial_s) * 1000, u64::from(plan.bake_s) * 1000);
     match draw.below(20) {
         0 | 1 => HealthLaw::FailsAfter(draw.between(0, trial - 1_000)),
         2 if bake >= 2_000 => HealthLaw::FailsAfter(draw.between(trial + 500, trial + bake - 500)),
         3 | 4 => HealthLaw::CrashesHost(draw.between(500, trial - 500)),
         5 => HealthLaw::FailsOn(number(draw.between(10, 400))),
+        6 => HealthLaw::FailsAtBoot,
+        7 => HealthLaw::Leaks(draw.between(500, trial / 2)),
+        8 => scenario.classes.first().map_or(HealthLaw::Good, |class| HealthLaw::FailsOnClass(class.name)),
+        9 => HealthLaw::Lies,
         _ => HealthLaw::Good,
     }
 }
@@ -133,13 +185,8 @@ fn liars(root: &Generator, nodes: u32) -> Vec<Liar> {
         return Vec::new();
     }
     let count = draw.between(1, most);
-    let liar = |number_of| {
-        let mut draw = root.split("liar", number_of);
-        let lie = if draw.chance(500) { Lie::CriesStop } else { Lie::Floods };
-        Liar { who: Who::Node(number(draw.below(u64::from(nodes)))), lie }
-    };
     let mut liars: Vec<Liar> = Vec::new();
-    for liar in (0..count).map(liar) {
+    for liar in (0..count).filter_map(|which| families::liar(&mut root.split("liar", which), nodes)) {
         if liars.iter().all(|other| other.who != liar.who) {
             liars.push(liar);
         }
@@ -158,44 +205,10 @@ fn forgetful(root: &Generator, scenario: &Scenario) -> Vec<u32> {
     places
 }
 
-fn add_fault(scenario: &mut Scenario, forgetful: &[u32], mut draw: Generator) {
-    let nodes = u64::from(scenario.nodes);
-    let start = draw.between(1_000, FAULTS_END_MILLISECONDS / 2);
-    let lasts = draw.between(100, FAULTS_END_MILLISECONDS / 2);
-    let who = Who::Node(number(draw.below(nodes)));
-    let zone = Who::Zone(number(draw.split("zone", 0).below(scenario.zones().len() as u64)));
-    let steps = &mut scenario.steps;
-    match draw.below(8) {
-        0 | 1 => steps.push(step(start, Act::Crash { who, back_after: Some(lasts.min(30_000)) })),
-        2 => {
-            let act = Act::Crash { who: Who::OnTrial, back_after: Some(lasts.min(20_000)) };
-            let nodes = Count::Number(1 + number(draw.below(3)));
-            steps.push(Step { when: When::Running { release: 1, nodes }, act });
-        }
-        3 => {
-            let act = Act::Crash { who: Who::Leader, back_after: Some(lasts) };
-            let ranks = Count::Number(1 + number(draw.below(3)));
-            steps.push(Step { when: When::Opened { release: 1, ranks }, act });
-        }
-        4 => {
-            steps.push(step(start, Act::Split { permille: number(draw.between(100, 500)) }));
-            steps.push(Step { when: When::After(lasts), act: Act::Heal });
-        }
-        5 => {
-            if let Some(node) = forgetful.get(draw.place(forgetful.len())) {
-                let who = Who::Node(*node);
-                steps.push(step(start, Act::Snapshot { who }));
-                steps.push(Step { when: When::After(lasts), act: Act::Restore { who } });
-            }
-        }
-        6 => {
-            steps.push(step(start, Act::Crash { who: zone, back_after: Some(lasts.min(20_000)) }));
-        }
-        _ => {
-            steps.push(step(start, Act::Disk { who, broken: true }));
-            steps.push(Step { when: When::After(lasts.min(20_000)), act: Act::Disk { who, broken: false } });
-        }
-    }
+/// One fault of some family.
+fn draw_fault(ground: &Ground, mut draw: Generator) -> Vec<Step> {
+    let family = &FAMILIES[draw.place(FAMILIES.len())];
+    (family.draw)(&mut draw, ground)
 }
 
 /// A third release comes at some time, and it is the one that must complete.
@@ -205,6 +218,16 @@ fn add_successor(scenario: &mut Scenario, mut draw: Generator) {
     let on = Who::Node(1.min(scenario.nodes - 1));
     scenario.steps.push(step(at, Act::Publish { release: 2, on }));
     scenario.goal = Goal::Completes(2);
+}
+
+/// Somebody with too few keys hands in a release of a higher place.
+fn add_thief(scenario: &mut Scenario, mut draw: Generator) {
+    let mut forged = release("9.9.9", 9);
+    (forged.signed, forged.thief) = (false, families::thief(&mut draw));
+    let on = Who::Node(number(draw.below(u64::from(scenario.nodes))));
+    let at = draw.between(PUBLISHED_MILLISECONDS + 500, 60_000);
+    scenario.steps.push(step(at, Act::Publish { release: scenario.releases.len(), on }));
+    scenario.releases.push(forged);
 }
 
 /// An operator speaks at some time: pauses and resumes, or ends it.
@@ -248,20 +271,59 @@ mod tests {
     #[test]
     fn a_fault_less_moves_no_other_draw() {
         let root = Generator::new(9).split("story", 0);
-        let mut all = story(1, &(9..=9));
-        all.steps.clear();
-        let mut fewer = all.clone();
-        for fault in 0..6 {
-            add_fault(&mut all, &[3, 4], root.split("fault", fault));
-            if fault != 2 {
-                add_fault(&mut fewer, &[3, 4], root.split("fault", fault));
-            }
+        let ground = Ground { nodes: 9, zones: 4, forgetful: vec![3, 4] };
+        let drawn = |fault| draw_fault(&ground, root.split("fault", fault));
+        let all: Vec<Step> = (0..12).flat_map(drawn).collect();
+        for gone in 0..12 {
+            let fewer: Vec<Step> = (0..12).filter(|fault| *fault != gone).flat_map(drawn).collect();
+            let mut left = all.iter();
+            assert!(fewer.iter().all(|step| left.any(|other| other == step)), "the rest stands as it stood");
         }
-        assert!(fewer.steps.len() < all.steps.len());
-        let mut left = all.steps.iter();
-        assert!(
-            fewer.steps.iter().all(|step| left.any(|other| other == step)),
-            "the rest stands as it stood"
-        );
+    }
+
+    #[test]
+    fn seeds_bring_every_family_every_lie_and_every_sort_of_release() {
+        let stories: Vec<Scenario> = (0..2_000).map(|seed| story(seed, &(7..=12))).collect();
+        let words: String = stories.iter().map(crate::scenario::file::write).collect();
+        for word in [
+            "cut = ",
+            "clog = ",
+            "weather = ",
+            "bad-disk = ",
+            "bad-clock = ",
+            "freeze = ",
+            "wipe = ",
+            "churn = ",
+            "attrition = ",
+            "crash-point = ",
+            "eclipse = ",
+            "one-way = true",
+            "damage = ",
+            "bursts = ",
+            "snapshot = ",
+            "restore = ",
+            "distances = ",
+            "reach = ",
+            "fails-at-boot",
+            "leaks = ",
+            "fails-on-class",
+            "\"lies\"",
+            "thief = ",
+            "cries-stop",
+            "floods",
+            "withholds",
+            "forges",
+            "equivocates",
+            "replays",
+            "double-votes",
+            "spams",
+            "eclipses",
+            "colludes",
+            "leads-early",
+            "leads-too-far",
+            "leads-nowhere",
+        ] {
+            assert!(words.contains(word), "no seed brings {word}");
+        }
     }
 }

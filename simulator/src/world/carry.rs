@@ -1,6 +1,8 @@
 //! Puts frames on the way, and hands in what the way damaged.
 
+use groundswell_protocol::facts::Fact;
 use groundswell_protocol::node::{Input, Verdict, Via};
+use groundswell_protocol::wire::frame::Frame;
 
 use super::overlay::flight::Flight;
 use super::{Happening, World};
@@ -40,6 +42,13 @@ impl World {
         }
     }
 
+    /// Whether every signature in a gossiped frame holds: a forger spoils one bit of its own, and damage may put that right.
+    fn is_signed(&self, frame: &Payload) -> bool {
+        let Ok(Frame::Gossip(signed)) = Frame::decode(frame.bytes()) else { return false };
+        let fact = Fact::read(self.fleet.id, signed);
+        fact.is_ok_and(|fact| fact.signed.signatures.iter().all(|one| fact.is_signed(one)))
+    }
+
     /// A damaged frame arrives. The core must not take anything from it that is signed.
     pub(super) fn arrive_damaged(&mut self, to: u32, from: u32, frame: &Payload, gossip: bool) {
         if !self.links.passes(from, to) || !self.machines[to as usize].is_on() {
@@ -51,7 +60,7 @@ impl World {
         self.referees.received(to, peer, frame);
         self.reader.hand(frame);
         let verdict = self.deliver(to, Input::Received { from: peer, via, frame: frame.bytes() });
-        if verdict == Some(Verdict::Accepted) {
+        if verdict == Some(Verdict::Accepted) && !self.is_signed(frame) {
             let what = format!("accepts a damaged fact that machine {from} sent");
             self.referees.breach(self.now, Property::S1, Some(to), what);
         }

@@ -60,7 +60,8 @@ impl World {
 
     /// Lets the referees look around, and measure some machines in turn.
     pub(super) fn look_around(&mut self) {
-        let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
+        let awake = |machine: &Machine| machine.is_on() && !self.faults.is_frozen(machine.place);
+        let on: Vec<bool> = self.machines.iter().map(awake).collect();
         let islands = self.links.islands(&on);
         let sight = Sight {
             now: self.now,
@@ -125,6 +126,15 @@ impl World {
         if self.ending().is_none() && most < quorum.quorum as usize {
             let (of, quorum) = (jurors.len(), quorum.quorum as usize);
             return Some(Impossible::TooFewElectors { there: most, of, quorum });
+        }
+        let willing = jurors.iter().filter(|juror| {
+            !self.is_liar(**juror)
+                && self.machines[**juror as usize].is_on()
+                && !self.said_stop.contains(&(**juror, goal.rollout))
+        });
+        let willing = willing.count();
+        if self.ending().is_none() && willing < quorum.quorum as usize {
+            return Some(Impossible::Divided { willing, of: jurors.len(), quorum: quorum.quorum as usize });
         }
         if let Some(machine) = there.iter().copied().find(|node| others(*node) < needed) {
             return Some(Impossible::CannotRecover { machine, needed });

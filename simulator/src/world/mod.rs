@@ -174,6 +174,8 @@ pub struct World {
     last_leader: Option<u32>,
     last_switched: Option<u32>,
     endings: BTreeMap<(u32, RolloutId), Ending>,
+    /// Jurors that said stop.
+    said_stop: BTreeSet<(u32, RolloutId)>,
     settled_at: Option<Moment>,
     last_motion: Moment,
     /// When a machine, a disk or a link last changed.
@@ -281,6 +283,7 @@ impl World {
             last_leader: None,
             last_switched: None,
             endings: BTreeMap::new(),
+            said_stop: BTreeSet::new(),
             settled_at: None,
             last_motion: Moment::default(),
             calm_since: Moment::default(),

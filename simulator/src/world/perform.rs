@@ -243,6 +243,9 @@ impl World {
             Event::Stopped { rollout, .. } => {
                 self.endings.insert((node, *rollout), Ending::Stopped);
             }
+            Event::StopBallot { rollout, .. } => {
+                self.said_stop.insert((node, *rollout));
+            }
             Event::Refused { .. } => self.counters.refusals += 1,
             _ => {}
         }

@@ -72,6 +72,7 @@ impl World {
             Act::Heal => {
                 self.links.heal();
                 self.recorder.ended(self.now, PARTITION, None);
+                self.referees.links_were_bad(self.now);
                 self.story.tell(self.now, "the network heals");
                 self.links_changed();
             }

@@ -21,6 +21,10 @@ struct Held {
 }
 
 impl Frozen {
+    pub(super) fn holds(&self, node: u32) -> bool {
+        self.held.contains_key(&node)
+    }
+
     pub(super) fn freeze(&mut self, node: u32) {
         self.held.entry(node).or_default().faults += 1;
     }

@@ -38,6 +38,11 @@ struct Ongoing {
 }
 
 impl Faults {
+    /// Whether a machine stands still.
+    pub(super) fn is_frozen(&self, node: u32) -> bool {
+        self.frozen.holds(node)
+    }
+
     /// Whether none is under way.
     pub(super) fn are_over(&self) -> bool {
         self.ongoing.is_empty()
@@ -80,6 +85,7 @@ impl World {
             | Fault::CrashPoint { who, .. }
             | Fault::Eclipse { who, .. } => self.group(step, who),
         };
+        self.calm_since = self.now;
         let line = words::begins(&fault, &who);
         self.story.tell(self.now, &line);
         let one = if let [one] = who.as_slice() { Some(*one) } else { None };
@@ -116,7 +122,7 @@ impl World {
                 }
             }
             Fault::BadDisk { how, .. } => {
-                who.iter().for_each(|node| self.machines[*node as usize].disk.ail(*how));
+                who.iter().for_each(|node| self.machines[*node as usize].ail(*how));
             }
             Fault::BadClock { how, .. } => who.iter().for_each(|node| self.bend_clock(*node, *how)),
             Fault::Freeze { .. } => who.iter().for_each(|node| self.faults.frozen.freeze(*node)),
@@ -142,12 +148,16 @@ impl World {
 
     pub(super) fn end_fault(&mut self, step: usize) {
         let Some(Ongoing { fault, who, .. }) = self.faults.ongoing.remove(&step) else { return };
+        self.calm_since = self.now;
+        if fault.is_of_links() {
+            self.referees.links_were_bad(self.now);
+        }
         self.links.end(step as u64);
         self.recorder.ended_by(step, self.now);
         match &fault {
             Fault::Cut { .. } | Fault::Eclipse { .. } => self.links_changed(),
             Fault::BadDisk { how, .. } => {
-                who.iter().for_each(|node| self.machines[*node as usize].disk.mend(*how));
+                who.iter().for_each(|node| self.machines[*node as usize].mend_disk(*how));
             }
             Fault::BadClock { .. } => who.iter().for_each(|node| self.set_clock_right(*node)),
             Fault::Freeze { .. } => who.iter().for_each(|node| self.thaw(*node)),

@@ -116,6 +116,7 @@ impl World {
 
     /// Gossips a fact.
     fn spread(&mut self, node: u32, fact: SignedFact) {
+        self.referees.lied(self.now, node, &fact);
         let frame = Message::new(Frame::Gossip(fact).encode());
         if self.machines[node as usize].is_on() {
             self.broadcast(node, &frame);
@@ -124,6 +125,7 @@ impl World {
 
     /// Hands facts to one machine, unasked.
     fn hand(&mut self, node: u32, to: u32, facts: Vec<SignedFact>) {
+        facts.iter().for_each(|fact| self.referees.lied(self.now, node, fact));
         let frame = Message::new(Frame::Facts { facts, confirm: false, last: true }.encode());
         self.slip(node, to, &frame);
     }

@@ -34,7 +34,7 @@ impl Links {
         for one in 0..groups.len() {
             for other in one + 1..groups.len() {
                 if groups[one].island != groups[other].island
-                    && self.connected(groups[one].first, groups[other].first)
+                    && self.passes_somehow(groups[one].first, groups[other].first)
                 {
                     let (to, from) = (groups[one].island, groups[other].island);
                     groups.iter_mut().filter(|g| g.island == from).for_each(|g| g.island = to);
@@ -45,7 +45,7 @@ impl Links {
             .map(|group| {
                 let Group { first, second, island } = groups[group];
                 let alone = groups.iter().filter(|other| other.island == island).count() == 1;
-                !alone || second.is_none_or(|second| self.connected(first, second))
+                !alone || second.is_none_or(|second| self.passes_somehow(first, second))
             })
             .collect();
         (0..)
@@ -54,6 +54,11 @@ impl Links {
                 group.filter(|group| whole[*group]).map_or(place, |group| groups[group].island)
             })
             .collect()
+    }
+
+    /// Whether frames pass between two machines at least one way: who hears news knows it.
+    fn passes_somehow(&self, one: u32, other: u32) -> bool {
+        self.passes(one, other) || self.passes(other, one)
     }
 
     fn kind(&self, place: u32) -> Kind {
@@ -77,7 +82,9 @@ mod tests {
         loop {
             let before = island.clone();
             for one in (0..count).filter(|n| on[*n as usize]) {
-                for other in (0..count).filter(|n| on[*n as usize] && *n != one && links.connected(one, *n)) {
+                for other in
+                    (0..count).filter(|n| on[*n as usize] && *n != one && links.passes_somehow(one, *n))
+                {
                     let least = island[one as usize].min(island[other as usize]);
                     (island[one as usize], island[other as usize]) = (least, least);
                 }
