@@ -206,7 +206,7 @@ impl Race<'_> {
             })?;
             match hear.recv_timeout(LOOK) {
                 Ok((number, line)) if line.starts_with("stored ") => {
-                    stored[number] = seconds_of(&line[7..], began)
+                    stored[number] = seconds_of(&line[7..], began);
                 }
                 Ok((number, line)) if line.starts_with("failed") && number <= self.case.judged() => {
                     return Err(format!("node {number}: {line}"));
