@@ -33,7 +33,7 @@ const NOT_EXECUTED: u8 = 127;
 RECORDINGS:
   Hold everything that the node's rules were told and decided, so that a developer can play it again. They hold no
   secret key, but what the node knew: documents, addresses, the words of health reports. Each start makes one of at
-  most 64 MiB; a directory keeps the newest 16.")]
+  most 256 MiB; a directory keeps a node's newest 8.")]
 pub(super) struct AgentArgs {
     /// The agent's configuration
     #[arg(long, value_name = "FILE")]

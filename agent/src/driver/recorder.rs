@@ -14,10 +14,11 @@ use groundswell_protocol::recording::format::{append, opening};
 use groundswell_protocol::recording::{Block, Closing, Effects, Head};
 use groundswell_protocol::time::Time;
 
-/// Bytes of one recording: days of an idle fleet of thirty, about two hours of one that is always rolling out.
-pub(super) const RECORDING_BYTES_MAX: u64 = 64 * 1024 * 1024;
+/// Bytes of one recording. In a fleet of thirty that rolls out with beacons every second an agent wrote 21 kB a second,
+/// measured: over three hours of that, and days of rest, when there is a beacon a minute.
+const RECORDING_BYTES_MAX: u64 = 256 * 1024 * 1024;
 /// Recordings that are kept in one directory; each start of an agent makes one.
-const RECORDINGS_KEPT: usize = 16;
+const RECORDINGS_KEPT: usize = 8;
 /// How the files in a directory of recordings end.
 const ENDING: &str = "rec";
 
@@ -188,6 +189,6 @@ mod tests {
             .collect();
         names.sort();
         assert_eq!(names.len(), RECORDINGS_KEPT);
-        assert_eq!(names[0].to_string_lossy(), "swell-02020202-0000000000024.rec");
+        assert_eq!(names[0].to_string_lossy(), "swell-02020202-0000000000032.rec");
     }
 }
