@@ -54,10 +54,11 @@ pub(super) fn node(
         started: false,
         reader,
         members: Arc::default(),
+        enrolled: false,
         config,
     };
     let facts = node.take_records(restored);
-    node.take_facts_back(facts);
+    node.take_facts_back(&facts);
     node
 }
 
@@ -87,7 +88,7 @@ impl Node {
     }
 
     /// Takes facts back in the order in which they depend on each other. Each is judged again: the disk is no better than a peer.
-    fn take_facts_back(&mut self, facts: Vec<SignedFact>) {
+    fn take_facts_back(&mut self, facts: &[SignedFact]) {
         let mut readable: Vec<Arc<Fact>> =
             facts.iter().filter_map(|signed| self.reader.fact(self.config.fleet, signed).ok()).collect();
         readable.sort_by(|a, b| a.key.cmp(&b.key));
@@ -108,15 +109,15 @@ impl Node {
                 let id = RolloutId(fact.id);
                 if let Some(census) = self.trust.census(manifest.census) {
                     let roster = self.reader.roster(id, manifest, census);
-                    let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, Time(0));
+                    let tracked =
+                        Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, Time(0));
+                    self.hush_if_far(&tracked);
                     self.rollouts.insert(id, tracked);
                 }
             }
-            Statement::Vote(_)
-            | Statement::Ballot(_)
-            | Statement::Propose(_)
-            | Statement::Command(_)
-            | Statement::Beacon(_) => {}
+            Statement::Vote(vote) => self.note_vote(vote),
+            Statement::Ballot(ballot) => self.note_ballot(ballot),
+            Statement::Propose(_) | Statement::Command(_) | Statement::Beacon(_) => {}
         }
     }
 }

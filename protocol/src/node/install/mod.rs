@@ -213,7 +213,7 @@ impl Node {
     }
 
     fn part(&self, tracked: &Tracked) -> Part {
-        if let Some(rank) = tracked.roster.rank(&self.me) {
+        if let Some(rank) = tracked.my_rank {
             return Part::Member(rank);
         }
         let pinned = self.trust.census(tracked.manifest.census);
@@ -228,7 +228,7 @@ impl Node {
     /// there is nothing to say.
     fn ensure_vote(&mut self, id: RolloutId, state: VoteState, out: &mut impl Outbox) -> bool {
         let Some(tracked) = self.rollouts.get(&id) else { return false };
-        if tracked.roster.rank(&self.me).is_none() {
+        if tracked.my_rank.is_none() {
             return true;
         }
         let install = &tracked.install;
