@@ -117,6 +117,9 @@ pub const REPROBE: Span = Span::seconds(10);
 pub const DOUBT_BACKOFF: Span = Span::seconds(60);
 /// A `Trying` vote that too few jurors have acknowledged is sent again this often.
 pub const ANNOUNCE_EVERY: Span = Span::seconds(1);
+/// And given up after this: whoever has put the release away will never acknowledge it. The node asks for
+/// fresh news again, and does not stand in the way of another trial meanwhile.
+pub const ANNOUNCE_TIMEOUT: Span = Span::seconds(30);
 /// Jurors whose news a node awaits before it activates are asked this often.
 pub const FRESHEN_EVERY: Span = Span::milliseconds(500);
 /// A node answers with a beacon newly signed for the asker at most this often: news asked for is fresh

@@ -37,6 +37,7 @@ pub mod bounds;
 pub mod digest;
 pub mod facts;
 pub mod identity;
+pub mod marks;
 pub mod mutations;
 pub mod node;
 pub mod rollout;

@@ -1,8 +1,8 @@
 //! Planted bugs: the simulator's own exam.
 //!
-//! Each [`Mutation`] breaks one rule of the core on purpose. Where the rule is kept the code asks [`is`],
+//! Each [`Mutation`] breaks one rule of the core on purpose. Where the rule is kept the code asks `is`,
 //! which is the constant `false` unless the feature `mutations` is on: no branch is left in a build that
-//! is shipped. With the feature one mutation at a time is planted for a thread, by [`with`], so that a
+//! is shipped. With the feature one mutation at a time is planted for a thread, by `with`, so that a
 //! program can play one story on the honest core and on each broken one.
 //!
 //! A mutation that no checker of the simulator finds is a hole in the checkers or in the stories.

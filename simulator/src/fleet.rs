@@ -16,30 +16,70 @@ use groundswell_protocol::trust::manifest::{DeltaOffer, Kind, Manifest, ReleaseO
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::plan::Plan;
 use groundswell_protocol::trust::policy::{FleetId, Policy, Role, Roles};
+use serde::{Deserialize, Serialize};
 
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
+use crate::scenario::Group;
+use crate::scenario::words::{Bytes, Maybe, Written};
 
 /// The wall clock when a run begins: 2026-12-01.
 pub const WALL_START: u64 = 1_796_083_200;
 const WALL_FAR: u64 = WALL_START + 10 * 365 * 24 * 3600;
-const ZONES: u32 = 4;
 
 /// What a scenario says of a release.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields, rename_all = "kebab-case")]
 pub struct ReleaseLaw {
     /// Its name for people.
-    pub version: &'static str,
+    pub version: String,
     /// Its place in the order.
     pub sequence: u64,
     /// Size of the tree.
+    #[serde(default = "usual_bytes", with = "Written::<Bytes>")]
     pub bytes: u64,
     /// Size of the delta from the first release; `None`: no delta is offered.
+    #[serde(rename = "delta", default, with = "Maybe::<Bytes>", skip_serializing_if = "Option::is_none")]
     pub delta_bytes: Option<u64>,
     /// What it does to machines.
+    #[serde(default)]
     pub health: HealthLaw,
     /// Whether enough keys sign it.
+    #[serde(default = "usually_signed", skip_serializing_if = "Clone::clone")]
     pub signed: bool,
+    /// Who signs it if not enough keys do: a thief with what was stolen.
+    #[serde(default, skip_serializing_if = "Thief::is_usual")]
+    pub thief: Thief,
+}
+
+/// What somebody has who hands in a release without enough keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Thief {
+    /// One release key, and two are needed.
+    #[default]
+    OneKey,
+    /// One release key, whose signature is there twice.
+    OneKeyTwice,
+    /// One release key, and those of all other roles.
+    OtherRoles,
+    /// No release key, but those of machines.
+    Machines,
+}
+
+impl Thief {
+    #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+fn usual_bytes() -> u64 {
+    20_000_000
+}
+
+fn usually_signed() -> bool {
+    true
 }
 
 /// A release as it is published.
@@ -70,6 +110,8 @@ pub struct Fleet {
     pub keys: Vec<KeyPair>,
     /// The machines' names, by place.
     pub nodes: Vec<NodeId>,
+    /// The machines' labels, by place.
+    pub labels: Vec<Group>,
     /// Machines that are enrolled, by place.
     enrolled: BTreeSet<u32>,
     enrol_key: KeyPair,
@@ -79,12 +121,19 @@ pub struct Fleet {
     census_id: Digest,
     release_keys: [KeyPair; 2],
     operator_key: KeyPair,
+    root_key: KeyPair,
 }
 
 impl Fleet {
-    /// Founds a fleet of `nodes` machines, of which `latecomers` are enrolled later. Releases need two
-    /// signatures.
-    pub fn found(nodes: u32, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
+    /// Founds a fleet of `nodes` machines with the usual labels. Releases need two signatures.
+    pub fn found(nodes: u32, root: &Generator) -> Self {
+        let labels: Vec<Group> = (0..nodes).map(Group::usual).collect();
+        Self::labelled(labels, &BTreeSet::new(), root)
+    }
+
+    /// Founds a fleet with a machine for each of `labels`, of which `latecomers` are enrolled later.
+    pub fn labelled(labels: Vec<Group>, latecomers: &BTreeSet<u32>, root: &Generator) -> Self {
+        let nodes = u32::try_from(labels.len()).unwrap_or(u32::MAX);
         let pair = |subject: &str, number: u32| {
             KeyPair::from_seed(&root.split(subject, u64::from(number)).bytes32())
         };
@@ -108,11 +157,12 @@ impl Fleet {
         };
         let id = policy.founds();
         let enrolled: BTreeSet<u32> = (0..nodes).filter(|place| !latecomers.contains(place)).collect();
-        let census_document = census(1, Digest([0; 32]), &enrolled, &keys);
+        let census_document = census(1, Digest([0; 32]), &enrolled, &labels, &keys);
         let policy = Fact::sign(id, Statement::Policy(policy.into()), &[&root_key]);
         let census = Fact::sign(id, Statement::Census(census_document.clone().into()), &[&enrol_key]);
         Self {
             id,
+            labels,
             enrolled,
             enrol_key,
             component: ComponentName::new("web").expect("BUG: a constant name is valid"),
@@ -124,13 +174,20 @@ impl Fleet {
             census_document,
             release_keys,
             operator_key,
+            root_key,
         }
     }
 
     /// Enrols a machine: the next census, for somebody to hand in. Releases made before keep theirs.
     pub fn enrol(&mut self, place: u32) -> SignedFact {
         self.enrolled.insert(place);
-        let next = census(self.census_document.version + 1, self.census_id, &self.enrolled, &self.keys);
+        let next = census(
+            self.census_document.version + 1,
+            self.census_id,
+            &self.enrolled,
+            &self.labels,
+            &self.keys,
+        );
         let fact = Fact::sign(self.id, Statement::Census(next.clone().into()), &[&self.enrol_key]);
         self.census_document = next;
         self.census_id = fact.id;
@@ -163,7 +220,7 @@ impl Fleet {
         let manifest = Manifest {
             component: self.component.clone(),
             kind: Kind::Service,
-            version: law.version.to_owned(),
+            version: law.version.clone(),
             order,
             policy: 1,
             census: self.census_id,
@@ -181,9 +238,7 @@ impl Fleet {
             expires: WALL_FAR,
             note: String::new(),
         };
-        let signers = self.release_keys.iter().take(if law.signed { 2 } else { 1 });
-        let fact =
-            Fact::sign(self.id, Statement::Manifest(manifest.clone().into()), &signers.collect::<Vec<_>>());
+        let fact = self.signed(&Statement::Manifest(manifest.clone().into()), law);
         let rollout = RolloutId(fact.id);
         Release {
             roster: Roster::draw(rollout, &manifest, &self.census_document),
@@ -194,6 +249,23 @@ impl Fleet {
             fact: fact.signed,
             law: law.clone(),
         }
+    }
+
+    /// Signs a manifest as its law says.
+    fn signed(&self, statement: &Statement, law: &ReleaseLaw) -> Fact {
+        let [first, second] = &self.release_keys;
+        let signers: Vec<&KeyPair> = match law.thief {
+            _ if law.signed => vec![first, second],
+            Thief::OneKey | Thief::OneKeyTwice => vec![first],
+            Thief::OtherRoles => vec![first, &self.root_key, &self.enrol_key, &self.operator_key],
+            Thief::Machines => self.keys.iter().take(2).collect(),
+        };
+        let mut fact = Fact::sign(self.id, statement.clone(), &signers);
+        if !law.signed && law.thief == Thief::OneKeyTwice {
+            let again = fact.signed.signatures.clone();
+            fact.signed.signatures.extend(again);
+        }
+        fact
     }
 
     /// An operator's signed word.
@@ -210,7 +282,7 @@ impl Fleet {
             let slot = SlotRecord {
                 rollout: release.rollout,
                 order: release.order,
-                version: release.law.version.to_owned(),
+                version: release.law.version.clone(),
                 tree: release.tree,
                 probes: plan.probes.clone(),
             };
@@ -231,18 +303,24 @@ impl Fleet {
     }
 }
 
-fn census(version: u32, previous: Digest, enrolled: &BTreeSet<u32>, keys: &[KeyPair]) -> Census {
-    let of = |place: &u32| Some(enrolment(*place, keys.get(*place as usize)?));
+fn census(
+    version: u32,
+    previous: Digest,
+    enrolled: &BTreeSet<u32>,
+    labels: &[Group],
+    keys: &[KeyPair],
+) -> Census {
+    let of = |place: &u32| Some(enrolment(labels.get(*place as usize)?, keys.get(*place as usize)?));
     let enrolments: Vec<Enrolment> = enrolled.iter().filter_map(of).collect();
     Census::new(version, 1, previous, &enrolments)
 }
 
-fn enrolment(number: u32, key: &KeyPair) -> Enrolment {
+fn enrolment(labels: &Group, key: &KeyPair) -> Enrolment {
     Enrolment {
         node: key.public(),
-        zone: format!("zone-{}", number % ZONES),
-        ring: "production".to_owned(),
-        class: "server".to_owned(),
-        elector: true,
+        zone: labels.zone.clone(),
+        ring: labels.ring.clone(),
+        class: labels.class.clone(),
+        elector: labels.elector,
     }
 }

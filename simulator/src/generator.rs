@@ -37,16 +37,24 @@ pub(crate) fn fold(state: u64, bytes: &[u8]) -> u64 {
 pub(crate) fn digest(bytes: &[u8]) -> u64 {
     let blend = |one: u64, other: u64| {
         let wide = u128::from(one) * u128::from(other);
-        (wide >> 64) as u64 ^ wide as u64
+        let (high, low) = halves(wide);
+        high ^ low
     };
     let mut state = (bytes.len() as u64).wrapping_mul(GOLDEN_GAMMA);
     for chunk in bytes.chunks(16) {
         let mut words = [0; 16];
         words[..chunk.len()].copy_from_slice(chunk);
         let wide = u128::from_le_bytes(words);
-        state = blend(wide as u64 ^ GOLDEN_GAMMA, (wide >> 64) as u64 ^ state ^ 0x94d0_49bb_1331_11eb);
+        let (high, low) = halves(wide);
+        state = blend(low ^ GOLDEN_GAMMA, high ^ state ^ 0x94d0_49bb_1331_11eb);
     }
     mix(state ^ GOLDEN_GAMMA)
+}
+
+/// The upper and the lower half.
+fn halves(wide: u128) -> (u64, u64) {
+    let [a, b, c, d, e, f, g, h, low @ ..] = wide.to_be_bytes();
+    (u64::from_be_bytes([a, b, c, d, e, f, g, h]), u64::from_be_bytes(low))
 }
 
 /// Hashes the fields of plain data into 64 bits, the same on every machine.

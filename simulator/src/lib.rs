@@ -5,10 +5,11 @@
 //!
 //! Rooms: `fleet` makes keys and signed documents; `machine` is one node with disk, slots and service
 //! around the protocol's own core; `world` has the queue, the links and the gossip overlay; `scenario`
-//! says what happens; `checkers` judge; `report` tells.
+//! says what happens; `checkers` judge; `report` tells, and draws a page; `swarm` plays many; `shrink`
+//! makes failing ones small; `whatif` tries a plan on a fleet.
 //!
-//! Deliberately absent: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
-//! protocol other than the referees' own arithmetic.
+//! Deliberately absent inside a run: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
+//! protocol other than the referees' own arithmetic. `report::page` alone writes a file, when a run is over.
 
 pub mod checkers;
 #[cfg(feature = "exam")]
@@ -18,4 +19,7 @@ pub mod generator;
 pub mod machine;
 pub mod report;
 pub mod scenario;
+pub mod shrink;
+pub mod swarm;
+pub mod whatif;
 pub mod world;

@@ -1,13 +1,33 @@
-//! The simulator's own exam: every rule that is broken on purpose must be seen.
+//! The simulator's own exam: every rule that is broken on purpose must be seen, and every rare branch reached.
 
+use std::path::Path;
+
+use groundswell_protocol::marks::Mark;
 use groundswell_protocol::mutations::Mutation;
+use groundswell_simulator::exam::survey::{SEEDS, survey, unreached};
 use groundswell_simulator::exam::{Finding, SEEDS_MAX, play, sit, stories, table};
 
 #[test]
-fn every_planted_bug_is_found_by_a_property_that_must_find_it() {
+fn every_planted_bug_is_caught_by_a_property_that_must_catch_it() {
     let findings = sit(Mutation::ALL, SEEDS_MAX, &|_| {});
-    let missed: Vec<&Finding> = findings.iter().filter(|finding| !finding.is_right()).collect();
+    let missed: Vec<&Finding> = findings.iter().filter(|finding| finding.found.is_none()).collect();
     assert!(missed.is_empty(), "{missed:#?}\n{}", table(&findings));
+}
+
+#[test]
+fn the_stories_of_ci_reach_every_mark() {
+    let missing = unreached(&survey(SEEDS));
+    assert!(missing.is_empty(), "not reached:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn every_mark_stands_in_the_file_that_the_list_names() {
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("../protocol/src");
+    for mark in Mark::ALL {
+        let text = std::fs::read_to_string(source.join(mark.file())).expect("a file of the core");
+        let stands = |end: &str| text.contains(&format!("mark!({}{end}", mark.name()));
+        assert!(stands(")") || stands(" if") || text.contains(&format!("{} if", mark.name())), "{mark:?}");
+    }
 }
 
 #[test]

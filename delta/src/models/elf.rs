@@ -7,7 +7,7 @@ use self_cell::self_cell;
 
 use super::{Field, Model};
 use crate::matching::Region;
-use crate::references::{Layout, Predictor, Reference, References};
+use crate::references::{Layout, Name, Predictor, Reference, References};
 
 /// What a predictor leans on.
 pub(crate) struct Ground {
@@ -40,19 +40,24 @@ impl ElfModel {
 }
 
 impl Model for ElfModel {
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field>) {
+    type Name = Name;
+
+    #[inline]
+    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<Name>>) {
         self.references.visit(old, |reference| {
             out.push(Field { at: reference.at, bytes: reference.bytes(), name: reference.name() });
         });
     }
 
-    fn predict(&mut self, field: &Field, was: u64, new_at: u32) -> Option<u64> {
-        let reference = Reference::named(field.at, field.name)?;
+    #[inline]
+    fn predict(&mut self, field: &Field<Name>, was: u64, new_at: u32) -> Option<u64> {
+        let reference = Reference::named(field.at, field.name);
         self.prediction.with_dependent_mut(|_, predictor| predictor.predict(&reference, was, new_at))
     }
 
-    fn learn(&mut self, field: &Field, was: u64, new_at: u32, is: u64) {
-        let Some(reference) = Reference::named(field.at, field.name) else { return };
+    #[inline]
+    fn learn(&mut self, field: &Field<Name>, was: u64, new_at: u32, is: u64) {
+        let reference = Reference::named(field.at, field.name);
         self.prediction.with_dependent_mut(|_, predictor| predictor.learn(&reference, was, new_at, is));
     }
 }

@@ -157,7 +157,9 @@ impl<'a> TarModel<'a> {
 }
 
 impl Model for TarModel<'_> {
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field>) {
+    type Name = u64;
+
+    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<u64>>) {
         let reach = u32::try_from(2 * BLOCK_BYTES).unwrap_or_default();
         let first = self.headers.partition_point(|header| header.at.saturating_add(reach) < old.start);
         for (number, header) in self.headers.iter().enumerate().skip(first) {
@@ -182,7 +184,7 @@ impl Model for TarModel<'_> {
         }
     }
 
-    fn predict(&mut self, field: &Field, was: u64, _: u32) -> Option<u64> {
+    fn predict(&mut self, field: &Field<u64>, was: u64, _: u32) -> Option<u64> {
         let part = field.name & ((1 << PART_BITS) - 1);
         if PAX_PARTS.iter().any(|(pax, _)| *pax == part) {
             return self.learned.get(part, was);
@@ -199,7 +201,7 @@ impl Model for TarModel<'_> {
         Some(follows.unwrap_or_else(|| self.expected(part, was)))
     }
 
-    fn learn(&mut self, field: &Field, was: u64, _: u32, is: u64) {
+    fn learn(&mut self, field: &Field<u64>, was: u64, _: u32, is: u64) {
         let part = field.name & ((1 << PART_BITS) - 1);
         self.learned.set(part, was, is);
         if let Some((_, range)) = PAX_PARTS.into_iter().find(|(pax, _)| *pax == part) {

@@ -135,7 +135,21 @@ impl<'a> Corrections<'a> {
 }
 
 impl Correct for Corrections<'_> {
-    fn correct(&mut self, mut guess: &mut [u8]) -> Result<(), Reason> {
+    #[inline]
+    fn correct(&mut self, guess: &mut [u8]) -> Result<(), Reason> {
+        let length = guess.len() as u64;
+        if self.right >= length {
+            self.right -= length;
+            return Ok(());
+        }
+        self.change(guess)
+    }
+}
+
+impl Corrections<'_> {
+    /// Corrects bytes that are not all right.
+    #[inline(never)]
+    fn change(&mut self, mut guess: &mut [u8]) -> Result<(), Reason> {
         loop {
             let length = guess.len() as u64;
             if self.right >= length {
@@ -158,9 +172,7 @@ impl Correct for Corrections<'_> {
             guess = later;
         }
     }
-}
 
-impl Corrections<'_> {
     fn add(&mut self, bytes: &mut [u8]) -> Result<(), Reason> {
         let mut part = [0; 256];
         for bytes in bytes.chunks_mut(part.len()) {

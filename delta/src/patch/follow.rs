@@ -9,9 +9,8 @@ use super::control::Control;
 use super::differences::Corrections;
 
 use super::old::OldWindow;
-use super::predict::{self, Windows};
+use super::predict::{Rebuilder, Windows};
 use super::primer;
-use super::walk::Walk;
 use super::window::Located;
 use crate::access::ReadAt;
 use crate::codec::Unpacker;
@@ -19,7 +18,7 @@ use crate::error::Reason;
 use crate::forms::wasm::Map;
 use crate::limits::BUFFER_BYTES;
 use crate::matching::Region;
-use crate::models::{Counts, Models};
+use crate::models::Counts;
 
 /// Most literals unpacked at one time.
 const LITERALS_BYTES: u32 = 64 << 10;
@@ -94,7 +93,7 @@ impl<'a> Follower<'a> {
                 }
                 if let Some(window) = self.window.take() {
                     if let Some(counts) = self.counts {
-                        counts.set(counts.get().plus(window.model.counts));
+                        counts.set(counts.get().plus(window.rebuilder.counts()));
                     }
                     window.end()?;
                 }
@@ -134,10 +133,9 @@ struct OpenWindow<'a> {
     /// New bytes made.
     made: u32,
     new_bytes: u32,
-    model: Models<'a>,
+    rebuilder: Rebuilder<'a>,
     corrections: Corrections<'a>,
     literals: Unpacker<'a>,
-    walk: Walk,
 }
 
 impl<'a> OpenWindow<'a> {
@@ -158,7 +156,7 @@ impl<'a> OpenWindow<'a> {
         drop(control);
         let windows = Windows { old: span.old_at..end, new: new_at..new_at + u64::from(span.new_bytes) };
         let layout = located.layout(delta)?;
-        let model = predict::models(source, windows, module, layout.as_deref(), &regions)?;
+        let rebuilder = Rebuilder::new(source, windows, module, layout.as_deref(), &regions)?;
         let primer = primer::gather(&regions, span.old_bytes, span.new_bytes, &mut old)?;
         let [rights, runs, values, literals] = rest.unpack(&primer)?;
         Ok(Self {
@@ -168,10 +166,9 @@ impl<'a> OpenWindow<'a> {
             done_bytes: 0,
             made: 0,
             new_bytes: span.new_bytes,
-            model,
+            rebuilder,
             corrections: Corrections::new(rights, runs, values)?,
             literals,
-            walk: Walk::default(),
         })
     }
 
@@ -188,8 +185,8 @@ impl<'a> OpenWindow<'a> {
             return Ok(true);
         }
         let Some(region) = region else { return Ok(false) };
-        let (old, model) = (&mut self.old, &mut self.model);
-        let made = self.walk.piece(region, self.done_bytes, old, model, &mut self.corrections, out)?;
+        let (old, corrections) = (&mut self.old, &mut self.corrections);
+        let made = self.rebuilder.piece(region, self.done_bytes, old, corrections, out)?;
         self.made += made;
         self.done_bytes += made;
         if self.done_bytes == region.bytes {

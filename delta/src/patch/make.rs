@@ -8,10 +8,9 @@ use super::control::Control;
 use super::differences::Recorder;
 
 use super::old::OldWindow;
-use super::predict::{self, Windows};
+use super::predict::{Rebuilder, Windows};
 use super::prices::prices;
 use super::resemble::{self, Pair};
-use super::walk::Walk;
 use super::weights::Without;
 use super::window::{self, Span};
 use super::{Options, primer};
@@ -22,7 +21,6 @@ use crate::forms::container;
 use crate::forms::wasm::{self, Map};
 use crate::limits::{NUMBERS_WINDOW_LOG, REGIONS_MAX, WHOLE_WINDOW_LOG};
 use crate::matching::{self, Region, Window};
-use crate::models::Model;
 use crate::numbers;
 use crate::progress::{Meter, Progress};
 use crate::tensors;
@@ -253,10 +251,9 @@ fn make_window_of(
     let mut old = OldWindow::new(pair.old_file, pair.windows.old.clone()).map_err(Reason::into_io)?;
     let primer =
         primer::gather(regions, span.old_bytes, span.new_bytes, &mut old).map_err(Reason::into_io)?;
-    let mut models = predict::models(pair.old_file, pair.windows.clone(), pair.module, layout, regions)
+    let rebuilder = Rebuilder::new(pair.old_file, pair.windows.clone(), pair.module, layout, regions)
         .map_err(Reason::into_io)?;
-    let recorded = record(&mut old, pair.new, regions, &mut models).map_err(Reason::into_io)?;
-    drop(models);
+    let recorded = record(&mut old, pair.new, regions, rebuilder).map_err(Reason::into_io)?;
     let Control { lengths, gaps, turns, shifts } = Control::encode(regions);
     let streams = [
         lengths,
@@ -287,17 +284,16 @@ fn record(
     old: &mut OldWindow<'_>,
     new: &[u8],
     regions: &[Region],
-    model: &mut dyn Model,
+    mut rebuilder: Rebuilder<'_>,
 ) -> Result<super::differences::Differences, Reason> {
     let mut recorder = Recorder::new(new);
-    let mut walk = Walk::default();
     let mut made = Vec::new();
     for region in regions {
         recorder.seek(region.new as usize);
         let mut done = 0;
         while done < region.bytes {
             made.clear();
-            done += walk.piece(region, done, old, model, &mut recorder, &mut made)?;
+            done += rebuilder.piece(region, done, old, &mut recorder, &mut made)?;
         }
     }
     Ok(recorder.finish())

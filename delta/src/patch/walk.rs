@@ -4,25 +4,29 @@ use super::differences::Correct;
 use super::old::OldWindow;
 use crate::error::Reason;
 use crate::matching::Region;
-use crate::models::{Field, Model};
+use crate::models::{Counts, Field, Model};
 
 /// Most bytes rebuilt at one time, but for a field that lies across the end.
-const PIECE_BYTES: u32 = 64 << 10;
+const PIECE_BYTES: u32 = 32 << 10;
 
-/// Rebuilds regions piece by piece.
-#[derive(Default)]
-pub(super) struct Walk {
-    fields: Vec<Field>,
+/// Rebuilds regions piece by piece, with one model.
+pub(super) struct Walk<M: Model> {
+    model: M,
+    fields: Vec<Field<M::Name>>,
+    pub(super) counts: Counts,
 }
 
-impl Walk {
+impl<M: Model> Walk<M> {
+    pub(super) fn new(model: M) -> Self {
+        Self { model, fields: Vec::new(), counts: Counts::default() }
+    }
+
     /// Appends the next piece of a region, of which `done` bytes were rebuilt before. Returns how many bytes it has.
     pub(super) fn piece(
         &mut self,
         region: &Region,
         done: u32,
         old: &mut OldWindow<'_>,
-        model: &mut dyn Model,
         corrections: &mut impl Correct,
         out: &mut Vec<u8>,
     ) -> Result<u32, Reason> {
@@ -30,44 +34,79 @@ impl Walk {
         let mut bytes = (region.bytes - done).min(PIECE_BYTES);
         self.fields.clear();
         let reach = bytes.saturating_add(8).min(region.bytes - done);
-        model.fields(start..start + reach, &mut self.fields);
-        self.fields.retain(|field| field.at < start + bytes);
+        self.model.fields(start..start + reach, &mut self.fields);
+        while self.fields.last().is_some_and(|field| field.at >= start + bytes) {
+            self.fields.pop();
+        }
         if let Some(last) = self.fields.last() {
             bytes = bytes.max(last.at + u32::from(last.bytes) - start);
         }
         let from = out.len();
         old.read(u64::from(start), bytes as usize, out)?;
         let piece = out.get_mut(from..).unwrap_or_default();
+        self.rebuild(start, region.new + done, piece, corrections)?;
+        Ok(bytes)
+    }
+
+    /// Turns a piece of the old window into one of the new window.
+    fn rebuild(
+        &mut self,
+        old_at: u32,
+        new_at: u32,
+        piece: &mut [u8],
+        corrections: &mut impl Correct,
+    ) -> Result<(), Reason> {
         let mut corrected = 0;
         for field in &self.fields {
-            let at = (field.at - start) as usize;
+            let at = (field.at - old_at) as usize;
             let end = at + usize::from(field.bytes);
             corrections.correct(piece.get_mut(corrected..at).unwrap_or_default())?;
             let bytes = piece.get_mut(at..end).unwrap_or_default();
-            let new_at = region.new + done + (field.at - start);
+            let new_at = new_at + (field.at - old_at);
             let was = read(bytes);
-            if let Some(predicted) = model.predict(field, was, new_at) {
+            let predicted = self.model.predict(field, was, new_at);
+            if let Some(predicted) = predicted {
                 write(bytes, predicted);
             }
             corrections.correct(bytes)?;
-            model.learn(field, was, new_at, read(bytes));
+            let is = read(bytes);
+            if let Some(predicted) = predicted {
+                self.counts.count(field.bytes, predicted, is);
+            }
+            self.model.learn(field, was, new_at, is);
             corrected = end;
         }
-        corrections.correct(piece.get_mut(corrected..).unwrap_or_default())?;
-        Ok(bytes)
+        corrections.correct(piece.get_mut(corrected..).unwrap_or_default())
     }
 }
 
+#[inline]
 fn read(field: &[u8]) -> u64 {
-    let mut bytes = [0; 8];
-    for (to, from) in bytes.iter_mut().zip(field) {
-        *to = *from;
+    match *field {
+        [a] => u64::from(a),
+        [a, b, c, d] => u64::from(u32::from_le_bytes([a, b, c, d])),
+        _ => {
+            let mut bytes = [0; 8];
+            for (to, from) in bytes.iter_mut().zip(field) {
+                *to = *from;
+            }
+            u64::from_le_bytes(bytes)
+        }
     }
-    u64::from_le_bytes(bytes)
 }
 
+#[inline]
 fn write(field: &mut [u8], value: u64) {
-    for (to, from) in field.iter_mut().zip(value.to_le_bytes()) {
-        *to = from;
+    let bytes = value.to_le_bytes();
+    match (field, bytes) {
+        ([byte], [a, ..]) => *byte = a,
+        ([first, second, third, fourth], [a, b, c, d, ..]) => {
+            (*first, *second, *third, *fourth) = (a, b, c, d);
+        }
+        (field, bytes) => {
+            for (to, from) in field.iter_mut().zip(bytes) {
+                *to = from;
+            }
+        }
     }
 }

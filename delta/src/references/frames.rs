@@ -7,6 +7,8 @@ use super::kind::{Kind, signed, signed_byte};
 
 /// Most displacements remembered of one function.
 const SLOTS_MAX: usize = 48;
+/// So many are put in order at one time.
+const WAITING_MAX: usize = 256;
 /// Slots do not move further: what seems to is another instruction.
 const MOVE_MAX: u64 = 64 << 10;
 /// So far apart, two fields are not in one function.
@@ -16,12 +18,23 @@ const FUNCTION_BYTES_MAX: u32 = 16 << 10;
 #[derive(Default)]
 pub(super) struct Frames {
     /// Displacements from the stack pointer, old and new, in order.
-    stack: Vec<Moved>,
+    stack: Slots,
     /// The same from the frame pointer.
-    frame: Vec<Moved>,
+    frame: Slots,
     /// The size of the stack that it takes.
     size: Option<Moved>,
     last_at: u32,
+}
+
+/// Displacements that were seen, in order.
+#[derive(Default)]
+struct Slots {
+    /// In order of the old ones, without those that wait.
+    known: Vec<Moved>,
+    /// Seen since, and as they were, as almost all are: put in order only when one has moved.
+    waiting: Vec<i64>,
+    /// Whether any has moved.
+    moved: bool,
 }
 
 #[derive(Clone, Copy)]
@@ -40,8 +53,8 @@ impl Frames {
         self.last_at = at;
         let old = value(kind, was);
         let new = match kind {
-            Kind::Slot | Kind::LongSlot => guess(&self.stack, old)?,
-            Kind::FrameSlot | Kind::LongFrameSlot => guess(&self.frame, old)?,
+            Kind::Slot | Kind::LongSlot => self.stack.guess(old)?,
+            Kind::FrameSlot | Kind::LongFrameSlot => self.frame.guess(old)?,
             Kind::Leave | Kind::LongLeave => self.size.filter(|size| size.old == old)?.new,
             _ => return None,
         };
@@ -53,13 +66,13 @@ impl Frames {
     pub(super) fn learn(&mut self, kind: Kind, was: u64, is: u64) {
         let moved = Moved { old: value(kind, was), new: value(kind, is) };
         match kind {
-            Kind::Slot | Kind::LongSlot => remember(&mut self.stack, moved),
-            Kind::FrameSlot | Kind::LongFrameSlot => remember(&mut self.frame, moved),
+            Kind::Slot | Kind::LongSlot => self.stack.remember(moved),
+            Kind::FrameSlot | Kind::LongFrameSlot => self.frame.remember(moved),
             Kind::Enter | Kind::LongEnter => {
                 self.forget();
                 self.size = Some(moved);
-                remember(&mut self.stack, Moved { old: 0, new: 0 });
-                remember(&mut self.stack, moved);
+                self.stack.remember(Moved { old: 0, new: 0 });
+                self.stack.remember(moved);
             }
             _ => {}
         }
@@ -76,8 +89,37 @@ fn value(kind: Kind, field: u64) -> i64 {
     (if kind.bytes() == 1 { signed_byte(field) } else { signed(field) }).cast_signed()
 }
 
-/// A slot moves like the nearest one.
-fn guess(known: &[Moved], old: i64) -> Option<i64> {
+impl Slots {
+    fn clear(&mut self) {
+        self.known.clear();
+        self.waiting.clear();
+        self.moved = false;
+    }
+
+    /// A slot moves like the nearest one. None: as it was.
+    #[inline]
+    fn guess(&self, old: i64) -> Option<i64> {
+        if self.moved { nearest(&self.known, old) } else { None }
+    }
+
+    #[inline]
+    fn remember(&mut self, moved: Moved) {
+        if moved.old.abs_diff(moved.new) > MOVE_MAX {
+            return;
+        }
+        if !self.moved && moved.old == moved.new && self.waiting.len() < WAITING_MAX {
+            self.waiting.push(moved.old);
+            return;
+        }
+        self.moved |= moved.old != moved.new;
+        for old in self.waiting.drain(..) {
+            insert(&mut self.known, Moved { old, new: old });
+        }
+        insert(&mut self.known, moved);
+    }
+}
+
+fn nearest(known: &[Moved], old: i64) -> Option<i64> {
     let next = known.partition_point(|moved| moved.old < old);
     let after = known.get(next);
     let before = next.checked_sub(1).and_then(|before| known.get(before));
@@ -94,10 +136,7 @@ fn guess(known: &[Moved], old: i64) -> Option<i64> {
     Some(old - nearest.old + nearest.new)
 }
 
-fn remember(known: &mut Vec<Moved>, moved: Moved) {
-    if moved.old.abs_diff(moved.new) > MOVE_MAX {
-        return;
-    }
+fn insert(known: &mut Vec<Moved>, moved: Moved) {
     let place = known.partition_point(|known| known.old < moved.old);
     if let Some(known) = known.get_mut(place).filter(|known| known.old == moved.old) {
         known.new = moved.new;

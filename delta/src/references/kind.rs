@@ -1,5 +1,12 @@
 //! What a field says about an address, and how.
 
+/// How a field names an address.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Name {
+    kind: Kind,
+    base: u32,
+}
+
 /// A field that names an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Reference {
@@ -17,15 +24,14 @@ impl Reference {
         self.kind.bytes()
     }
 
-    /// All about it but its place, in fewer than 62 bits.
-    pub(crate) fn name(&self) -> u64 {
-        u64::from(self.kind.number()) << 32 | u64::from(self.base)
+    /// All about it but its place.
+    pub(crate) fn name(&self) -> Name {
+        Name { kind: self.kind, base: self.base }
     }
 
     /// The reference at a place, by its name.
-    pub(crate) fn named(at: u32, name: u64) -> Option<Self> {
-        let kind = Kind::from_number(u8::try_from(name >> 32).ok()?)?;
-        Some(Self { at, kind, base: u32::try_from(name & u64::from(u32::MAX)).ok()? })
+    pub(crate) fn named(at: u32, name: Name) -> Self {
+        Self { at, kind: name.kind, base: name.base }
     }
 }
 
@@ -191,6 +197,7 @@ impl Kind {
     }
 
     /// Whether it needs a base.
+    #[inline]
     pub(super) fn has_base(self) -> bool {
         matches!(
             self,
@@ -223,6 +230,18 @@ impl Kind {
             Self::Branch14 => Some(bits(value, 5, 14)),
             Self::Short => Some(i32::from(a.cast_signed()).cast_unsigned().wrapping_add(1)),
             _ => None,
+        }
+    }
+
+    /// Whether a field is what names some place, and so names no other.
+    #[inline]
+    pub(super) fn is_one_to_one(self, named: u64, is: u64) -> bool {
+        match self {
+            Self::Pointer => named == is,
+            Self::Ahead | Self::Ahead1 | Self::Ahead2 | Self::Ahead4 | Self::Here | Self::Based => {
+                named == signed(is)
+            }
+            _ => false,
         }
     }
 
@@ -268,6 +287,7 @@ pub(super) fn bits(word: u64, shift: u32, count: u32) -> u32 {
 }
 
 /// A number of four bytes with a sign, as one of eight.
+#[inline]
 pub(super) fn signed(value: u64) -> u64 {
     let [a, b, c, d, ..] = value.to_le_bytes();
     i64::from(i32::from_le_bytes([a, b, c, d])).cast_unsigned()

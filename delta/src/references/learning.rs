@@ -11,7 +11,7 @@ pub(super) struct Room {
     pub(super) near_log: u32,
 }
 
-/// For targets of fields: 2.7 MB.
+/// For targets of fields: 2.9 MB.
 pub(super) const FOR_TARGETS: Room = Room { exceptions_log: 18, near_log: 14 };
 /// For numbers of one sort: 600 kB.
 pub(super) const FOR_NUMBERS: Room = Room { exceptions_log: 16, near_log: 10 };
@@ -31,8 +31,8 @@ const NOWHERE: u32 = u32::MAX;
 pub(super) struct Learned {
     room: Room,
     exceptions: Vec<Moved>,
-    /// A bit for each of them that was ever set: most targets are no exceptions, and this says so from a cache.
-    touched: Vec<u64>,
+    /// A few bits of what each of them is of, or zero: nearly all targets are no exceptions, and this says so from a cache.
+    tags: Vec<u8>,
     near: [Vec<Moved>; NEAR_SHIFTS.len()],
 }
 
@@ -42,7 +42,7 @@ impl Learned {
         Self {
             room,
             exceptions: table(room.exceptions_log),
-            touched: vec![0; 1 << (room.exceptions_log - 6)],
+            tags: vec![0; 1 << room.exceptions_log],
             near: NEAR_SHIFTS.map(|_| table(room.near_log)),
         }
     }
@@ -51,7 +51,7 @@ impl Learned {
     #[inline]
     pub(super) fn exception(&self, old: u32) -> Option<u32> {
         let slot = slot(old, self.room.exceptions_log);
-        if !self.is_touched(slot) {
+        if self.tags.get(slot) != Some(&tag(old)) {
             return None;
         }
         let entry = self.exceptions.get(slot)?;
@@ -62,24 +62,20 @@ impl Learned {
     #[inline]
     pub(super) fn learn(&mut self, old: u32, projected: Option<u32>, new: u32) {
         let slot = slot(old, self.room.exceptions_log);
-        if projected == Some(new) && !self.is_touched(slot) {
+        let Some(known) = self.tags.get_mut(slot) else { return };
+        if projected != Some(new) {
+            *known = tag(old);
+        } else if *known != tag(old) {
             return;
-        }
-        if let Some(word) = self.touched.get_mut(slot / 64) {
-            *word |= 1 << (slot % 64);
         }
         if let Some(entry) = self.exceptions.get_mut(slot) {
             if projected != Some(new) {
                 *entry = Moved { old, new };
             } else if entry.old == old {
                 entry.old = NOWHERE;
+                *known = 0;
             }
         }
-    }
-
-    #[inline]
-    fn is_touched(&self, slot: usize) -> bool {
-        self.touched.get(slot / 64).is_some_and(|word| word >> (slot % 64) & 1 == 1)
     }
 
     /// Where something nearby went tells where this is.
@@ -109,6 +105,12 @@ impl Learned {
             }
         }
     }
+}
+
+/// Other bits than those that say the slot.
+#[inline]
+fn tag(key: u32) -> u8 {
+    key.wrapping_mul(0x9e37_79b1).to_le_bytes()[0] | 1
 }
 
 #[inline]

@@ -56,7 +56,7 @@ mod unwind;
 mod x86;
 
 pub(crate) use comparable::{blank, comparable_new, comparable_old};
-pub(crate) use kind::Reference;
+pub(crate) use kind::{Name, Reference};
 pub(crate) use layout::Layout;
 pub(crate) use predictor::Predictor;
 pub(crate) use projection::Projection;

@@ -64,6 +64,8 @@ struct Predicted {
     /// Where the regions say it is.
     projected: Option<Projected>,
     guess: Option<u32>,
+    /// What the field has to be to name the guess.
+    named: Option<u64>,
 }
 
 #[derive(Clone, Copy)]
@@ -126,14 +128,17 @@ impl<'a> Predictor<'a> {
         let target = self.old.named_by(reference, was, reference.base, old_before)?;
         let projected = self.project(target);
         let guess = self.guess(target, projected);
-        self.last = Some(Predicted { new_at, target, projected, guess });
+        self.last = Some(Predicted { new_at, target, projected, guess, named: None });
         if reference.kind.is_length() && before.is_some_and(|before| !before.expected) {
             // It went elsewhere as a whole.
             return None;
         }
-        let base = self.base(reference)?;
+        let base = if reference.kind.has_base() { self.base(reference)? } else { 0 };
         let moved = Reference { at: new_at, ..*reference };
         let named = self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))?;
+        if let Some(last) = &mut self.last {
+            last.named = Some(named);
+        }
         // A length that has little to do with the old one comes from an end that went elsewhere.
         let plausible = !reference.kind.is_length() || named.abs_diff(was) <= was / 2 + LENGTH_CHANGE_BYTES;
         plausible.then_some(named)
@@ -168,14 +173,8 @@ impl<'a> Predictor<'a> {
             return;
         }
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
-        let Some(base) = self.base(reference) else { return };
-        let moved = Reference { at: new_at, ..*reference };
-        let new_before = before.map(|before| before.new);
-        let actual = match reference.kind {
-            Kind::InPage => self.pages[register(is, 5)].and_then(|page| self.new.in_page(page, is)),
-            _ => self.new.named_by(&moved, is, base, new_before),
-        };
-        let Some(actual) = actual else { return };
+        let before = before.map(|before| before.new);
+        let Some(actual) = self.actual(reference, &last, is, before) else { return };
         if !reference.kind.is_length() {
             let old = self.old.target(last.target);
             let new = self.new.target(actual);
@@ -194,6 +193,25 @@ impl<'a> Predictor<'a> {
         if !covered || last.guess != Some(actual) {
             self.learned.learn_near(last.target, actual);
         }
+    }
+
+    /// What a field names that was predicted.
+    #[inline]
+    fn actual(
+        &mut self,
+        reference: &Reference,
+        last: &Predicted,
+        is: u64,
+        before: Option<Address>,
+    ) -> Option<u32> {
+        if last.guess.is_some() && last.named.is_some_and(|named| reference.kind.is_one_to_one(named, is)) {
+            return last.guess;
+        }
+        if reference.kind == Kind::InPage {
+            return self.pages[register(is, 5)].and_then(|page| self.new.in_page(page, is));
+        }
+        let base = self.base(reference)?;
+        self.new.named_by(&Reference { at: last.new_at, ..*reference }, is, base, before)
     }
 
     fn base(&self, reference: &Reference) -> Option<u32> {

@@ -214,7 +214,10 @@ impl Writer {
         self.stretch.range.end
     }
 
-    pub(super) fn finish(self) -> Stretch {
+    /// The stretch, in no more memory than it takes: a window may have tens of thousands.
+    pub(super) fn finish(mut self) -> Stretch {
+        self.stretch.bytes.shrink_to_fit();
+        self.stretch.blocks.shrink_to_fit();
         self.stretch
     }
 }

@@ -19,42 +19,55 @@ impl Address {
     }
 }
 
+#[inline]
+fn address_in(span: Option<Span>, place: u32) -> Address {
+    match span {
+        Some(span) => {
+            let within = u64::from(place.wrapping_sub(span.place));
+            Address { element: span.element, value: span.address.wrapping_add(within) }
+        }
+        None => Address { element: NO_ELEMENT, value: u64::from(place) },
+    }
+}
+
 /// Maps places and addresses to each other, and remembers where it last was.
 pub(super) struct Locator<'a> {
     pub(super) layout: &'a Layout,
+    /// The span of the last field.
     fields: Option<Span>,
-    targets: Option<Span>,
+    /// Those of the last targets, the latest first: code names other code, constants and variables in turn.
+    targets: [Option<Span>; RECENT],
 }
+
+/// How many spans are remembered.
+const RECENT: usize = 3;
 
 impl<'a> Locator<'a> {
     pub(super) fn new(layout: &'a Layout) -> Self {
-        Self { layout, fields: None, targets: None }
+        Self { layout, fields: None, targets: [None; RECENT] }
     }
 
     /// The address of a field.
     #[inline]
     fn field(&mut self, place: u32) -> Address {
-        Self::address(self.layout, &mut self.fields, place)
+        if self.fields.is_none_or(|span| !span.has_place(place)) {
+            self.fields = self.layout.span_at(place);
+        }
+        address_in(self.fields, place)
     }
 
     /// The address of a target.
     #[inline]
     pub(super) fn target(&mut self, place: u32) -> Address {
-        Self::address(self.layout, &mut self.targets, place)
+        let known = self.targets.iter().flatten().find(|span| span.has_place(place));
+        let span = known.copied().or_else(|| self.remember(self.layout.span_at(place)));
+        address_in(span, place)
     }
 
-    #[inline]
-    fn address(layout: &Layout, last: &mut Option<Span>, place: u32) -> Address {
-        if last.is_none_or(|span| !span.has_place(place)) {
-            *last = layout.span_at(place);
-        }
-        match last {
-            Some(span) => Address {
-                element: span.element,
-                value: span.address + u64::from(place.wrapping_sub(span.place)),
-            },
-            None => Address { element: NO_ELEMENT, value: u64::from(place) },
-        }
+    fn remember(&mut self, span: Option<Span>) -> Option<Span> {
+        self.targets.rotate_right(1);
+        self.targets[0] = span;
+        span
     }
 
     /// The place of an address.
@@ -63,11 +76,9 @@ impl<'a> Locator<'a> {
         if address.element == NO_ELEMENT {
             return u32::try_from(address.value).ok().filter(|place| *place < BEYOND);
         }
-        if self.targets.is_none_or(|span| span.element != address.element || !span.has_address(address.value))
-        {
-            self.targets = Some(self.layout.span_of(address.element, address.value)?);
-        }
-        let span = self.targets?;
+        let is_in = |span: &&Span| span.element == address.element && span.has_address(address.value);
+        let known = self.targets.iter().flatten().find(is_in).copied();
+        let span = known.or_else(|| self.remember(self.layout.span_of(address.element, address.value)))?;
         let within = u32::try_from(address.value.wrapping_sub(span.address)).ok()?;
         span.place.checked_add(within)
     }

@@ -10,6 +10,7 @@ use super::event::Refusal;
 use crate::bounds::{COMPONENTS_MAX, POLICIES_MAX};
 use crate::facts::{BadFact, Fact, Key, Merged, Say, SignedFact, Statement};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::roster::Roster;
 use crate::trust::command::{Command, Instruction};
@@ -40,7 +41,10 @@ impl Node {
         if self.registers.compare(&fact) != Merged::Rose {
             return Ok(Judged::Known);
         }
-        self.check(&fact)?;
+        let checked = self.check(&fact);
+        mark!(NoSeatRefused if checked == Err(Refusal::NoSeat));
+        mark!(CollectedRefused if checked == Err(Refusal::Collected));
+        checked?;
         Ok(Judged::Rises(fact))
     }
 
@@ -129,6 +133,7 @@ impl Node {
             self.rollouts.values().filter(|r| r.manifest.component == *component).collect();
         let twins = of_component.iter().filter(|r| r.manifest.order == *order).count();
         let components: BTreeSet<_> = self.rollouts.values().map(|r| &r.manifest.component).collect();
+        mark!(ThirdTwinRefused if twins >= 2);
         if twins >= 2 || (of_component.is_empty() && components.len() >= COMPONENTS_MAX) {
             return Err(Refusal::Full);
         }
@@ -165,15 +170,18 @@ impl Node {
     }
 
     fn signed_by(&self, fact: &Arc<Fact>, policy: &Policy, role: RoleName) -> Result<(), Refusal> {
-        let signed = fact.role_signed_if(policy.role(role), |one| self.reader.is_signed(fact, one));
-        if signed { Ok(()) } else { Err(Refusal::Unsigned) }
+        if fact.role_signed_if(policy.role(role), |one| self.reader.is_signed(fact, one)) {
+            return Ok(());
+        }
+        mark!(TooFewSignersRefused);
+        Err(Refusal::Unsigned)
     }
 
     fn signed_by_author(&self, fact: &Arc<Fact>) -> Result<(), Refusal> {
         if fact.author_signed_if(|one| self.reader.is_signed(fact, one)) {
-            Ok(())
-        } else {
-            Err(Refusal::Unsigned)
+            return Ok(());
         }
+        mark!(ForgeryRefused);
+        Err(Refusal::Unsigned)
     }
 }

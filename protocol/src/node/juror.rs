@@ -10,6 +10,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{FRESH_PERIODS, PROPOSE_EVERY, SEQUENCE_LEAD_MAX};
 use crate::facts::{Ballot, BallotKind, Key, Propose, RolloutId, Say, Statement, StopReason};
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::said;
 use crate::rollout::gate::{Shut, allowed};
@@ -185,6 +186,8 @@ impl Node {
             return;
         };
         if self.ballot(tracked, Say::Stop(reason), out) {
+            mark!(StopExpired if reason == StopReason::Expired);
+            mark!(StopOnEvidence if reason == StopReason::Evidence);
             out.report(Event::StopBallot { rollout: tracked.id, reason });
         }
     }
@@ -192,6 +195,7 @@ impl Node {
     fn stand_in_term(&mut self, tracked: &Tracked, now: Time, out: &mut impl Outbox) {
         let (term, mine) = (tracked.derived.term, self.my_number(tracked, BallotKind::Term));
         if tracked.derived.hinted_term > mine {
+            mark!(TermFollowed if tracked.derived.hinted_term > tracked.derived.term);
             self.ballot(tracked, Say::Term(tracked.derived.hinted_term), out);
             return;
         }
@@ -208,6 +212,8 @@ impl Node {
         let impatient =
             tracked.watch.impatient_since.is_some_and(|since| clock.0 - since.0 >= tracked.watch.patience.0);
         if (watched && silent) || impatient {
+            mark!(LeaderSilent if watched && silent);
+            mark!(LeaderStuck if impatient && !silent);
             self.ballot(tracked, Say::Term(term.saturating_add(1)), out);
         }
     }

@@ -8,6 +8,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{CENSUSES_MAX, PUT_AWAY_AFTER, ROLLOUTS_KEPT_MAX, ROLLOUTS_MAX};
 use crate::facts::{Key, RolloutId};
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::time::Time;
 use crate::trust::manifest::ReleaseOrder;
@@ -18,6 +19,8 @@ impl Node {
     /// ones are here that there is no room. Decides on manifests that arrive.
     pub(super) fn is_collected(&self, component: &ComponentName, order: ReleaseOrder, id: RolloutId) -> bool {
         let done = self.done_order(component);
+        mark!(TombstoneKeepsOut if self.tombstones.contains(id) && done.is_none_or(|done| order >= done));
+        mark!(OlderThanDone if done.is_some_and(|done| order < done) && !self.rollouts.contains_key(&id));
         self.tombstones.contains(id)
             || done.is_some_and(|done| order < done && !mutations::is(Mutation::LowerSequence))
             || (done != Some(order) && self.later_than(component, order) >= ROLLOUTS_KEPT_MAX)
@@ -48,7 +51,12 @@ impl Node {
             })
             .map(|r| r.id)
             .collect();
+        mark!(PutAwayWaits if self.rollouts.values().any(|r| r.install.is_under_way()
+            && (self.is_pushed_out(r, now)
+                || self.is_collected(&r.manifest.component, r.manifest.order, r.id))));
         for id in &over {
+            mark!(PushedOut if self.rollouts.get(id).is_some_and(|r| !r.ended()
+                && !self.is_collected(&r.manifest.component, r.manifest.order, *id)));
             self.put_away(*id, out);
         }
         if !over.is_empty() || self.trust.census_names().len() > CENSUSES_MAX {
@@ -99,6 +107,7 @@ impl Node {
             .map(|((_, order), rollout)| (*order, *rollout))
             .collect();
         for (order, rollout) in old {
+            mark!(BindingForgotten);
             self.bindings.remove(&(component.clone(), order));
             let record = Record::Binding { component: component.clone(), order, rollout };
             out.forget(record.key(self.config.fleet));

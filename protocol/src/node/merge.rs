@@ -13,6 +13,7 @@ use crate::facts::{
     Ballot, BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, Vote, VoteState,
 };
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::{Derived, Stop};
 use crate::time::Time;
@@ -23,6 +24,7 @@ impl Node {
     /// is kept like the day I signed it (S10).
     pub(super) fn take(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
         if fact.statement.author() == Some(self.me) && !matches!(fact.key, Key::Beacon(_)) {
+            mark!(OwnFactComesBack);
             self.writes.write(Record::Fact(fact.signed.clone()), Then::Nothing, out);
         }
         self.merge(now, fact, out);
@@ -89,6 +91,8 @@ impl Node {
                 }
             }
             Statement::Command(command) => {
+                mark!(PromoteDuringHold if command.kind() == crate::trust::command::CommandKind::Promote
+                    && self.rollouts.get(&command.rollout).is_some_and(|r| r.watch.hold == super::event::Hold::Failures));
                 out.report(Event::Commanded {
                     rollout: command.rollout,
                     instruction: command.instruction,
@@ -108,6 +112,9 @@ impl Node {
         // Of members that sit on no jury the views know when they were heard from: see `far`.
         if self.keeps_fresh(&beacon.node) {
             self.freshness.rose(beacon.node, beacon.rank(), now);
+        }
+        if came_back {
+            mark!(MemberComesBack);
         }
         self.note_heard(&beacon.node, came_back, now);
         out.learn(beacon.node, &beacon.addresses);
@@ -250,6 +257,8 @@ impl Node {
         let buried = self.tombstones.iter().any(|t| {
             t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
         });
+        mark!(TwinOfBuried if buried);
+        mark!(TwinsMeet if self.rollouts.values().any(twin));
         buried || self.rollouts.values().any(twin)
     }
 
@@ -310,6 +319,10 @@ impl Node {
 
 fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox) {
     let (id, after) = (tracked.id, tracked.derived);
+    mark!(TermInMidWave if after.term != before.term && (1..tracked.roster.count()).contains(&after.open));
+    mark!(StopRacesGrant if after.stop.is_some() && before.stop.is_none()
+            && (1..after.open).contains(&before.open));
+    mark!(StopAfterDone if after.stop.is_some() && before.done(&tracked.roster));
     if after.term != before.term
         && let Some(leader) = tracked.roster.leader(after.term)
     {

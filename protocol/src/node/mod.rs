@@ -62,6 +62,7 @@ use self::writes::Writes;
 use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, FRAME_MAX};
 use crate::facts::{BadFact, Fact, Registers, RolloutId, SignedFact};
 use crate::identity::{KeyPair, NodeId};
+use crate::marks::mark;
 use crate::rollout::freshness::Freshness;
 use crate::time::{Time, UnixSeconds};
 use crate::trust::census::Members;
@@ -256,6 +257,7 @@ impl Node {
             }
             Err(why) => {
                 if why == Refusal::MissingParent {
+                    mark!(MissingParent);
                     self.begin_extra_sync(now, from, out);
                 }
                 Verdict::Refused(why)

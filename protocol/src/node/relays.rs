@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use crate::bounds::{RELAY_BURST, RELAY_BURST_BEACON, RELAY_WINDOW};
 use crate::facts::Key;
+use crate::marks::mark;
 use crate::time::Time;
 
 #[derive(Clone, Copy, Debug)]
@@ -41,6 +42,7 @@ impl Relays {
             window.relayed += 1;
             true
         } else {
+            mark!(RelayHeldBack);
             self.owing += usize::from(!std::mem::replace(&mut window.owed, true));
             false
         }
@@ -54,6 +56,7 @@ impl Relays {
                 && let Some(window) = self.windows.remove(&key)
                 && window.owed
             {
+                mark!(RelayOwed);
                 self.owing -= 1;
                 due.push(key);
             }

@@ -14,6 +14,7 @@ use super::{Frame, Node};
 use crate::bounds::JURY_MAX;
 use crate::facts::{Beacon, Fact, Merged, SignedFact, Statement};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::quorum::Quorum;
 use crate::time::Time;
@@ -31,11 +32,21 @@ pub(super) struct Signer {
     boot: Option<u32>,
     durable: bool,
     cloned: bool,
+    /// Whether it has begun anew after it met a past that nobody had told it.
+    began_anew: bool,
 }
 
 impl Signer {
     pub(super) fn new(last_boot: u32, incarnation: u64) -> Self {
-        Self { last_boot, incarnation, heard: BTreeSet::new(), boot: None, durable: false, cloned: false }
+        Self {
+            last_boot,
+            incarnation,
+            heard: BTreeSet::new(),
+            boot: None,
+            durable: false,
+            cloned: false,
+            began_anew: false,
+        }
     }
 
     /// This start's number, when it may be used.
@@ -47,6 +58,15 @@ impl Signer {
         if self.boot.is_none() {
             self.heard.insert(node);
         }
+    }
+
+    /// Recovers once more, to take a higher number. A disk that was lost may have had a past that none of those
+    /// asked remembered: others keep beacons in memory alone. A past rests; a clone goes on, and is met again.
+    fn begin_anew(&mut self) {
+        self.began_anew = true;
+        self.boot = None;
+        self.durable = false;
+        self.heard.clear();
     }
 
     pub(super) fn has_heard(&self, node: &NodeId) -> bool {
@@ -115,12 +135,21 @@ impl Node {
     /// Sees a beacon under my own key: news of my past, or of a clone.
     pub(super) fn saw_myself(&mut self, beacon: &Beacon, out: &mut impl Outbox) {
         match self.signer.boot {
-            None => self.signer.last_boot = self.signer.last_boot.max(beacon.boot),
+            None => {
+                mark!(RestoredDiskDetected if beacon.boot > self.signer.last_boot);
+                self.signer.last_boot = self.signer.last_boot.max(beacon.boot);
+            }
             Some(boot) => {
-                if beacon.incarnation != self.signer.incarnation && beacon.boot >= boot && !self.signer.cloned
-                {
+                if beacon.incarnation == self.signer.incarnation || beacon.boot < boot || self.signer.cloned {
+                    return;
+                }
+                if self.signer.began_anew {
                     self.signer.cloned = true;
-                    out.report(Event::Cloned);
+                    return out.report(Event::Cloned);
+                }
+                self.signer.last_boot = beacon.boot;
+                if self.signer.durable {
+                    self.signer.begin_anew();
                 }
             }
         }
@@ -135,6 +164,7 @@ impl Node {
         let fact = Arc::new(Fact::sign(self.config.fleet, statement, &[&self.config.key]));
         let pending = self.writes.pending(&fact.key).is_some_and(|p| p.rank >= fact.rank);
         if pending || self.registers.compare(&fact) != Merged::Rose {
+            mark!(LowerStatementNotSigned if self.registers.compare(&fact) == Merged::Older);
             return false;
         }
         if mutations::is(Mutation::SendBeforePersisted) {
@@ -149,8 +179,13 @@ impl Node {
             match then {
                 Then::Nothing => {}
                 Then::Boot => {
-                    self.signer.durable = true;
-                    out.report(Event::Recovered { boot: self.signer.boot.unwrap_or(0) });
+                    let boot = self.signer.boot.unwrap_or(0);
+                    if self.signer.last_boot >= boot {
+                        self.signer.begin_anew();
+                    } else {
+                        self.signer.durable = true;
+                        out.report(Event::Recovered { boot });
+                    }
                 }
                 Then::Switch(rollout) => self.switch_on_record(rollout, now, out),
                 Then::Publish(fact) => {

@@ -14,6 +14,7 @@ use crate::bounds::{
 };
 use crate::facts::{Beacon, Fact, Key, SignedFact};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::sync::summary::{self, Page};
 use crate::time::Time;
@@ -100,6 +101,7 @@ impl Node {
     /// Begins a sync with `peer`, unless one is under way.
     pub(super) fn begin_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
         let sessions = &mut self.syncs.sessions;
+        mark!(SyncGivenUp if sessions.values().any(|session| now >= session.began + SYNC_TIMEOUT));
         sessions.retain(|_, session| now < session.began + SYNC_TIMEOUT);
         if peer == self.me || sessions.contains_key(&peer) || sessions.len() >= SYNCS_MAX {
             return;
@@ -128,6 +130,8 @@ impl Node {
         let lacks = beacon.heads.policy > mine.policy || beacon.heads.census > mine.census;
         // While facts are spreading digests differ all the time; a difference that stays is a gap.
         let gap = beacon.heads.facts != mine.facts && now >= self.last_change + SETTLED_AFTER;
+        mark!(StopSeenInBeacon if self.knows_a_stop(beacon));
+        mark!(GapFound if gap);
         if lacks || gap || self.knows_a_stop(beacon) {
             self.begin_extra_sync(now, beacon.node, out);
         }

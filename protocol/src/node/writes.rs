@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use crate::bounds::{PENDING_MAX, PERSIST_RETRY};
 use crate::facts::{Fact, Key, RolloutId};
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::time::Time;
 
@@ -42,6 +43,7 @@ impl Writes {
         }
         // A write that is to be tried again keeps its place before later ones.
         if self.retry_at.is_some() {
+            mark!(WriteQueuesBehindFailed);
             self.failed.push_back((record, then));
         } else {
             self.issue(record, then, out);
@@ -72,6 +74,7 @@ impl Writes {
             self.failed.push_front((record, then));
         }
         if !self.failed.is_empty() {
+            mark!(WriteFailed);
             self.retry_at = Some(now + PERSIST_RETRY);
         }
     }

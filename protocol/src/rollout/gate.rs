@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use super::derived::Derived;
 use super::roster::Roster;
 use super::view::Tally;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 
 /// Why a rollout is not going on now: the closed list.
@@ -94,12 +95,15 @@ pub fn allowed(roster: &Roster, derived: &Derived, tally: &Tally, shut: &Shut) -
         return closed(Hold::Ended);
     }
     if derived.paused {
+        mark!(HeldByPause);
         return closed(Hold::Paused);
     }
     if let Some(hold) = shut.hold() {
+        mark!(HeldBySuccessor if hold == Hold::Superseded);
         return closed(hold);
     }
     if tally.bad + tally.doubt >= tally.hold_at && !mutations::is(Mutation::HoldIgnored) {
+        mark!(HeldByFailures);
         return closed(Hold::Failures);
     }
     let (count, settled) = (roster.count(), tally.good.saturating_add(tally.lost));
@@ -117,6 +121,7 @@ pub fn allowed(roster: &Roster, derived: &Derived, tally: &Tally, shut: &Shut) -
     let mut open = target.saturating_add(tally.lost).min(count);
     if roster.everybody_judges {
         let off_trial = roster.quorum.jurors.saturating_sub(roster.quorum.quorum).max(1);
+        mark!(StepBounded if open > settled.saturating_add(off_trial));
         open = open.min(settled.saturating_add(off_trial));
     }
     let hold = if open > derived.open { Hold::None } else { Hold::WaitingForHealth };

@@ -7,6 +7,7 @@ use super::roster::Roster;
 use crate::bounds::{FRESH_PERIODS, SILENCE};
 use crate::facts::{Failure, VoteState};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::time::{Span, Time};
 use crate::trust::plan::Plan;
@@ -166,6 +167,7 @@ impl View {
         }
         self.last = Some(scene.now);
         let fresh_jurors = scene.fresh_jurors();
+        mark!(ClockStands if self.runs && fresh_jurors < scene.roster.quorum.quorum);
         self.runs = fresh_jurors >= scene.roster.quorum.quorum;
         fresh_jurors
     }
@@ -191,12 +193,14 @@ impl View {
         match what.map(|(_, state)| state) {
             None | Some(VoteState::Staged) => {
                 if wait_until(Span(since.0.saturating_add(seconds(scene.plan.stage_s).0))) {
+                    mark!(StagedTooLate);
                     tally.lost += 1;
                 }
             }
             Some(VoteState::Skip(_)) => tally.lost += 1,
             Some(VoteState::Trying) => {
                 if wait_until(silent_limit) && !fresh {
+                    mark!(SilentWhileTrying);
                     if mutations::is(Mutation::SilenceIsHealthy) {
                         tally.good += 1;
                     } else {
@@ -209,6 +213,8 @@ impl View {
                     || mutations::is(Mutation::BakeIgnored);
                 seen.baked |= baked && fresh;
                 let silent = wait_until(silent_limit) && !fresh;
+                mark!(GoneAfterBake if silent && seen.baked);
+                mark!(SilentInBake if silent && !seen.baked);
                 match (seen.baked, silent) {
                     (true, false) => tally.good += 1,
                     // It had proved itself; whatever took it away later, others must come in its place.

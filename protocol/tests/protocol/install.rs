@@ -350,3 +350,40 @@ fn a_release_that_fails_late_with_nothing_older_stays() {
     let others = fleet.line(rollout).into_iter().skip(1).collect::<Vec<_>>();
     assert!(others.iter().all(|node| runs(&fleet, *node).is_none()), "one failure stops a fleet of three");
 }
+
+#[test]
+fn a_node_that_tells_jurors_of_what_they_have_put_away_goes_on_with_what_is_done() {
+    let mut fleet = ready(5);
+    let first = fleet.publish(0, 1, "1.0");
+    let slow = fleet.line(first)[0];
+    assert!(fleet.run_until(MINUTE, |f| f.stage(slow, first) == Some(Stage::Announcing)));
+    let others: Vec<usize> = (0..5).filter(|node| *node != slow).collect();
+    fleet.partition(&[&[slow], &others]);
+    let second = fleet.publish(others[0], 2, "2.0");
+    let done = |f: &Fleet, nodes: &[usize]| {
+        nodes.iter().all(|node| f.stage(*node, second) == Some(Stage::Confirmed))
+    };
+    assert!(fleet.run_until(MINUTE.times(20), |f| done(f, &others)));
+    fleet.advance(MINUTE.times(2));
+    assert!(others.iter().all(|node| fleet.rollout(*node, first).is_none()), "they have put it away");
+    fleet.partition(&[]);
+    assert!(fleet.run_until(MINUTE.times(5), |f| done(f, &[slow])), "{:?}", fleet.stage(slow, first));
+}
+
+#[test]
+fn a_node_that_nobody_acknowledges_does_not_stay_announcing() {
+    let mut fleet = ready(4);
+    let rollout = fleet.publish(0, 1, "1.0");
+    let alone = fleet.line(rollout)[0];
+    assert!(fleet.run_until(MINUTE, |f| f.stage(alone, rollout) == Some(Stage::Announcing)));
+    let others: Vec<usize> = (0..4).filter(|node| *node != alone).collect();
+    fleet.partition(&[&[alone], &others]);
+    fleet.advance(MINUTE.times(2));
+    assert_eq!(
+        fleet.stage(alone, rollout),
+        Some(Stage::Freshening),
+        "it waits for news, and holds nothing up"
+    );
+    fleet.partition(&[]);
+    assert!(fleet.run_until(MINUTE.times(10), |f| f.all_at(rollout, Stage::Confirmed)));
+}

@@ -235,6 +235,39 @@ fn a_restored_disk_contradicts_nothing_and_is_heard() {
     assert_eq!(fleet.first(|e| matches!(e, Event::Cloned)), None);
 }
 
+/// H11: of those that a machine with a lost disk asks, none may remember its beacons, because they have started
+/// since. When it meets its past later it takes a higher number, and does not take itself for a clone.
+#[test]
+fn a_past_that_only_a_stranger_remembers_silences_nobody() {
+    let mut fleet = ready(4);
+    let victim = 3;
+    let image = fleet.machines[victim].disk.durable.clone();
+    for _ in 0..3 {
+        fleet.crash(victim);
+        fleet.start(victim);
+        assert!(fleet.run_until(MINUTE, Fleet::all_sign));
+    }
+    fleet.advance(MINUTE.times(2));
+    let boot = fleet.status(victim).boot;
+    fleet.crash(victim);
+    for forgetful in [1, 2] {
+        fleet.crash(forgetful);
+        fleet.start(forgetful);
+    }
+    assert!(fleet.run_until(MINUTE, |f| (0..3).all(|node| f.status(node).signing == Signing::Yes)));
+    // The one that remembers is cut off when the disk is lost.
+    fleet.network.group[0] = 9;
+    fleet.machines[victim].disk.durable = image;
+    fleet.start(victim);
+    assert!(fleet.run_until(MINUTE, |f| f.status(3).signing == Signing::Yes));
+    assert!(fleet.status(victim).boot <= boot, "nobody could tell it");
+    fleet.network.group[0] = 0;
+    assert!(
+        fleet.run_until(MINUTE.times(5), |f| f.status(3).boot > boot && f.status(3).signing == Signing::Yes)
+    );
+    assert_eq!(fleet.first(|e| matches!(e, Event::Cloned)), None);
+}
+
 #[test]
 fn of_two_machines_with_one_key_one_falls_silent() {
     let mut fleet = ready(4);

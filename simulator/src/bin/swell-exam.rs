@@ -4,6 +4,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use groundswell_protocol::mutations::Mutation;
+use groundswell_simulator::exam::survey::{survey, unreached};
 use groundswell_simulator::exam::{Finding, SEEDS_MAX, sit, stories, table};
 use groundswell_simulator::world::World;
 
@@ -22,6 +23,9 @@ struct Cli {
     /// Plays the stories of these seeds on the honest core instead, and tells each.
     #[arg(long, num_args = 1..)]
     honest: Vec<u64>,
+    /// Says instead which marks the stories of so many seeds reach, and where first.
+    #[arg(long)]
+    marks: Option<u64>,
     /// Writes the table to the simulator's `EXAM.md`.
     #[arg(long)]
     write: bool,
@@ -31,6 +35,9 @@ fn main() -> ExitCode {
     let cli = Cli::parse();
     if !cli.honest.is_empty() {
         return tell_honest(&cli.honest);
+    }
+    if let Some(seeds) = cli.marks {
+        return tell_marks(seeds);
     }
     let wanted = |m: &&Mutation| cli.only.is_empty() || cli.only.iter().any(|name| name == m.name());
     let mutations: Vec<Mutation> = Mutation::ALL.iter().filter(wanted).copied().collect();
@@ -42,7 +49,17 @@ fn main() -> ExitCode {
         eprintln!("error: {PAGE} cannot be written: {error}");
         return ExitCode::from(2);
     }
-    if findings.iter().all(Finding::is_right) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    if findings.iter().all(|finding| finding.found.is_some()) { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn tell_marks(seeds: u64) -> ExitCode {
+    let reached = survey(1..=seeds);
+    for (mark, (story, seed)) in &reached {
+        println!("{:<24} {story} {seed}", mark.name());
+    }
+    let missing = unreached(&reached);
+    missing.iter().for_each(|mark| println!("not reached: {mark}"));
+    if missing.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 fn tell_honest(seeds: &[u64]) -> ExitCode {
@@ -58,12 +75,10 @@ fn tell_honest(seeds: &[u64]) -> ExitCode {
 
 fn tell(finding: &Finding) {
     let name = finding.mutation.name();
-    let verdict = if finding.is_right() { "found" } else { "NOT FOUND AS IT MUST BE" };
     match &finding.found {
-        Some(found) => match &found.breach {
-            Some(b) => eprintln!("{name}: {verdict}: seed {}: {:?}: {}", found.seed, b.property, b.what),
-            None => eprintln!("{name}: {verdict}: seed {}: the core panicked", found.seed),
-        },
-        None => eprintln!("{name}: {verdict}"),
+        Some(found) => {
+            eprintln!("{name}: seed {}: {:?}: {}", found.seed, found.breach.property, found.breach.what);
+        }
+        None => eprintln!("{name}: NOT FOUND (first sign: {:?})", finding.first_sign),
     }
 }

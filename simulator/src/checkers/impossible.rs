@@ -17,6 +17,15 @@ pub enum Impossible {
         /// How many must agree.
         quorum: usize,
     },
+    /// Some jurors have said stop, too few to end it, and those that have not are too few to open more.
+    Divided {
+        /// Jurors that are there and have not said stop.
+        willing: usize,
+        /// Jurors of the release.
+        of: usize,
+        /// How many must agree.
+        quorum: usize,
+    },
     /// No machine that is left holds the bytes.
     NobodyHolds {
         /// The release.
@@ -46,6 +55,12 @@ impl fmt::Display for Impossible {
         match self {
             Self::TooFewElectors { there, of, quorum } => {
                 write!(f, "electors too few: {there} of {of}, quorum {quorum}")
+            }
+            Self::Divided { willing, of, quorum } => {
+                write!(
+                    f,
+                    "jurors divided: {willing} of {of} may open more, quorum {quorum}, too few said stop"
+                )
             }
             Self::NobodyHolds { version } => write!(f, "{version} is held by no node of the core"),
             Self::Paused { version } => write!(f, "{version} is paused by an operator"),

@@ -2,10 +2,10 @@
 //!
 //! They keep their own books and trust no node's word on itself. The numbers of the properties are
 //! those of the design: S for what must never happen, L for what must happen in the end.
-
 //!
 //! | file | what it knows |
 //! |---|---|
+//! | `property` | the properties, and what a breach says |
 //! | `release` | who counts, how far votes and ballots let a juror go |
 //! | `shadow` | every statement that a node ever signed |
 //! | `slots` | switches: forward, back, and what is let go of |
@@ -16,6 +16,7 @@
 pub mod impossible;
 mod news;
 pub mod progress;
+mod property;
 mod release;
 pub mod shadow;
 mod slots;
@@ -25,6 +26,7 @@ mod tests;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use groundswell_protocol::bounds::JURY_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, RolloutId, Say, SignedFact, Statement};
 use groundswell_protocol::identity::NodeId;
@@ -36,92 +38,15 @@ use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
 use groundswell_protocol::trust::policy::FleetId;
 use groundswell_protocol::wire::frame::Frame;
-use serde::Serialize;
 
 use crate::fleet::{Fleet, Release};
 use crate::machine::message::Payload;
 use crate::machine::reader::Remembering;
 use crate::world::queue::Moment;
 use news::News;
+pub use property::{Property, Violation};
 use release::Known;
 use shadow::Shadow;
-
-/// A property of the design.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
-pub enum Property {
-    /// Only threshold-signed bytes activate.
-    S1,
-    /// A component never goes down, but for the revert to the slot that the trial began from.
-    S2,
-    /// At most one leader proposes in a rollout's term.
-    S3,
-    /// No activation before a quorum of jurors had seen enough good below its rank.
-    S4,
-    /// No activation after the node knew the stop or a pause, or without fresh news; no stop is forgotten.
-    S5,
-    /// Some slot always starts: what is gone back to, and what runs, is here.
-    S6,
-    /// Every queue, message and table stays within its bound; the core does not ask to be woken without end.
-    S7,
-    /// Two releases of one place in the order never both activate; who knows both activates neither.
-    S8,
-    /// No signature leaves and no switch begins before it is durable; what had ended is not taken up again.
-    S9,
-    /// No signature contradicts an earlier one, over any crash.
-    S10,
-    /// Every machine that is on ends on the target or the rollback version.
-    L1,
-    /// A leader that is stuck or dead is replaced.
-    L2,
-    /// A bad release stops inside its wave, and a good one does not stop.
-    L3,
-    /// Every state has a deadline.
-    L4,
-    /// In the end nothing moves, and traffic is back in its budget.
-    L5,
-    /// With too many electors gone the fleet holds and says why.
-    L6,
-}
-
-impl Property {
-    /// All of them.
-    pub const ALL: [Self; 16] = [
-        Self::S1,
-        Self::S2,
-        Self::S3,
-        Self::S4,
-        Self::S5,
-        Self::S6,
-        Self::S7,
-        Self::S8,
-        Self::S9,
-        Self::S10,
-        Self::L1,
-        Self::L2,
-        Self::L3,
-        Self::L4,
-        Self::L5,
-        Self::L6,
-    ];
-
-    /// Whether its breach is one of safety; else it is one of liveness.
-    pub fn is_safety(self) -> bool {
-        !matches!(self, Self::L1 | Self::L2 | Self::L3 | Self::L4 | Self::L5 | Self::L6)
-    }
-}
-
-/// A breach.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Violation {
-    /// Of what.
-    pub property: Property,
-    /// When, in milliseconds of virtual time.
-    pub at_ms: u64,
-    /// On which machine, by place; `None` for the fleet as a whole.
-    pub machine: Option<u32>,
-    /// What happened.
-    pub what: String,
-}
 
 /// Breaches that are kept; what follows the first ones says little.
 const VIOLATIONS_MAX: usize = 32;
@@ -135,6 +60,8 @@ struct Part {
     since: Moment,
     /// It said so in this life: it is not to say so again.
     reported: bool,
+    /// It has put it away, or given up its bytes: nothing more of it is looked at.
+    gone: bool,
     stopped: bool,
     /// It knows a stop that its disk must show as soon as the disk is at rest.
     unsaved: bool,
@@ -153,6 +80,7 @@ impl Part {
             met: false,
             since: now,
             reported: false,
+            gone: false,
             stopped: false,
             unsaved: false,
             done: false,
@@ -178,6 +106,13 @@ pub struct Referees {
     releases: BTreeMap<RolloutId, Known>,
     nodes: Vec<NodeId>,
     liars: BTreeSet<u32>,
+    /// Machines whose clocks count otherwise.
+    bent: BTreeSet<u32>,
+    /// When each machine last started, and when it last sent a beacon that rose.
+    started: BTreeMap<u32, Moment>,
+    beacons: BTreeMap<u32, Moment>,
+    /// Until when links were bad.
+    links_bad: Moment,
     fleet: FleetId,
     reader: Arc<Remembering>,
     shadow: Shadow,
@@ -206,6 +141,10 @@ impl Referees {
             releases: releases.iter().map(|r| (r.rollout, Known::new(r))).collect(),
             nodes: fleet.nodes.clone(),
             liars,
+            bent: BTreeSet::new(),
+            started: BTreeMap::new(),
+            beacons: BTreeMap::new(),
+            links_bad: Moment::default(),
             fleet: fleet.id,
             reader,
             shadow: Shadow::default(),
@@ -294,10 +233,45 @@ impl Referees {
             return;
         }
         match self.shadow.sent(place, fact) {
-            Ok(true) => self.said(now, place, fact),
-            Ok(false) => {}
+            Ok(new) => {
+                if matches!(fact.statement, Statement::Beacon(_)) {
+                    self.beacons.insert(place, now);
+                }
+                if new {
+                    self.said(now, place, fact);
+                }
+            }
+            Err((Property::S10, _)) if self.is_forgotten_beacon(place, fact) => {}
             Err((property, what)) => self.breach(now, property, Some(place), what),
         }
+    }
+
+    /// Until now links lost or held what was sent.
+    pub fn links_were_bad(&mut self, now: Moment) {
+        self.links_bad = now;
+    }
+
+    /// A liar lets go of a fact. Its ballots count like anybody's; what they break is not held against it.
+    pub fn lied(&mut self, now: Moment, place: u32, signed: &SignedFact) {
+        if let Ok(fact) = self.reader.fact(self.fleet, signed)
+            && self.is_own(place, signed)
+            && fact.author_signed()
+        {
+            self.said(now, place, &fact);
+        }
+    }
+
+    /// Whether a beacon is lower than an earlier one because those who may have been asked never had that, or
+    /// forgot it: beacons are kept in memory alone, and as many machines have started since as a node must hear.
+    fn is_forgotten_beacon(&self, place: u32, fact: &Fact) -> bool {
+        let Some(last) = self.beacons.get(&place) else { return false };
+        let others = self.nodes.len().min(JURY_MAX).saturating_sub(1);
+        let asked = (others / 3 + 1).min(others);
+        if self.links_bad > *last {
+            return matches!(fact.statement, Statement::Beacon(_));
+        }
+        let forgot = self.started.iter().filter(|(other, at)| **other != place && *at > last).count();
+        matches!(fact.statement, Statement::Beacon(_)) && forgot >= asked
     }
 
     /// A frame is about to reach a machine.
@@ -311,6 +285,12 @@ impl Referees {
                 news.heard(from, &heard);
             }
         }
+    }
+
+    /// A machine's monotonic clock counts otherwise than the referees' from now on: when it opens is judged
+    /// by the others' votes alone.
+    pub fn clock_bent(&mut self, place: u32) {
+        self.bent.insert(place);
     }
 
     /// A record became durable.
@@ -365,7 +345,7 @@ impl Referees {
                 if let (Say::Open(open), Some(known)) = (ballot.say, self.releases.get_mut(&ballot.rollout)) {
                     let lies = |node: &NodeId| lies(&self.nodes, &self.liars, node);
                     let most = known.most_allowed(now, lies);
-                    if open > most {
+                    if open > most && !self.bent.contains(&place) {
                         let what = format!("opens {open} ranks when the votes allow {most} at most");
                         breaches.push((Property::S4, what));
                     }
@@ -422,6 +402,11 @@ impl Referees {
                     self.breach(now, Property::S9, Some(place), what);
                 }
             }
+            Event::StopBallot { rollout, .. } => {
+                if let Some(known) = self.releases.get_mut(rollout) {
+                    known.stop_sayers.insert(place);
+                }
+            }
             Event::Stopped { rollout, .. } => {
                 let part = self.part(now, place, *rollout);
                 part.stopped = true;
@@ -446,6 +431,14 @@ impl Referees {
                 self.moving.insert((place, *rollout), (*to, now));
             }
             _ => {}
+        }
+    }
+
+    /// A node gives up a release's bytes: it puts it away, or it was stopped.
+    pub fn cancelled(&mut self, place: u32, rollout: RolloutId) {
+        self.moving.remove(&(place, rollout));
+        if let Some(part) = self.parts.get_mut(&(place, rollout)) {
+            part.gone = true;
         }
     }
 
@@ -509,6 +502,7 @@ impl Referees {
 
     /// A machine starts on these records: what it knew and did not keep, it knows no more.
     pub fn restarted(&mut self, now: Moment, place: u32, records: &[Record]) {
+        self.started.insert(place, now);
         self.listening.remove(&place);
         self.unsaved.remove(&place);
         let moving: Vec<_> = self.moving.range(of_machine(place)).map(|(key, _)| *key).collect();
@@ -517,6 +511,14 @@ impl Referees {
         }
         for (_, part) in self.parts.range_mut(of_machine(place)) {
             *part = Part { tried: part.tried, ..Part::new(now) };
+        }
+        for record in records {
+            // What is on trial when it starts goes on trial again: it need not ask anew.
+            if let Record::Installed { installed, .. } = record
+                && let Some(trial) = &installed.trial
+            {
+                self.part(now, place, trial.rollout).tried = true;
+            }
         }
         for (rollout, shown) in self.read(records) {
             let part = self.part(now, place, rollout);

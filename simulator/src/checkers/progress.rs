@@ -4,8 +4,8 @@
 //! and go nothing is promised.
 
 use groundswell_protocol::bounds::{
-    ANNOUNCE_EVERY, FRESH_PERIODS, FRESHEN_EVERY, PATIENCE, PATIENCE_MAX, REPROBE, REVERT_RETRY, SILENCE,
-    STAGE_RETRY_MAX, SWITCH_TIMEOUT, SYNC_TIMEOUT,
+    ANNOUNCE_EVERY, ANNOUNCE_TIMEOUT, FRESH_PERIODS, FRESHEN_EVERY, PATIENCE, PATIENCE_MAX, REPROBE,
+    REVERT_RETRY, SILENCE, STAGE_RETRY_MAX, SWITCH_TIMEOUT, SYNC_TIMEOUT,
 };
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::node::event::{Hold, Stage};
@@ -54,7 +54,7 @@ pub fn stage_bound(stage: Stage, plan: &Plan) -> Option<Span> {
         // The driver gives up a fetch by itself, and the next recipe is tried.
         Stage::Fetching | Stage::Staging => STAGE_RETRY_MAX.times(2),
         Stage::Freshening => Span(SYNC_TIMEOUT.0 * 6 + FRESHEN_EVERY.0),
-        Stage::Announcing => Span(SYNC_TIMEOUT.0 * 6 + ANNOUNCE_EVERY.0),
+        Stage::Announcing => Span(ANNOUNCE_TIMEOUT.0 + ANNOUNCE_EVERY.0),
         Stage::Activating => SWITCH_TIMEOUT,
         Stage::Trial => seconds(plan.trial_s).times(2),
         Stage::Reverting => Span(SWITCH_TIMEOUT.0 + REVERT_RETRY.0),
@@ -91,11 +91,12 @@ impl Referees {
             let honest = |place: &u32| !self.liars.contains(place);
             for juror in jurors.iter().filter(|place| sight.is_on(**place) && honest(place)) {
                 let Some(part) = self.parts.get(&(*juror, known.rollout)) else { continue };
-                if !part.met || part.stopped || part.done {
+                if !part.met || part.gone || part.stopped || part.done {
                     continue;
                 }
                 let there = jurors.iter().filter(|other| sight.reaches(*juror, **other)).count();
-                let truthful = jurors.iter().filter(|o| sight.reaches(*juror, **o) && honest(o)).count();
+                let willing = |o: &&u32| honest(o) && !known.stop_sayers.contains(o);
+                let truthful = jurors.iter().filter(|o| sight.reaches(*juror, **o) && willing(o)).count();
                 let (hold, since) = part.hold;
                 if there < known.quorum {
                     breaches.extend(unsaid(known, sight, *juror, hold, part.since, there));
@@ -146,7 +147,7 @@ impl Referees {
         for (place, rollout, stage, waits) in late {
             self.moving.remove(&(place, rollout));
             // A node that reaches too few jurors waits for news of them: that is a hold, and L6's.
-            let waits_for_jurors = matches!(stage, Stage::Freshening | Stage::Announcing);
+            let waits_for_jurors = stage == Stage::Freshening;
             let known = &self.releases[&rollout];
             let jurors = places(&self.nodes, &known.jury);
             let others = jurors.iter().filter(|o| **o != place && sight.reaches(place, **o)).count();

@@ -46,6 +46,8 @@ pub(super) struct Known {
     /// When the quorum had opened so much.
     opened: Vec<(u32, Moment)>,
     words: BTreeMap<NodeId, Word>,
+    /// Jurors that said stop, by place: they open nothing any more.
+    pub(super) stop_sayers: BTreeSet<u32>,
     /// Since when enough nodes have failed to end it.
     pub(super) evidence_since: Option<Moment>,
 }
@@ -73,6 +75,7 @@ impl Known {
             opens: BTreeMap::new(),
             opened: Vec::new(),
             words: BTreeMap::new(),
+            stop_sayers: BTreeSet::new(),
             evidence_since: None,
         }
     }

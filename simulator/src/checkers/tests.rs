@@ -17,7 +17,8 @@ use crate::fleet::{Fleet, Release};
 use crate::generator::Generator;
 use crate::machine::message::Message;
 use crate::machine::reader::Remembering;
-use crate::scenario::catalogue::{plan, release};
+use crate::scenario::catalogue::release;
+use crate::scenario::plan;
 
 const NOW: Moment = Moment(1);
 /// Long after every bake.
@@ -31,7 +32,7 @@ struct Bench {
 
 impl Bench {
     fn new() -> Self {
-        let fleet = Fleet::found(4, &BTreeSet::new(), &Generator::new(1));
+        let fleet = Fleet::found(4, &Generator::new(1));
         let mut laws =
             [release("1.0.0", 1), release("2.0.0", 2), release("3.0.0", 3), release("2.0.0-twin", 2)];
         laws[2].signed = false;

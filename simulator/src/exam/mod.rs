@@ -1,12 +1,13 @@
 //! The simulator's own exam: does it see?
 //!
 //! One rule of the core after the other is broken on purpose (`groundswell_protocol::mutations`), and
-//! stories drawn from the seeds 1, 2, 3 and so on are played until a referee speaks. A mutation that
-//! none of [`SEEDS_MAX`] seeds finds fails the exam, and so does one that the wrong property finds.
+//! stories drawn from the seeds 1, 2, 3 and so on are played until the referee of a property speaks that
+//! must catch it. A mutation that none of [`SEEDS_MAX`] seeds finds fails the exam.
 //!
 //! Built with the feature `exam` alone, which no shipped build enables.
 
 pub mod stories;
+pub mod survey;
 mod table;
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -30,7 +31,9 @@ pub const SEEDS_MAX: u64 = 400;
 pub struct Finding {
     /// The mutation.
     pub mutation: Mutation,
-    /// The seed whose story showed it; `None`: none of [`SEEDS_MAX`] did.
+    /// The first seed at which any referee spoke, or the core panicked.
+    pub first_sign: Option<u64>,
+    /// The first seed at which a property spoke that must; `None`: none of those that were played.
     pub found: Option<Found>,
 }
 
@@ -43,18 +46,8 @@ pub struct Found {
     pub nodes: u32,
     /// Things that happen in its story.
     pub steps: usize,
-    /// The first breach; `None`: the core panicked.
-    pub breach: Option<Violation>,
-}
-
-impl Finding {
-    /// Whether one of the properties spoke that must.
-    pub fn is_right(&self) -> bool {
-        let breach = self.found.as_ref().and_then(|found| found.breach.as_ref());
-        breach.is_some_and(|breach| {
-            self.mutation.caught_by().contains(&format!("{:?}", breach.property).as_str())
-        })
-    }
+    /// What was said.
+    pub breach: Violation,
 }
 
 /// Plays a story on a core in which `mutation` is planted.
@@ -62,19 +55,23 @@ pub fn play(mutation: Option<Mutation>, scenario: Scenario, seed: u64) -> Outcom
     mutations::with(mutation, || World::play(scenario, seed, Box::new(|_| {})))
 }
 
-/// Plays seeds upwards until a referee speaks.
+/// Plays seeds upwards until a referee speaks that must.
 pub fn examine(mutation: Mutation, seeds: u64) -> Finding {
+    let must =
+        |breach: &&Violation| mutation.caught_by().contains(&format!("{:?}", breach.property).as_str());
+    let mut first_sign = None;
     let found = (1..=seeds).find_map(|seed| {
         let story = stories::story(seed);
         let (nodes, steps) = (story.nodes, story.steps.len());
         let outcome = catch_unwind(AssertUnwindSafe(|| play(Some(mutation), story, seed)));
-        let breach = match outcome {
-            Ok(outcome) => Some(outcome.violations.first()?.clone()),
-            Err(_) => None,
-        };
+        let violations = outcome.as_ref().map_or(&[][..], |outcome| &outcome.violations);
+        if outcome.is_err() || !violations.is_empty() {
+            first_sign.get_or_insert(seed);
+        }
+        let breach = violations.iter().find(must)?.clone();
         Some(Found { seed, nodes, steps, breach })
     });
-    Finding { mutation, found }
+    Finding { mutation, first_sign, found }
 }
 
 /// Examines every mutation, on as many threads as the machine has cores. `tell` hears of each as it ends.

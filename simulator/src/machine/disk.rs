@@ -1,7 +1,9 @@
 //! A machine's disk of records: writes are durable only after a while, together, in order.
 //!
-//! One commit at a time: what is asked for meanwhile goes into the next one. A crash loses what waits,
-//! and half of the time what is being committed; never a part of a commit (the journal is a database).
+//! One commit at a time: what is asked for meanwhile goes into the next one. Until a commit ends its
+//! writes are in the page cache alone: a crash forgets what waits, and of what is being committed it keeps
+//! any first part, often nothing or all. A disk may also refuse, be full, be slow, or say that something is
+//! durable when it is not ([`DiskFault`]).
 
 use std::collections::BTreeMap;
 
@@ -9,6 +11,7 @@ use groundswell_protocol::node::Record;
 use groundswell_protocol::node::input::WriteId;
 
 use crate::generator::Generator;
+use crate::scenario::DiskFault;
 
 /// What the disk is asked to do.
 #[derive(Clone, Debug)]
@@ -42,6 +45,10 @@ pub struct Disk {
     committing: Option<Vec<Write>>,
     waiting: Vec<Write>,
     broken: bool,
+    /// What is wrong, for a time.
+    faults: Vec<DiskFault>,
+    /// What stood where it wrote since it began to forget, the oldest first.
+    undo: Vec<(Vec<u8>, Option<Record>)>,
 }
 
 /// How a commit ended.
@@ -76,7 +83,7 @@ impl Disk {
     /// The commit under way ends.
     pub fn commit(&mut self) -> Option<Commit> {
         let writes = self.committing.take()?;
-        if self.broken
+        if self.refuses()
             && let Some(first) = writes.iter().chain(&self.waiting).find_map(Write::id)
         {
             self.waiting.clear();
@@ -86,17 +93,23 @@ impl Disk {
         Some(Commit::Done(last, self.apply(writes)))
     }
 
-    fn apply(&mut self, writes: Vec<Write>) -> Vec<Record> {
+    fn apply(&mut self, writes: impl IntoIterator<Item = Write>) -> Vec<Record> {
+        let forgets = self.faults.contains(&DiskFault::Forgets);
         let mut durable = Vec::new();
         for write in writes {
-            match write {
+            let (key, before) = match write {
                 Write::Keep { key, record, .. } => {
                     durable.push(record.clone());
-                    self.kept.insert(key, record);
+                    let before = self.kept.insert(key.clone(), record);
+                    (key, before)
                 }
                 Write::Forget(key) => {
-                    self.kept.remove(&key);
+                    let before = self.kept.remove(&key);
+                    (key, before)
                 }
+            };
+            if forgets {
+                self.undo.push((key, before));
             }
         }
         durable
@@ -105,10 +118,24 @@ impl Disk {
     /// The power goes. Returns the records that became durable without anybody being told.
     pub fn crash(&mut self, generator: &mut Generator) -> Vec<Record> {
         self.waiting.clear();
-        match self.committing.take() {
-            Some(writes) if !self.broken && generator.chance(500) => self.apply(writes),
-            _ => Vec::new(),
+        let (die, place) = (generator.below(3), generator.draw());
+        let writes = self.committing.take().filter(|_| !self.refuses()).unwrap_or_default();
+        let survive = match die {
+            0 => 0,
+            1 => writes.len(),
+            _ => usize::try_from(place % (writes.len() as u64 + 1)).unwrap_or(0),
+        };
+        let durable = self.apply(writes.into_iter().take(survive));
+        if self.undo.is_empty() {
+            return durable;
         }
+        while let Some((key, before)) = self.undo.pop() {
+            match before {
+                Some(record) => self.kept.insert(key, record),
+                None => self.kept.remove(&key),
+            };
+        }
+        Vec::new()
     }
 
     /// Whether nothing waits and nothing is being committed.
@@ -127,9 +154,61 @@ impl Disk {
         self.broken = broken;
     }
 
+    /// Something goes wrong, until [`Disk::mend`].
+    pub fn ail(&mut self, fault: DiskFault) {
+        self.faults.push(fault);
+    }
+
+    /// A fault ends. What was written while the disk forgot is durable from now on.
+    pub fn mend(&mut self, fault: DiskFault) {
+        if let Some(place) = self.faults.iter().position(|one| *one == fault) {
+            self.faults.remove(place);
+        }
+        if !self.faults.contains(&DiskFault::Forgets) {
+            self.undo.clear();
+        }
+    }
+
+    /// All faults end.
+    pub fn mend_all(&mut self) {
+        self.faults.clear();
+        self.undo.clear();
+    }
+
+    /// Whether it calls durable what is not.
+    pub fn forgets(&self) -> bool {
+        self.faults.contains(&DiskFault::Forgets)
+    }
+
+    /// Whether every write fails.
+    pub fn refuses(&self) -> bool {
+        self.broken || self.is_full() || self.faults.contains(&DiskFault::Refuses)
+    }
+
+    /// Whether there is no room.
+    pub fn is_full(&self) -> bool {
+        self.faults.contains(&DiskFault::Full)
+    }
+
+    /// How many times as long everything takes.
+    pub fn slowness(&self) -> u64 {
+        let slow = |fault: &DiskFault| match fault {
+            DiskFault::Slow(times) => u64::from(*times),
+            _ => 1,
+        };
+        self.faults.iter().map(slow).max().unwrap_or(1).max(1)
+    }
+
     /// What survived.
     pub fn records(&self) -> Vec<Record> {
         self.kept.values().cloned().collect()
+    }
+
+    /// The disk is replaced by one that holds these records. What is wrong with the machine stays.
+    pub fn replace(&mut self, records: impl IntoIterator<Item = (Vec<u8>, Record)>) {
+        (self.committing, self.undo) = (None, Vec::new());
+        self.waiting.clear();
+        self.kept = records.into_iter().collect();
     }
 }
 
@@ -166,5 +245,59 @@ mod tests {
         assert!(matches!(disk.commit(), Some(Commit::Failed(1))));
         assert!(!disk.begin());
         assert!(disk.records().is_empty());
+    }
+
+    #[test]
+    fn a_crash_keeps_any_first_part_of_a_commit() {
+        let mut seen = [0; 4];
+        for seed in 0..400 {
+            let mut disk = Disk::default();
+            disk.write(boot(1, 1));
+            let key = |n: u64| format!("key {n}").into_bytes();
+            for id in 2..5 {
+                disk.write(Write::Keep { id, key: key(id), record: Record::Boot(0) });
+            }
+            disk.commit();
+            disk.begin();
+            let durable = disk.crash(&mut Generator::new(seed));
+            let kept: Vec<bool> = (2..5).map(|n| disk.kept.contains_key(&key(n))).collect();
+            assert!(kept.is_sorted_by(|before, after| before >= after), "never a hole: {kept:?}");
+            assert_eq!(durable.len(), kept.iter().filter(|k| **k).count());
+            seen[durable.len()] += 1;
+        }
+        assert!(seen.iter().all(|times| *times > 10), "{seen:?}");
+    }
+
+    #[test]
+    fn a_disk_that_forgets_undoes_what_it_called_durable() {
+        let mut disk = Disk::default();
+        disk.write(boot(1, 1));
+        disk.commit();
+        disk.ail(DiskFault::Forgets);
+        for (id, number) in [(2, 2), (3, 3)] {
+            disk.write(boot(id, number));
+            assert!(matches!(disk.commit(), Some(Commit::Done(..))));
+        }
+        assert_eq!(disk.records(), [Record::Boot(3)]);
+        assert!(disk.crash(&mut Generator::new(1)).is_empty());
+        assert_eq!(disk.records(), [Record::Boot(1)]);
+        disk.write(boot(4, 4));
+        disk.commit();
+        disk.mend(DiskFault::Forgets);
+        disk.crash(&mut Generator::new(1));
+        assert_eq!(disk.records(), [Record::Boot(4)]);
+    }
+
+    #[test]
+    fn a_full_disk_fails_and_a_slow_one_takes_its_time() {
+        let mut disk = Disk::default();
+        disk.ail(DiskFault::Full);
+        disk.ail(DiskFault::Slow(50));
+        disk.write(boot(1, 1));
+        assert!(matches!(disk.commit(), Some(Commit::Failed(1))));
+        assert_eq!((disk.is_full(), disk.slowness()), (true, 50));
+        disk.mend(DiskFault::Full);
+        disk.mend(DiskFault::Slow(50));
+        assert_eq!((disk.refuses(), disk.slowness()), (false, 1));
     }
 }

@@ -4,9 +4,12 @@
 //! knows nothing of other machines: what it decides comes out of [`Machine::handle`] as effects, and
 //! the world performs them.
 
+pub mod clock;
 pub mod disk;
 pub mod effects;
+pub mod fetch;
 pub mod message;
+pub mod parts;
 pub mod reader;
 pub mod service;
 pub mod slots;
@@ -14,16 +17,21 @@ pub mod slots;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::{Config, Input, Node, Size, Status};
+use groundswell_protocol::node::{Config, Input, Node, Record, Size, Status};
 use groundswell_protocol::time::Time;
 use groundswell_protocol::trust::names::ComponentName;
+use groundswell_protocol::trust::policy::FleetId;
 
 use crate::generator::Generator;
+use crate::scenario::DiskFault;
 use crate::world::queue::Moment;
+use clock::Clock;
 use disk::Disk;
 use effects::Effects;
+use fetch::Fetch;
 use reader::Remembering;
 use service::Probing;
 use slots::Slots;
@@ -39,14 +47,16 @@ pub struct Machine {
     pub id: NodeId,
     /// Records: durable.
     pub disk: Disk,
+    /// Its clocks.
+    pub clock: Clock,
     /// Slots: durable.
     pub slots: BTreeMap<ComponentName, Slots>,
     /// Probing, by component.
     pub probing: BTreeMap<ComponentName, Probing>,
     /// When what is in the active slot was started.
     pub running_since: BTreeMap<ComponentName, Moment>,
-    /// Fetches under way, with the members that say they hold the bytes.
-    pub fetching: BTreeMap<RolloutId, Vec<NodeId>>,
+    /// Fetches under way.
+    pub fetching: BTreeMap<RolloutId, Fetch>,
     /// Stagings under way.
     pub staging: BTreeSet<RolloutId>,
     /// Counts lives: what was asked for in an earlier life is void.
@@ -59,12 +69,13 @@ pub struct Machine {
     pub buried: bool,
     /// Whether it has lost state that older versions need.
     pub spoiled: bool,
+    /// Slots as they were when the disk began to forget.
+    forgotten: Option<BTreeMap<ComponentName, Slots>>,
     /// Records and slots as they were remembered.
-    image: Option<(Vec<groundswell_protocol::node::Record>, BTreeMap<ComponentName, Slots>)>,
+    image: Option<(Vec<Record>, BTreeMap<ComponentName, Slots>)>,
     config: Config,
     reader: Arc<Remembering>,
     node: Option<Node>,
-    clock_origin: u64,
     generator: Generator,
 }
 
@@ -77,6 +88,7 @@ impl Machine {
             place,
             id: config.key.public(),
             disk: Disk::default(),
+            clock: Clock::default(),
             slots,
             probing: BTreeMap::new(),
             running_since: BTreeMap::new(),
@@ -87,11 +99,11 @@ impl Machine {
             woken: (Moment::default(), 0),
             buried: false,
             spoiled: false,
+            forgotten: None,
             image: None,
             config,
             reader,
             node: None,
-            clock_origin: 0,
             generator,
         }
     }
@@ -104,7 +116,7 @@ impl Machine {
     /// Starts the agent on what the disk holds.
     pub fn start(&mut self) {
         self.life += 1;
-        self.clock_origin = self.generator.below(CLOCK_ORIGIN_MILLISECONDS);
+        self.clock.restart(self.generator.below(CLOCK_ORIGIN_MILLISECONDS));
         let entropy = groundswell_protocol::node::Entropy(self.generator.bytes32());
         let reader = Arc::clone(&self.reader);
         self.node = Some(Node::reading(self.config.clone(), self.disk.records(), entropy, reader));
@@ -112,14 +124,33 @@ impl Machine {
     }
 
     /// The power goes. Returns the records that became durable in that moment.
-    pub fn crash(&mut self) -> Vec<groundswell_protocol::node::Record> {
+    pub fn crash(&mut self) -> Vec<Record> {
         self.life += 1;
         self.node = None;
         self.probing.clear();
         self.fetching.clear();
         self.staging.clear();
         self.armed = None;
+        if let Some(slots) = &self.forgotten {
+            self.slots = slots.clone();
+        }
         self.disk.crash(&mut self.generator)
+    }
+
+    /// Something goes wrong with its disk, until [`Machine::mend_disk`].
+    pub fn ail(&mut self, fault: DiskFault) {
+        self.disk.ail(fault);
+        if self.disk.forgets() && self.forgotten.is_none() {
+            self.forgotten = Some(self.slots.clone());
+        }
+    }
+
+    /// A fault of its disk ends.
+    pub fn mend_disk(&mut self, fault: DiskFault) {
+        self.disk.mend(fault);
+        if !self.disk.forgets() {
+            self.forgotten = None;
+        }
     }
 
     /// Remembers disk and slots as they are.
@@ -128,14 +159,28 @@ impl Machine {
     }
 
     /// Puts back what was remembered. The machine must be off.
-    pub fn put_image_back(&mut self, fleet: groundswell_protocol::trust::policy::FleetId) {
+    pub fn put_image_back(&mut self, fleet: FleetId) {
         if let Some((records, slots)) = self.image.clone() {
-            self.disk = Disk::default();
-            for record in records {
-                self.disk.install(record.key(fleet), record);
-            }
+            self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
             self.slots = slots;
+            self.forgotten = None;
         }
+    }
+
+    /// Puts in a new disk, with what a machine has when it is set up: these records, and one tree that runs.
+    /// The machine must be off.
+    pub fn wipe(
+        &mut self,
+        fleet: FleetId,
+        records: Vec<Record>,
+        component: &ComponentName,
+        tree: Option<Digest>,
+    ) {
+        self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
+        self.spoiled = false;
+        let slots = Slots { active: tree, trees: tree.into_iter().collect(), ..Slots::default() };
+        self.slots = BTreeMap::from([(component.clone(), slots)]);
+        self.forgotten = None;
     }
 
     /// Hands an input to the core. Nothing comes of it while the machine is off.
@@ -149,7 +194,7 @@ impl Machine {
     /// When the core wants to be woken.
     pub fn deadline(&self) -> Option<Moment> {
         let time = self.node.as_ref()?.next_deadline()?;
-        Some(Moment::milliseconds(time.0.saturating_sub(self.clock_origin)))
+        Some(self.clock.reaches(time.0))
     }
 
     /// What the node knows; `None` while it is off.
@@ -173,6 +218,6 @@ impl Machine {
     }
 
     fn core_time(&self, now: Moment) -> Time {
-        Time(now.as_milliseconds().saturating_add(self.clock_origin))
+        Time(self.clock.shows(now))
     }
 }

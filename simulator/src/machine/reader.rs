@@ -200,7 +200,7 @@ mod tests {
 
     #[test]
     fn it_answers_as_production_does_and_verifies_each_signature_once() {
-        let fleet = Fleet::found(4, &std::collections::BTreeSet::new(), &Generator::new(1));
+        let fleet = Fleet::found(4, &Generator::new(1));
         let reader = Remembering::new(4);
         let ballot = |open| {
             let ballot =

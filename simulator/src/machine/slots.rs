@@ -1,9 +1,11 @@
 //! A component's slots on one machine: which trees are here, and which one runs. Durable.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
+
+use super::parts::Parts;
 
 /// The slots of one component.
 #[derive(Clone, Debug, Default)]
@@ -14,6 +16,8 @@ pub struct Slots {
     pub trees: BTreeSet<Digest>,
     /// Releases whose bytes are here, staged or not.
     pub blobs: BTreeSet<RolloutId>,
+    /// Releases whose bytes are here in part.
+    pub parts: BTreeMap<RolloutId, Parts>,
 }
 
 impl Slots {

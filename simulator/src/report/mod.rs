@@ -1,6 +1,8 @@
 //! What is said of a run: counters, verdicts, and the command that repeats it.
 
+pub mod page;
 pub mod story;
+pub mod trace;
 
 use std::fmt::Write as _;
 
@@ -8,6 +10,8 @@ use serde::Serialize;
 
 use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Violation};
+use crate::world::fetch::Traffic;
+use crate::world::links::Tally;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
@@ -24,6 +28,12 @@ pub struct Counters {
     pub payload_bytes: u64,
     /// How many of these came from the machine that the release was published on.
     pub publisher_bytes: u64,
+    /// How many of these went from one zone to another.
+    pub crossed_bytes: u64,
+    /// How many of these the machine sent that sent most.
+    pub most_sent_bytes: u64,
+    /// Frames by what befell them on the way.
+    pub way: Tally,
     /// Gossiped frames that a machine got for the first time, and the hops of all of them together.
     pub first_copies: u64,
     /// See `first_copies`.
@@ -76,18 +86,25 @@ pub struct Outcome {
     pub settled_ms: Option<u64>,
     /// Machines that ever ran the release.
     pub exposed: u32,
+    /// Machines that run a release at the end that does not work and says that it is healthy.
+    pub unnoticed: u32,
     /// Machines that found it bad on themselves, and stayed on the version before although it is done.
     pub left_behind: u32,
     /// Its waves.
     pub waves: Vec<Wave>,
     /// What was counted.
     pub counters: Counters,
+    /// Who sent and received bytes of releases; too long for a summary.
+    #[serde(skip)]
+    pub traffic: Traffic,
     /// Digest of everything that happened: equal for equal seeds.
     pub fingerprint: String,
     /// Why it could not end, if that is nobody's fault.
     pub impossible: Option<Impossible>,
     /// Breaches.
     pub violations: Vec<Violation>,
+    /// The command that repeats the run.
+    pub again: String,
     /// Real time that the run took; no part of the fingerprint.
     pub real_ms: u64,
 }
@@ -96,8 +113,14 @@ pub struct Outcome {
 pub const EXIT_OK: u8 = 0;
 /// Exit code: a property of safety was breached.
 pub const EXIT_UNSAFE: u8 = 1;
+/// Exit code: wrong usage, or a file that cannot be used.
+pub const EXIT_USAGE: u8 = 2;
 /// Exit code: a property of liveness was breached.
 pub const EXIT_STUCK: u8 = 3;
+/// Exit code: the core panicked.
+pub const EXIT_CRASHED: u8 = 4;
+/// Exit code: two runs of one seed differed.
+pub const EXIT_DIFFERS: u8 = 5;
 
 impl Outcome {
     /// The exit code that fits.
@@ -109,11 +132,6 @@ impl Outcome {
         } else {
             EXIT_STUCK
         }
-    }
-
-    /// The command that repeats the run.
-    pub fn command(&self) -> String {
-        format!("swell-sim run --scenario {} --nodes {} --seed {}", self.scenario, self.nodes, self.seed)
     }
 
     /// The summary for people.
@@ -132,10 +150,14 @@ impl Outcome {
             0 => String::new(),
             behind => format!(", {behind} found it bad alone"),
         };
+        let unnoticed = match self.unnoticed {
+            0 => String::new(),
+            broken => format!(", {broken} run it broken and do not know"),
+        };
         let of = self.nodes;
         let _ = writeln!(
             text,
-            "  release    {ending}; {exposed} of {of} machines ran it{behind}; settled {settled}"
+            "  release    {ending}; {exposed} of {of} machines ran it{behind}{unnoticed}; settled {settled}"
         );
         let _ = writeln!(
             text,
@@ -167,7 +189,7 @@ impl Outcome {
             let _ =
                 writeln!(text, "  BREACH     {:?} at {at}{machine}: {}", violation.property, violation.what);
         }
-        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.command(), self.fingerprint);
+        let _ = writeln!(text, "  again      {}  (fingerprint {})", self.again, self.fingerprint);
         text
     }
 

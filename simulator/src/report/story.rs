@@ -15,7 +15,7 @@ const STOPS_TOLD: usize = 3;
 /// Who tells the story, and what was told already.
 pub struct Story {
     tell: Box<dyn FnMut(&str)>,
-    versions: BTreeMap<RolloutId, &'static str>,
+    versions: BTreeMap<RolloutId, String>,
     publishers: BTreeMap<RolloutId, u32>,
     opened: BTreeMap<RolloutId, Vec<(Moment, u32)>>,
     terms: BTreeMap<RolloutId, u32>,
@@ -29,7 +29,7 @@ impl Story {
     pub fn new(tell: Box<dyn FnMut(&str)>, releases: &[Release]) -> Self {
         Self {
             tell,
-            versions: releases.iter().map(|r| (r.rollout, r.law.version)).collect(),
+            versions: releases.iter().map(|r| (r.rollout, r.law.version.clone())).collect(),
             publishers: BTreeMap::new(),
             opened: BTreeMap::new(),
             terms: BTreeMap::new(),
@@ -47,7 +47,7 @@ impl Story {
     /// A release was handed to a machine.
     pub fn published(&mut self, now: Moment, node: u32, release: &Release) {
         self.publishers.insert(release.rollout, node);
-        let (version, members) = (release.law.version, release.roster.count());
+        let (version, members) = (&release.law.version, release.roster.count());
         self.tell(now, &format!("{version} is published on machine {node} for {members} machines"));
     }
 
@@ -65,7 +65,8 @@ impl Story {
 
     /// A machine reported something.
     pub fn heard(&mut self, now: Moment, node: u32, event: &Event, fleet: &Fleet) {
-        let version = |story: &Self, rollout| story.versions.get(rollout).copied().unwrap_or("?");
+        let version =
+            |story: &Self, rollout| story.versions.get(rollout).map_or("?", String::as_str).to_owned();
         match event {
             Event::Opened { rollout, to, .. } => self.heard_opened(now, *rollout, *to),
             Event::Term { rollout, term, leader }
@@ -110,8 +111,9 @@ impl Story {
         let before = waves.last().map_or(0, |(_, open)| *open);
         if to > before {
             waves.push((now, to));
-            let version = self.versions.get(&rollout).copied().unwrap_or("?");
-            self.tell(now, &format!("{version}: open {before} -> {to}"));
+            let version = self.versions.get(&rollout).map_or("?", String::as_str);
+            let line = format!("{version}: open {before} -> {to}");
+            self.tell(now, &line);
         }
     }
 

@@ -7,9 +7,7 @@ use super::queue::Moment;
 use crate::checkers::impossible::Impossible;
 use crate::checkers::progress::Sight;
 use crate::machine::Machine;
-use crate::scenario::Act;
 use groundswell_protocol::facts::RolloutId;
-use groundswell_protocol::trust::command::Instruction;
 
 /// The side of machines that are cut off for good.
 const OUTSIDE: u8 = 255;
@@ -29,14 +27,15 @@ impl World {
     }
 
     /// Draws a core, heals it and cuts off everybody else.
-    pub(super) fn heal_core(&mut self) {
+    pub(super) fn heal_core(&mut self, step: usize) {
+        let mut lot = self.lot(step);
         let mut honest: Vec<u32> = (0..self.scenario.nodes).filter(|node| !self.is_liar(*node)).collect();
         let jurors = self.releases[self.scenario.goal.release()].roster.jury.len();
         let quorum = (jurors + jurors.saturating_sub(1) / 3 + 1).div_ceil(2);
-        let least = if self.luck.chance(SMALL_CORES_PERMILLE) { 1 } else { quorum.min(honest.len()).max(1) };
+        let least = if lot.chance(SMALL_CORES_PERMILLE) { 1 } else { quorum.min(honest.len()).max(1) };
         let most = honest.len().max(least);
-        self.luck.shuffle(&mut honest);
-        let size = least + self.luck.place(most - least + 1);
+        lot.shuffle(&mut honest);
+        let size = least + lot.place(most - least + 1);
         let core: BTreeSet<u32> = honest.into_iter().take(size).collect();
         for node in 0..self.scenario.nodes {
             let inside = core.contains(&node);
@@ -45,6 +44,7 @@ impl World {
                 let machine = &mut self.machines[node as usize];
                 machine.buried = false;
                 machine.disk.set_broken(false);
+                machine.disk.mend_all();
                 if !machine.is_on() {
                     self.push(self.now.after_milliseconds(1), node, super::Happening::PowerOn { node });
                 }
@@ -54,18 +54,20 @@ impl World {
             format!("{} of {} machines are healed, the rest is cut off", core.len(), self.scenario.nodes);
         self.story.tell(self.now, &what);
         self.core = Some(core);
-        self.disturb();
+        self.end_all_faults();
+        self.links_changed();
     }
 
     /// Lets the referees look around, and measure some machines in turn.
     pub(super) fn look_around(&mut self) {
-        let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
-        let links = &self.links;
+        let awake = |machine: &Machine| machine.is_on() && !self.faults.is_frozen(machine.place);
+        let on: Vec<bool> = self.machines.iter().map(awake).collect();
+        let islands = self.links.islands(&on);
         let sight = Sight {
             now: self.now,
             calm_since: self.calm_since,
             on: &on,
-            linked: &|one, other| links.connected(one, other),
+            linked: &|one, other| islands[one as usize] == islands[other as usize],
             patience: if self.scenario.gossip { 1 } else { PATIENCE_WITHOUT_GOSSIP },
         };
         self.referees.look(&sight);
@@ -107,11 +109,13 @@ impl World {
             return Some(Impossible::NeverPublished { version });
         }
         let jurors: Vec<u32> = goal.roster.jury.iter().filter_map(|juror| self.fleet.place(*juror)).collect();
+        let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
+        let islands = self.links.islands(&on);
         let reached = |node: u32| {
             let reaches = |juror: &&u32| {
                 !self.is_liar(**juror)
                     && self.machines[**juror as usize].is_on()
-                    && self.links.connected(node, **juror)
+                    && islands[node as usize] == islands[**juror as usize]
             };
             jurors.iter().filter(reaches).count()
         };
@@ -122,6 +126,15 @@ impl World {
         if self.ending().is_none() && most < quorum.quorum as usize {
             let (of, quorum) = (jurors.len(), quorum.quorum as usize);
             return Some(Impossible::TooFewElectors { there: most, of, quorum });
+        }
+        let willing = jurors.iter().filter(|juror| {
+            !self.is_liar(**juror)
+                && self.machines[**juror as usize].is_on()
+                && !self.said_stop.contains(&(**juror, goal.rollout))
+        });
+        let willing = willing.count();
+        if self.ending().is_none() && willing < quorum.quorum as usize {
+            return Some(Impossible::Divided { willing, of: jurors.len(), quorum: quorum.quorum as usize });
         }
         if let Some(machine) = there.iter().copied().find(|node| others(*node) < needed) {
             return Some(Impossible::CannotRecover { machine, needed });
@@ -142,15 +155,6 @@ impl World {
     }
 
     fn is_paused(&self, rollout: RolloutId) -> bool {
-        let flow =
-            self.scenario.steps.iter().zip(&self.steps_done).filter_map(|(step, done)| match step.act {
-                Act::Command { release, instruction: Instruction::Flow { counter, pause } }
-                    if *done && self.releases[release].rollout == rollout =>
-                {
-                    Some((counter, pause))
-                }
-                _ => None,
-            });
-        flow.max().is_some_and(|(_, pause)| pause)
+        self.paused.contains(&rollout)
     }
 }

@@ -91,7 +91,7 @@ impl Fingerprint {
             self.described.push(Described { after, what: std::mem::take(&mut self.what) });
         }
         self.events += 1;
-        if self.keep.every > 0 && self.events % self.keep.every == 0 {
+        if self.keep.every > 0 && self.events.is_multiple_of(self.keep.every) {
             self.checkpoints.push(after);
         }
     }

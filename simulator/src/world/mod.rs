@@ -3,10 +3,14 @@
 //! The one door is [`World::play`]: it plays a scenario to its end and returns what is to be said of
 //! it. Rooms: [`queue`] orders, [`links`] and [`overlay`] carry, `perform` does what the cores decide,
 //! `transfer` moves bytes and slots, `script` performs the scenario's steps and sees when it is over,
-//! `lies` speaks for liars. Nothing here judges: that is the referees'.
+//! `whom` finds the machines that a step means, `faults` begins what goes wrong and ends it, `lies` speaks for liars. Nothing here judges: that is the referees'.
 
+mod carry;
 mod core;
+mod faults;
+pub mod fetch;
 pub mod fingerprint;
+pub mod flows;
 mod lies;
 pub mod links;
 pub mod overlay;
@@ -14,6 +18,7 @@ mod perform;
 pub mod queue;
 mod script;
 mod transfer;
+mod whom;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -26,16 +31,21 @@ use groundswell_protocol::trust::names::ComponentName;
 
 use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Referees};
-use crate::fleet::{Fleet, Release, WALL_START};
+use crate::fleet::{Fleet, Release};
 use crate::generator::Generator;
 use crate::machine::Machine;
 use crate::machine::effects::{Effect, Effects};
 use crate::machine::message::Payload;
 use crate::machine::reader::Remembering;
 use crate::report::story::Story;
+use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Act, Scenario};
+use crate::scenario::{Act, Group, Lie, Scenario};
+use faults::Faults;
+use fetch::{Bulk, Coming};
 use fingerprint::{Fingerprint, Keep};
+use flows::FlowId;
+use lies::Lying;
 use links::Links;
 use overlay::flight::Flight;
 use overlay::{HEARTBEAT_MILLISECONDS, Overlay};
@@ -57,14 +67,20 @@ enum Happening {
     Direct { to: u32, from: u32, frame: Payload },
     /// A gossiped frame arrives, after so many hops.
     Gossip { to: u32, from: u32, hops: u8, flight: Flight },
+    /// A frame arrives that the way damaged.
+    Damaged { to: u32, from: u32, frame: Payload, gossip: bool },
     /// A link of the mesh came up or went down.
     Link { node: u32, peer: u32, up: bool },
     /// A commit ends.
     Commit { node: u32, life: u32 },
     /// A fetch looks for somebody who has the bytes.
-    Seek { node: u32, life: u32, work: Box<Work>, tries: u32 },
+    Seek { node: u32, life: u32, rollout: RolloutId },
+    /// A flow may be at its end.
+    Flow { flow: FlowId },
+    /// A part of a release has come.
+    Part { node: u32, life: u32, part: Coming },
     /// A fetch has brought the bytes.
-    Fetched { node: u32, life: u32, work: Box<Work> },
+    Fetched { node: u32, life: u32, rollout: RolloutId },
     /// A tree is built.
     Built { node: u32, life: u32, work: Box<Work> },
     /// A switch ends.
@@ -79,6 +95,10 @@ enum Happening {
     Heartbeat,
     /// A step of the scenario is due.
     Step { step: usize },
+    /// A fault strikes again.
+    FaultTurn { step: usize },
+    /// A fault ends.
+    FaultEnds { step: usize },
     /// Is it over?
     Look,
     /// A liar speaks.
@@ -106,6 +126,11 @@ impl Happening {
             Self::Step { .. } => (15, WORLD),
             Self::Look => (16, WORLD),
             Self::Lie { node } => (17, *node),
+            Self::Damaged { to, .. } => (18, *to),
+            Self::Flow { .. } => (19, WORLD),
+            Self::Part { node, .. } => (20, *node),
+            Self::FaultTurn { .. } => (21, WORLD),
+            Self::FaultEnds { .. } => (22, WORLD),
         };
         sort << 32 | u64::from(node)
     }
@@ -120,18 +145,27 @@ pub struct World {
     releases: Vec<Release>,
     machines: Vec<Machine>,
     links: Links,
+    faults: Faults,
+    bulk: Bulk,
     overlay: Overlay,
     referees: Referees,
     story: Story,
+    recorder: Recorder,
     counters: Counters,
     fingerprint: Fingerprint,
     reader: Arc<Remembering>,
     /// Emptied and used again with every input.
     effects: Vec<Effect>,
-    /// Luck of the world's own doings.
-    luck: Generator,
+    /// Lots by which steps choose machines: a step's own, whatever other steps there are.
+    lots: Generator,
+    /// Who lies, and how.
+    liars: Vec<(u32, Lie)>,
+    /// Pauses and resumes that operators signed.
+    flows: u32,
+    /// Rollouts whose last such word is a pause.
+    paused: BTreeSet<RolloutId>,
     serial: u64,
-    lies_told: u32,
+    lying: Lying,
     steps_done: Vec<bool>,
     /// The highest `open` that any machine reported.
     opened: BTreeMap<RolloutId, u32>,
@@ -140,6 +174,8 @@ pub struct World {
     last_leader: Option<u32>,
     last_switched: Option<u32>,
     endings: BTreeMap<(u32, RolloutId), Ending>,
+    /// Jurors that said stop.
+    said_stop: BTreeSet<(u32, RolloutId)>,
     settled_at: Option<Moment>,
     last_motion: Moment,
     /// When a machine, a disk or a link last changed.
@@ -154,7 +190,7 @@ pub struct World {
 impl World {
     /// Plays `scenario` under `seed` to its end. `tell` gets each line of the story as it happens.
     pub fn play(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>) -> Outcome {
-        Self::play_keeping(scenario, seed, tell, Keep::default()).0
+        Self::new(scenario, seed, tell, Keep::default()).run(seed).0
     }
 
     /// As [`World::play`], and keeps of the fingerprint's way what is asked for.
@@ -164,27 +200,50 @@ impl World {
         tell: Box<dyn FnMut(&str)>,
         keep: Keep,
     ) -> (Outcome, Fingerprint) {
-        let mut world = Self::new(scenario, seed, tell, keep);
+        let (outcome, _, fingerprint) = Self::new(scenario, seed, tell, keep).run(seed);
+        (outcome, fingerprint)
+    }
+
+    /// Plays it and records what a page needs. The run is the same, to the last event.
+    pub fn play_recorded(
+        scenario: Scenario,
+        seed: u64,
+        tell: Box<dyn FnMut(&str)>,
+    ) -> (Outcome, Option<Trace>) {
+        let mut world = Self::new(scenario, seed, tell, Keep::default());
+        world.recorder = Recorder::of(Trace::new(&world.scenario, &world.fleet, &world.releases));
+        let (outcome, trace, _) = world.run(seed);
+        (outcome, trace)
+    }
+
+    fn run(self, seed: u64) -> (Outcome, Option<Trace>, Fingerprint) {
+        let mut world = self;
         world.begin();
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
             world.now = now;
             world.counters.happenings += 1;
-            world.fingerprint.begin(now, what.tag(), || format!("{what:?}"));
-            world.happen(what);
-            world.fingerprint.end(now);
+            if let Some(what) = world.unless_frozen(what) {
+                world.fingerprint.begin(now, what.tag(), || format!("{what:?}"));
+                world.happen(what);
+                world.fingerprint.end(now);
+            }
+            world.recorder.judged(world.referees.violations());
         }
+        let trace = std::mem::take(&mut world.recorder).finish(world.now);
         let fingerprint = std::mem::take(&mut world.fingerprint);
-        (world.outcome(seed, &fingerprint), fingerprint)
+        (world.outcome(seed, &fingerprint), trace, fingerprint)
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>, keep: Keep) -> Self {
         let root = Generator::new(seed);
+        let nodes = scenario.nodes;
         let enrolled_later = scenario.steps.iter().filter_map(|step| match step.act {
-            Act::Enrol(node) => Some(node),
+            Act::Enrol { who } => who.place(nodes),
             _ => None,
         });
-        let fleet = Fleet::found(scenario.nodes, &enrolled_later.collect(), &root);
+        let labels = scenario.labels();
+        let fleet = Fleet::labelled(labels.clone(), &enrolled_later.collect(), &root);
         let mut releases: Vec<Release> = Vec::new();
         for law in &scenario.releases {
             let release = fleet.release(law, &scenario.plan, releases.first());
@@ -194,26 +253,37 @@ impl World {
         let reader = Remembering::new(nodes);
         let machine = |n| Machine::new(n, fleet.config(n), Arc::clone(&reader), &root);
         let machines = (0..scenario.nodes).map(machine).collect();
-        let liars = scenario.liars.iter().map(|(node, _)| *node).collect();
+        let links = Self::links(&scenario, &labels, &root);
+        let bulk = Bulk::new((0..scenario.nodes).map(|node| links.rates(node)).collect());
+        let lots = root.split("lots", 0);
+        let liars = whom::liars(&scenario, &fleet, &releases, &lots);
+        let lying = liars.iter().map(|(node, _)| *node).collect();
         Self {
             now: Moment::default(),
             queue: Queue::default(),
-            links: Links::new(scenario.links, nodes, &root),
+            links,
+            faults: Faults::default(),
+            bulk,
             overlay: Overlay::new(scenario.gossip, nodes, &root),
-            referees: Referees::new(&fleet, &releases, liars, Arc::clone(&reader)),
+            referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)),
             story: Story::new(tell, &releases),
+            recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: Fingerprint::new(keep),
             effects: Vec::new(),
-            luck: root.split("world", 0),
+            lots,
+            lying: Lying::new(&liars, &root),
+            liars,
+            flows: 0,
+            paused: BTreeSet::new(),
             serial: 0,
-            lies_told: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),
             ran: BTreeMap::new(),
             last_leader: None,
             last_switched: None,
             endings: BTreeMap::new(),
+            said_stop: BTreeSet::new(),
             settled_at: None,
             last_motion: Moment::default(),
             calm_since: Moment::default(),
@@ -227,6 +297,18 @@ impl World {
             machines,
             reader,
         }
+    }
+
+    fn links(scenario: &Scenario, labels: &[Group], root: &Generator) -> Links {
+        let numbers: BTreeMap<String, u16> = scenario.zones().into_iter().zip(0..).collect();
+        let zones: Vec<u16> = labels.iter().map(|of| numbers.get(&of.zone).copied().unwrap_or(0)).collect();
+        let mut links = Links::new(scenario.links.clone(), &zones, root);
+        for (node, of) in (0..).zip(labels) {
+            if let Some(class) = scenario.classes.iter().find(|class| class.name.as_str() == of.class) {
+                links.set_class(node, class);
+            }
+        }
+        links
     }
 
     /// Puts the first things into the queue.
@@ -248,9 +330,10 @@ impl World {
         }
         self.queue.push(Moment::milliseconds(600), WORLD, Happening::Heartbeat);
         self.queue.push(Moment::seconds(1), WORLD, Happening::Look);
-        for (node, _) in &self.scenario.liars {
-            self.queue.push(Moment::seconds(2), *node, Happening::Lie { node: *node });
+        for (node, lie) in &self.liars {
+            self.recorder.began(self.now, "lies", Some(*node), format_args!("machine {node} lies: {lie:?}"));
         }
+        self.begin_lies();
         self.arm_timed_steps();
     }
 
@@ -260,13 +343,16 @@ impl World {
             Happening::Wake { node, life, serial } => self.wake(node, life, serial),
             Happening::Direct { to, from, frame } => self.arrive(to, from, &frame),
             Happening::Gossip { to, from, hops, flight } => self.arrive_gossip(to, from, hops, &flight),
+            Happening::Damaged { to, from, frame, gossip } => self.arrive_damaged(to, from, &frame, gossip),
             Happening::Link { node, peer, up } => {
                 let peer = self.fleet.nodes[peer as usize];
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
             }
             Happening::Commit { node, life } => self.commit(node, life),
-            Happening::Seek { node, life, work, tries } => self.seek(node, life, work, tries),
-            Happening::Fetched { node, life, work } => self.fetched(node, life, &work),
+            Happening::Seek { node, life, rollout } => self.seek(node, life, rollout),
+            Happening::Flow { flow } => self.look_at_flow(flow),
+            Happening::Part { node, life, part } => self.part_came(node, life, part),
+            Happening::Fetched { node, life, rollout } => self.fetched(node, life, rollout),
             Happening::Built { node, life, work } => self.built(node, life, &work),
             Happening::Switched { node, life, switch } => self.switched(node, life, switch.0, switch.1),
             Happening::Probe { node, life, component, serial } => self.probe(node, life, component, serial),
@@ -278,6 +364,8 @@ impl World {
             Happening::WallClock { node, life } => self.wall_clock(node, life),
             Happening::Heartbeat => self.heartbeat(),
             Happening::Step { step } => self.perform_step(step),
+            Happening::FaultTurn { step } => self.fault_turn(step),
+            Happening::FaultEnds { step } => self.end_fault(step),
             Happening::Look => self.look(),
             Happening::Lie { node } => self.lie(node),
         }
@@ -292,17 +380,25 @@ impl World {
     /// Hands an input to a machine's core and performs what it decides.
     fn deliver(&mut self, node: u32, input: Input<'_>) -> Option<Verdict> {
         self.counters.inputs += 1;
+        self.recorder.input(self.now, node, &input);
+        let life = self.machines[node as usize].life;
         let mut effects = Effects(std::mem::take(&mut self.effects));
         self.machines[node as usize].handle(self.now, input, &mut effects);
         self.fingerprint.mix(u64::from(node) << 32 | effects.0.len() as u64);
         let mut verdict = None;
         for effect in effects.0.drain(..) {
+            if self.machines[node as usize].life != life {
+                // It lost its power in the middle of its work: the rest of it never happens.
+                break;
+            }
             if let Effect::Verdict(one) = &effect {
                 verdict = Some(one.clone());
             }
+            self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
         self.effects = effects.0;
+        self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
     }
@@ -357,8 +453,10 @@ impl World {
         }
         machine.start();
         let life = machine.life;
+        self.recorder.power(self.now, node, true);
+        self.recorder.ended(self.now, "power", Some(node));
         self.deliver(node, Input::Wake);
-        self.deliver(node, Input::WallClock(self.wall()));
+        self.read_wall_clock(node);
         self.deliver(node, Input::Addresses(vec![format!("/sim/{node}")]));
         let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
         self.push(at, node, Happening::WallClock { node, life });
@@ -378,12 +476,22 @@ impl World {
             self.referees.durable(self.now, node, record);
         }
         self.overlay.forget(node);
+        self.forget_what_waits(node);
+        self.tear_flows_of(node);
         self.story.crashed(self.now, node, back_after);
+        self.recorder.power(self.now, node, false);
+        self.recorder.began(self.now, "power", Some(node), format_args!("machine {node} loses its power"));
         if let Some(back_after) = back_after {
             self.push(self.now.after_milliseconds(back_after), node, Happening::PowerOn { node });
         }
         self.overlay.touch(node);
         self.calm_since = self.now;
+    }
+
+    /// Who can reach whom changed.
+    fn links_changed(&mut self) {
+        self.tear_cut_flows();
+        self.disturb();
     }
 
     /// Links changed: the overlay is mended at its next heartbeat.
@@ -412,13 +520,14 @@ impl World {
         }
     }
 
-    fn wall(&self) -> u64 {
-        WALL_START + self.now.as_milliseconds() / 1000
+    fn read_wall_clock(&mut self, node: u32) {
+        let shows = self.machines[node as usize].clock.wall(self.now);
+        self.deliver(node, Input::WallClock(shows));
     }
 
     fn wall_clock(&mut self, node: u32, life: u32) {
         if self.lives(node, life) {
-            self.deliver(node, Input::WallClock(self.wall()));
+            self.read_wall_clock(node);
             let at = self.now.after_milliseconds(WALL_CLOCK_MILLISECONDS);
             self.push(at, node, Happening::WallClock { node, life });
         }

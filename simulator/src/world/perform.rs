@@ -13,6 +13,7 @@ use crate::generator::Folding;
 use crate::machine::disk::{Commit, Write};
 use crate::machine::effects::Effect;
 use crate::machine::message::Payload;
+use crate::scenario::CrashPoint;
 
 /// Shortest and longest time of one commit: 4 ms was measured for an append with fdatasync.
 const COMMIT_MICROS: (u64, u64) = (3_000, 6_000);
@@ -22,16 +23,23 @@ impl World {
         match effect {
             Effect::Send(to, frame) => {
                 self.referees.sent(self.now, node, &frame);
-                if let Some(to) = self.fleet.place(to) {
+                if let Some(to) = self.fleet.place(to)
+                    && !self.hushes(node, Some(to), &frame)
+                {
                     self.send(node, to, &frame);
                 }
             }
             Effect::Broadcast(frame) => {
                 self.referees.sent(self.now, node, &frame);
-                self.broadcast(node, &frame);
+                if !self.hushes(node, None, &frame) {
+                    self.broadcast(node, &frame);
+                }
             }
             Effect::Verdict(_) => {}
             Effect::Persist(id, record) => {
+                if self.trips(node, CrashPoint::BeforePersist) {
+                    return;
+                }
                 let key = self.reader.record_key(self.fleet.id, &record);
                 self.write(node, Write::Keep { id, key, record });
             }
@@ -39,9 +47,8 @@ impl World {
             Effect::Fetch(work, holders) => self.fetch(node, work, holders),
             Effect::Stage(work) => self.stage(node, work),
             Effect::Cancel(rollout) => {
-                let machine = &mut self.machines[node as usize];
-                machine.fetching.remove(&rollout);
-                machine.staging.remove(&rollout);
+                self.referees.cancelled(node, rollout);
+                self.cancel(node, rollout);
             }
             Effect::Activate(component, tree) => self.activate(node, component, tree),
             Effect::Revert(component, tree) => self.revert(node, component, tree),
@@ -59,13 +66,13 @@ impl World {
 
     fn commit_later(&mut self, node: u32) {
         let machine = &mut self.machines[node as usize];
-        let micros = machine.luck().between(COMMIT_MICROS.0, COMMIT_MICROS.1);
+        let micros = machine.luck().between(COMMIT_MICROS.0, COMMIT_MICROS.1) * machine.disk.slowness();
         let life = machine.life;
         self.push(self.now.after_micros(micros), node, Happening::Commit { node, life });
     }
 
     pub(super) fn commit(&mut self, node: u32, life: u32) {
-        if !self.lives(node, life) {
+        if !self.lives(node, life) || self.trips(node, CrashPoint::InCommit) {
             return;
         }
         let machine = &mut self.machines[node as usize];
@@ -78,6 +85,9 @@ impl World {
             Some(Commit::Done(last, records)) => {
                 for record in &records {
                     self.referees.durable(self.now, node, record);
+                }
+                if self.trips(node, CrashPoint::AfterCommit) {
+                    return;
                 }
                 if let Some(last) = last {
                     self.deliver(node, Input::Persisted(last));
@@ -97,12 +107,8 @@ impl World {
     /// Puts a frame on the way to one machine.
     fn send(&mut self, from: u32, to: u32, frame: &Payload) {
         self.count_frame(frame);
-        if from == to || !self.links.connected(from, to) {
-            return;
-        }
-        for _ in 0..self.links.copies() {
-            let at = self.now.after_micros(self.links.latency_micros(from, to));
-            self.push(at, from, Happening::Direct { to, from, frame: frame.clone() });
+        if from != to {
+            self.carry(from, to, frame, None, 0);
         }
     }
 
@@ -120,6 +126,9 @@ impl World {
     }
 
     fn relay(&mut self, node: u32, except: u32, hops: u8, flight: &Flight) {
+        if self.withholds(node) {
+            return;
+        }
         for place in 0..self.overlay.mesh(node).len() {
             let to = self.overlay.mesh(node)[place];
             if to != except {
@@ -136,18 +145,7 @@ impl World {
             return;
         }
         self.count_frame(flight.message());
-        if !self.links.connected(node, to) {
-            return;
-        }
-        for _ in 0..self.links.copies() {
-            if flight.has(to) {
-                // It would change nothing when it comes: it need not wait in the queue for that.
-                self.counters.duplicates += 1;
-                continue;
-            }
-            let at = self.now.after_micros(latency);
-            self.push(at, node, Happening::Gossip { to, from: node, hops, flight: flight.clone() });
-        }
+        self.carry(node, to, flight.message(), Some((hops, flight)), 0);
     }
 
     /// Whoever lacks a message and hears of it asks for it: there and back and there again.
@@ -155,45 +153,52 @@ impl World {
         let machines = &self.machines;
         let announced = self.overlay.announce(self.now, |node| machines[node as usize].is_on());
         let alive = u64::from(self.scenario.nodes);
-        self.counters.frame_bytes += self.overlay.announcing_bytes(self.now, alive);
+        self.count_announcing(self.overlay.announcing_bytes(self.now, alive));
         for Announced { from, to, flight } in announced {
-            if !self.links.connected(from, to) {
+            if self.withholds(from) {
                 continue;
             }
             let mut latency = 0;
             let mut arrives = true;
-            for (one, other) in [(from, to), (to, from), (from, to)] {
-                arrives &= self.links.copies() > 0;
-                latency += self.links.latency_micros(one, other);
+            for (one, other) in [(from, to), (to, from)] {
+                let name = self.links.carry(self.now, one, other, NAME_BYTES)[0];
+                arrives &= name.is_some_and(|name| name.damage.is_none());
+                latency += name.map_or(0, |name| name.at.0 - self.now.0);
             }
             self.counters.asked_for += 1;
-            self.counters.frame_bytes += 2 * NAME_BYTES;
+            self.count_announcing(2 * NAME_BYTES);
             if arrives && latency < HISTORY_HEARTBEATS * HEARTBEAT_MILLISECONDS * 1000 {
                 self.count_frame(flight.message());
-                let at = self.now.after_micros(latency);
-                self.push(at, from, Happening::Gossip { to, from, hops: 1, flight });
+                self.carry(from, to, flight.message(), Some((1, &flight)), latency);
             }
         }
+    }
+
+    fn count_announcing(&mut self, bytes: u64) {
+        self.counters.frame_bytes += bytes;
+        self.recorder.announced(self.now, bytes);
     }
 
     fn count_frame(&mut self, frame: &Payload) {
         self.counters.frames += 1;
         self.counters.frame_bytes += frame.length();
+        self.recorder.frame(self.now, frame.bytes());
     }
 
     pub(super) fn arrive(&mut self, to: u32, from: u32, frame: &Payload) {
-        if !self.links.connected(from, to) || !self.machines[to as usize].is_on() {
+        if !self.links.passes(from, to) || !self.machines[to as usize].is_on() {
             return;
         }
         self.fingerprint.mix(frame.id() ^ u64::from(from));
         let from = self.fleet.nodes[from as usize];
         self.referees.received(to, from, frame);
         self.reader.hand(frame);
+        self.lying.heard(to, false, frame);
         self.deliver(to, Input::Received { from, via: Via::Direct, frame: frame.bytes() });
     }
 
     pub(super) fn arrive_gossip(&mut self, to: u32, from: u32, hops: u8, flight: &Flight) {
-        let reachable = self.links.connected(from, to) && self.machines[to as usize].is_on();
+        let reachable = self.links.passes(from, to) && self.machines[to as usize].is_on();
         if !reachable {
             return;
         }
@@ -205,6 +210,7 @@ impl World {
         self.counters.hops += u64::from(hops);
         self.counters.hops_max = self.counters.hops_max.max(u64::from(hops));
         let frame = flight.message();
+        self.lying.heard(to, true, frame);
         self.fingerprint.mix(frame.id());
         let peer = self.fleet.nodes[from as usize];
         self.referees.received(to, peer, frame);
@@ -236,6 +242,9 @@ impl World {
             }
             Event::Stopped { rollout, .. } => {
                 self.endings.insert((node, *rollout), Ending::Stopped);
+            }
+            Event::StopBallot { rollout, .. } => {
+                self.said_stop.insert((node, *rollout));
             }
             Event::Refused { .. } => self.counters.refusals += 1,
             _ => {}

@@ -325,7 +325,8 @@ mod tests {
                         _ => luck.below(1 << 18),
                     };
                     let at = if luck.chance(10) { Moment(now.0 / 2) } else { now.after_micros(ahead) };
-                    let source = if luck.chance(50) { WORLD } else { luck.place(9) as Source };
+                    let source =
+                        if luck.chance(50) { WORLD } else { u32::try_from(luck.below(9)).unwrap_or(0) };
                     queue.push(at, source, what);
                     plain.push(at, source, what);
                 } else {

@@ -4,14 +4,17 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::node::Input;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::record::Ending;
+use groundswell_protocol::trust::command::Instruction;
 
 use super::fingerprint::Fingerprint;
 use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
 use crate::machine::Machine;
+use crate::machine::service::HealthLaw;
+use crate::report::trace::{PARTITION, PEOPLE};
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Act, Goal, When, Who};
+use crate::scenario::{Act, Count, Goal, Order, Step, When};
 
 /// After everybody has settled the fleet is watched for so long.
 const QUIET_MILLISECONDS: u64 = 75_000;
@@ -37,11 +40,13 @@ impl World {
                 continue;
             }
             let due = match self.scenario.steps[step].when {
-                When::At(_) | When::After { .. } => false,
+                When::At(_) | When::After(_) => false,
                 When::Opened { release, ranks } => {
+                    let ranks = ranks.of(self.scenario.nodes);
                     self.opened.get(&self.releases[release].rollout).is_some_and(|open| *open >= ranks)
                 }
                 When::Running { release, nodes } => {
+                    let nodes = nodes.of(self.scenario.nodes) as usize;
                     self.ran.get(&self.releases[release].tree).is_some_and(|ran| ran.len() >= nodes)
                 }
             };
@@ -54,52 +59,93 @@ impl World {
 
     pub(super) fn perform_step(&mut self, step: usize) {
         self.steps_done[step] = true;
-        let act = self.scenario.steps[step].act;
+        let act = self.scenario.steps[step].act.clone();
         match act {
-            Act::Publish { release, at } => self.publish(release, at),
-            Act::Crash { who, back_after } => self.crash_whom(who, back_after),
-            Act::Split { permille } => self.split(permille),
+            Act::Publish { release, on } => self.publish(release, self.whom(step, on).first().copied()),
+            Act::Crash { who, back_after } => {
+                for node in self.whom(step, who) {
+                    self.crash(node, back_after);
+                }
+            }
+            Act::Split { permille } => self.split(step, permille),
+            Act::Fault(_) => self.begin_fault(step),
             Act::Heal => {
                 self.links.heal();
+                self.recorder.ended(self.now, PARTITION, None);
+                self.referees.links_were_bad(self.now);
                 self.story.tell(self.now, "the network heals");
-                self.disturb();
+                self.links_changed();
             }
-            Act::Disk { node, broken } => {
-                self.machines[node as usize].disk.set_broken(broken);
-                let what = if broken { "refuses writes" } else { "takes writes again" };
-                self.story.tell(self.now, &format!("the disk of machine {node} {what}"));
-                self.calm_since = self.now;
-            }
-            Act::Snapshot(node) => self.machines[node as usize].take_image(),
-            Act::Restore(node) => {
-                self.crash(node, Some(2_000));
-                self.machines[node as usize].put_image_back(self.fleet.id);
-                self.story.tell(self.now, &format!("machine {node} will come back on an old image"));
-            }
-            Act::Enrol(place) => {
-                let census = self.fleet.enrol(place);
-                self.story.tell(self.now, &format!("machine {place} is enrolled"));
-                if let Some(node) = self.somebody_on(0) {
-                    self.deliver(node, Input::Submitted(census));
+            Act::Disk { who, broken } => {
+                for node in self.whom(step, who) {
+                    self.machines[node as usize].disk.set_broken(broken);
+                    let what = if broken { "refuses writes" } else { "takes writes again" };
+                    let what = format!("the disk of machine {node} {what}");
+                    self.story.tell(self.now, &what);
+                    if broken {
+                        self.recorder.began(self.now, "disk", Some(node), &what);
+                    } else {
+                        self.recorder.ended(self.now, "disk", Some(node));
+                    }
+                    self.calm_since = self.now;
                 }
             }
-            Act::Core => self.heal_core(),
-            Act::Command { release, instruction } => {
-                let rollout = self.releases[release].rollout;
-                self.referees.commanded(self.now, rollout, instruction);
-                let fact = self.fleet.command(rollout, instruction);
-                if let Some(node) = self.somebody_on(0) {
-                    self.deliver(node, Input::Submitted(fact));
+            Act::Snapshot { who } => {
+                for node in self.whom(step, who) {
+                    self.machines[node as usize].take_image();
+                    let what = format_args!("an image of machine {node} is taken");
+                    self.recorder.marked(self.now, "disk", Some(node), what);
                 }
             }
+            Act::Restore { who } => {
+                for node in self.whom(step, who) {
+                    self.crash(node, Some(2_000));
+                    self.machines[node as usize].put_image_back(self.fleet.id);
+                    let what = format!("machine {node} will come back on an old image");
+                    self.story.tell(self.now, &what);
+                    self.recorder.marked(self.now, "disk", Some(node), &what);
+                }
+            }
+            Act::Enrol { who } => {
+                for place in self.whom(step, who) {
+                    let census = self.fleet.enrol(place);
+                    self.story.tell(self.now, &format!("machine {place} is enrolled"));
+                    if let Some(node) = self.somebody_on(0) {
+                        self.deliver(node, Input::Submitted(census));
+                    }
+                }
+            }
+            Act::Core => self.heal_core(step),
+            Act::Command { release, order } => self.command(release, order),
         }
-        for next in 0..self.scenario.steps.len() {
-            if let When::After { step: other, milliseconds } = self.scenario.steps[next].when
-                && other == step
-            {
-                let at = self.now.after_milliseconds(milliseconds);
-                self.push(at, WORLD, Happening::Step { step: next });
+        if let Some(Step { when: When::After(milliseconds), .. }) = self.scenario.steps.get(step + 1) {
+            let at = self.now.after_milliseconds(*milliseconds);
+            self.push(at, WORLD, Happening::Step { step: step + 1 });
+        }
+    }
+
+    fn command(&mut self, release: usize, order: Order) {
+        let rollout = self.releases[release].rollout;
+        let instruction = match order {
+            Order::Pause | Order::Resume => {
+                self.flows += 1;
+                if order == Order::Pause {
+                    self.paused.insert(rollout);
+                } else {
+                    self.paused.remove(&rollout);
+                }
+                Instruction::Flow { counter: self.flows, pause: order == Order::Pause }
             }
+            Order::Stop => Instruction::Stop,
+            // One more than there are members is done.
+            Order::Promote(Count::Number(ranks)) => Instruction::Promote(ranks.min(self.scenario.nodes + 1)),
+            Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
+        };
+        self.referees.commanded(self.now, rollout, instruction);
+        self.recorder.marked(self.now, PEOPLE, None, format_args!("an operator signs: {instruction:?}"));
+        let fact = self.fleet.command(rollout, instruction);
+        if let Some(node) = self.somebody_on(0) {
+            self.deliver(node, Input::Submitted(fact));
         }
     }
 
@@ -108,28 +154,20 @@ impl World {
         (0..count).map(|n| (n + first) % count).find(|n| self.machines[*n as usize].is_on())
     }
 
-    fn publish(&mut self, release: usize, at: u32) {
-        let Some(node) = self.somebody_on(at) else { return };
+    fn publish(&mut self, release: usize, on: Option<u32>) {
+        let Some(node) = self.somebody_on(on.unwrap_or(0)) else { return };
         let (rollout, fact) = (self.releases[release].rollout, self.releases[release].fact.clone());
         self.machines[node as usize].slots_of(&self.fleet.component).blobs.insert(rollout);
         self.story.published(self.now, node, &self.releases[release]);
+        let version = &self.releases[release].law.version;
+        let words = format_args!("{version} is published on machine {node}");
+        self.recorder.marked(self.now, PEOPLE, Some(node), words);
         self.deliver(node, Input::Submitted(fact));
     }
 
-    fn crash_whom(&mut self, who: Who, back_after: Option<u64>) {
-        let node = match who {
-            Who::Node(node) => Some(node),
-            Who::Leader => self.last_leader,
-            Who::OnTrial => self.last_switched,
-        };
-        if let Some(node) = node {
-            self.crash(node, back_after);
-        }
-    }
-
-    fn split(&mut self, permille: u32) {
+    fn split(&mut self, step: usize, permille: u32) {
         let mut order: Vec<u32> = (0..self.scenario.nodes).collect();
-        self.luck.shuffle(&mut order);
+        self.lot(step).shuffle(&mut order);
         let away = u64::from(self.scenario.nodes) * u64::from(permille) / 1000;
         let away = usize::try_from(away).unwrap_or(0);
         for node in &order[..away] {
@@ -137,11 +175,12 @@ impl World {
         }
         let what = format!("the network splits: {away} machines here, {} there", order.len() - away);
         self.story.tell(self.now, &what);
-        self.disturb();
+        self.recorder.began(self.now, PARTITION, None, &what);
+        self.links_changed();
     }
 
     pub(super) fn is_liar(&self, node: u32) -> bool {
-        self.scenario.liars.iter().any(|(liar, _)| *liar == node)
+        self.liars.iter().any(|(liar, _)| *liar == node)
     }
 
     /// How the goal's release ended, as far as any honest machine knows.
@@ -175,7 +214,11 @@ impl World {
             .filter(|machine| {
                 let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
                 let knows = self.endings.get(&(machine.place, rollout)) == Some(&ending);
-                !machine.is_on() || !knows || (active != wanted && !self.failed_by_itself(machine, ending))
+                !machine.is_on()
+                    || !knows
+                    || (active != wanted
+                        && !self.failed_by_itself(machine, ending)
+                        && !self.has_nothing_older(machine, ending))
             })
             .map(|machine| machine.place)
             .collect()
@@ -193,15 +236,35 @@ impl World {
             })
     }
 
+    /// Whether a machine stays on a release that was stopped, because nothing older was ever here.
+    fn has_nothing_older(&self, machine: &Machine, ending: Ending) -> bool {
+        let rollout = self.releases[self.scenario.goal.release()].rollout;
+        ending == Ending::Stopped
+            && self.wanted(ending).is_none()
+            && machine.status(self.now).is_some_and(|status| {
+                status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Stuck)
+            })
+    }
+
     /// Machines that are on, honest, and not on the release although it is done.
     fn left_behind(&self) -> usize {
         let Some(ending) = self.ending() else { return 0 };
         self.machines.iter().filter(|machine| self.failed_by_itself(machine, ending)).count()
     }
 
+    /// Machines that run what does not work, and say that they are healthy.
+    fn unnoticed(&self) -> u32 {
+        let lies = |machine: &&Machine| {
+            let slots = machine.slots.get(&self.fleet.component);
+            slots.and_then(|slots| slots.active).is_some_and(|tree| self.law(tree) == HealthLaw::Lies)
+        };
+        u32::try_from(self.machines.iter().filter(|machine| machine.is_on()).filter(lies).count())
+            .unwrap_or(u32::MAX)
+    }
+
     pub(super) fn look(&mut self) {
         self.look_around();
-        let settled = self.steps_over() && self.unsettled().is_empty();
+        let settled = self.steps_over() && self.faults.are_over() && self.unsettled().is_empty();
         match self.settled_at {
             None if settled => self.settled_at = Some(self.now),
             Some(_) if !settled => self.settled_at = None,
@@ -229,13 +292,16 @@ impl World {
 
     /// Whether no step is still to come. A step whose condition has not come true may never happen.
     pub(super) fn steps_over(&self) -> bool {
+        // What follows a step that never happens never happens either.
+        let mut before = true;
         self.scenario.steps.iter().zip(&self.steps_done).all(|(step, done)| {
-            *done
-                || match step.when {
-                    When::At(_) => false,
-                    When::After { step: other, .. } => !self.steps_done[other],
-                    When::Opened { .. } | When::Running { .. } => true,
-                }
+            let to_come = match step.when {
+                When::At(_) => true,
+                When::After(_) => before,
+                When::Opened { .. } | When::Running { .. } => false,
+            };
+            before = *done;
+            *done || !to_come
         })
     }
 
@@ -272,7 +338,7 @@ impl World {
     fn judge_quiet(&mut self) {
         let moved = self.last_motion();
         // Liars never rest: what they stir up is theirs. And syncs alone take minutes to tell all to all.
-        let honest = self.scenario.liars.is_empty() && self.scenario.gossip;
+        let honest = self.liars.is_empty() && self.scenario.gossip;
         if self.now.milliseconds_since(moved) < STILL_MILLISECONDS && honest {
             let what = format!("something still moved at {moved}");
             self.referees.breach(self.now, Property::L5, None, what);
@@ -322,10 +388,14 @@ impl World {
         let goal = &self.releases[self.scenario.goal.release()];
         let exposed = self.ran.get(&goal.tree).map_or(0, std::collections::BTreeSet::len);
         let ending = self.ending();
+        let traffic = self.bulk.traffic().clone();
         let checks = self.reader.checks();
         let counters = Counters {
             signatures_asked: checks.asked,
             signatures_verified: checks.verified,
+            way: self.links.tally(),
+            crossed_bytes: traffic.crossed(),
+            most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
             ..self.counters
         };
         Outcome {
@@ -336,13 +406,19 @@ impl World {
             ending: ending.map(|e| format!("{e:?}").to_lowercase()),
             virtual_ms: self.now.as_milliseconds(),
             settled_ms: self.settled_at.map(Moment::as_milliseconds),
+            unnoticed: self.unnoticed(),
             left_behind: u32::try_from(self.left_behind()).unwrap_or(u32::MAX),
             exposed: u32::try_from(exposed).unwrap_or(u32::MAX),
             waves: self.story.waves(goal.rollout),
             counters,
+            traffic,
             fingerprint: format!("{:016x}", fingerprint.value()),
             impossible: self.impossible,
             violations: self.referees.violations().to_vec(),
+            again: format!(
+                "swell-sim run {} --nodes {} --seed {seed}",
+                self.scenario.name, self.scenario.nodes
+            ),
             real_ms: 0,
         }
     }

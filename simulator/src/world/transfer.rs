@@ -1,18 +1,14 @@
-//! Moves bytes and slots: fetching, staging, switching, probing.
+//! Moves slots: staging, switching, probing.
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::{Input, Recipe, Trouble, Work};
+use groundswell_protocol::node::{Input, Trouble, Work};
 use groundswell_protocol::trust::names::ComponentName;
 use groundswell_protocol::trust::probe::Probe;
 
 use super::{Happening, World};
 use crate::machine::service::{HealthLaw, Probing};
+use crate::scenario::CrashPoint;
 
-/// A fetch that nobody can serve looks again after this.
-const SEEK_AGAIN_MILLISECONDS: u64 = 500;
-/// And gives up after so many tries.
-const SEEK_TRIES: u32 = 40;
 /// A slot is filled from local bytes at this speed.
 const BUILD_BYTES_PER_SECOND: u64 = 200_000_000;
 /// What a slot costs besides its bytes: directories and their fsync.
@@ -20,89 +16,13 @@ const BUILD_MILLISECONDS: u64 = 30;
 /// Shortest and longest time of a switch, forward or back.
 const SWITCH_MILLISECONDS: (u64, u64) = (20, 80);
 
-fn payload_bytes(work: &Work) -> u64 {
-    match &work.recipe {
-        Recipe::Present => 0,
-        Recipe::Deltas { steps, .. } => steps.iter().map(|step| step.bytes).sum(),
-        Recipe::Chunks => work.index_bytes + work.bytes,
-    }
-}
-
 impl World {
-    pub(super) fn fetch(&mut self, node: u32, work: Box<Work>, holders: Vec<NodeId>) {
-        let machine = &mut self.machines[node as usize];
-        let life = machine.life;
-        if machine.fetching.insert(work.rollout, holders).is_none() {
-            self.push(self.now, node, Happening::Seek { node, life, work, tries: 0 });
-        }
-    }
-
-    pub(super) fn seek(&mut self, node: u32, life: u32, work: Box<Work>, tries: u32) {
-        if !self.lives(node, life) {
-            return;
-        }
-        let machine = &mut self.machines[node as usize];
-        let Some(holders) = machine.fetching.get(&work.rollout).cloned() else { return };
-        let slots = machine.slots_of(&work.component);
-        let here = slots.serves(work.rollout, work.tree);
-        if here || work.recipe == Recipe::Present {
-            return self.push(self.now.after_milliseconds(1), node, Happening::Fetched { node, life, work });
-        }
-        let serving: Vec<u32> = holders
-            .iter()
-            .filter_map(|holder| self.fleet.place(*holder))
-            .filter(|holder| *holder != node && self.serves(*holder, node, &work))
-            .collect();
-        if serving.is_empty() {
-            return self.seek_again(node, life, work, tries);
-        }
-        let bytes = payload_bytes(&work);
-        self.counters.payload_bytes += bytes;
-        let place = self.luck.place(serving.len());
-        if self.machines[serving[place] as usize].slots_of(&work.component).blobs.contains(&work.rollout)
-            && self.story.publisher(work.rollout) == Some(serving[place])
-        {
-            self.counters.publisher_bytes += bytes;
-        }
-        let micros = bytes.saturating_mul(1_000_000) / self.links.law().bytes_per_second.max(1);
-        let at = self.now.after_micros(micros + 2 * self.links.latency_micros(node, serving[place]));
-        self.push(at, node, Happening::Fetched { node, life, work });
-    }
-
-    fn serves(&self, holder: u32, to: u32, work: &Work) -> bool {
-        let machine = &self.machines[holder as usize];
-        machine.is_on()
-            && self.links.connected(holder, to)
-            && machine.slots.get(&work.component).is_some_and(|s| s.serves(work.rollout, work.tree))
-    }
-
-    fn seek_again(&mut self, node: u32, life: u32, work: Box<Work>, tries: u32) {
-        if tries < SEEK_TRIES {
-            let at = self.now.after_milliseconds(SEEK_AGAIN_MILLISECONDS);
-            return self.push(at, node, Happening::Seek { node, life, work, tries: tries + 1 });
-        }
-        self.machines[node as usize].fetching.remove(&work.rollout);
-        let outcome = Err(Trouble::Unreachable("no holder answered".to_owned()));
-        self.deliver(node, Input::Stored { rollout: work.rollout, outcome });
-    }
-
-    pub(super) fn fetched(&mut self, node: u32, life: u32, work: &Work) {
-        if !self.lives(node, life) {
-            return;
-        }
-        let machine = &mut self.machines[node as usize];
-        if machine.fetching.remove(&work.rollout).is_some() {
-            machine.slots_of(&work.component).blobs.insert(work.rollout);
-            self.deliver(node, Input::Stored { rollout: work.rollout, outcome: Ok(()) });
-        }
-    }
-
     pub(super) fn stage(&mut self, node: u32, work: Box<Work>) {
         let machine = &mut self.machines[node as usize];
         let life = machine.life;
         if machine.staging.insert(work.rollout) {
             let milliseconds = BUILD_MILLISECONDS + work.bytes * 1000 / BUILD_BYTES_PER_SECOND;
-            let at = self.now.after_milliseconds(milliseconds);
+            let at = self.now.after_milliseconds(milliseconds * machine.disk.slowness());
             self.push(at, node, Happening::Built { node, life, work });
         }
     }
@@ -115,8 +35,13 @@ impl World {
         if !machine.staging.remove(&work.rollout) {
             return;
         }
+        let (refuses, full) = (machine.disk.refuses(), machine.disk.is_full());
         let slots = machine.slots_of(&work.component);
-        let outcome = if slots.serves(work.rollout, work.tree) {
+        let outcome = if full {
+            Err(Trouble::NoSpace("no space left on device".to_owned()))
+        } else if refuses {
+            Err(Trouble::Local("the disk refuses writes".to_owned()))
+        } else if slots.serves(work.rollout, work.tree) {
             slots.trees.insert(work.tree);
             Ok(())
         } else {
@@ -147,18 +72,26 @@ impl World {
     }
 
     pub(super) fn switched(&mut self, node: u32, life: u32, component: ComponentName, tree: Option<Digest>) {
-        if !self.lives(node, life) {
+        if !self.lives(node, life) || self.trips(node, CrashPoint::BeforeSwitch) {
             return;
         }
+        let dead = tree.filter(|tree| self.law(*tree) == HealthLaw::FailsAtBoot);
         let slots = self.machines[node as usize].slots_of(&component);
         let changed = slots.active != tree;
-        let outcome = if slots.switch(tree) {
+        let outcome = if let Some(tree) = dead.filter(|tree| slots.trees.contains(tree)) {
+            // The machine has run it, if only for a moment.
+            self.ran.entry(tree).or_default().insert(node);
+            Err(Trouble::Local("the service ended before it was ready".to_owned()))
+        } else if slots.switch(tree) {
             Ok(())
         } else {
             Err(Trouble::Local("the tree is in no slot".to_owned()))
         };
         if changed && outcome.is_ok() {
             self.service_starts(node);
+        }
+        if self.trips(node, CrashPoint::AfterSwitch) {
+            return;
         }
         self.deliver(node, Input::Activated { component, tree, outcome });
         self.due_steps();
@@ -167,7 +100,9 @@ impl World {
     /// What is in the active slot starts to run.
     pub(super) fn service_starts(&mut self, node: u32) {
         let component = self.fleet.component.clone();
-        let Some(tree) = self.machines[node as usize].slots_of(&component).active else { return };
+        let active = self.machines[node as usize].slots_of(&component).active;
+        self.recorder.runs(self.now, node, active);
+        let Some(tree) = active else { return };
         if self.ran.entry(tree).or_default().insert(node) {
             self.last_switched = Some(node);
         }
@@ -178,7 +113,7 @@ impl World {
                 self.push(self.now.after_milliseconds(after), node, Happening::HostDies { node, life });
             }
             HealthLaw::SpoilsState => self.machines[node as usize].spoiled = true,
-            HealthLaw::Good | HealthLaw::FailsAfter(_) | HealthLaw::FailsOn(_) => {}
+            _ => {}
         }
         let machine = &mut self.machines[node as usize];
         if let Some(probing) = machine.probing.get(&component)
@@ -225,8 +160,9 @@ impl World {
         if probing.serial != serial {
             return;
         }
-        let works = !spoiled && law.works(node, running);
-        let report = probing.try_once(self.now, works);
+        let class = self.fleet.labels.get(node as usize).map_or("", |labels| labels.class.as_str());
+        let passes = !spoiled && law.condition(node, class, running).shows_healthy;
+        let report = probing.try_once(self.now, passes);
         let next = self.now.after_milliseconds(probing.period);
         if let Some(report) = report {
             let component = ComponentName::clone(&component);
@@ -235,7 +171,7 @@ impl World {
         self.push(next, node, Happening::Probe { node, life, serial, component });
     }
 
-    fn law(&self, tree: Digest) -> HealthLaw {
+    pub(super) fn law(&self, tree: Digest) -> HealthLaw {
         self.releases.iter().find(|r| r.tree == tree).map_or(HealthLaw::Good, |r| r.law.health)
     }
 }

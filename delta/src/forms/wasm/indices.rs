@@ -31,7 +31,9 @@ impl<'a> Indices<'a> {
 }
 
 impl Model for Indices<'_> {
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field>) {
+    type Name = u64;
+
+    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<u64>>) {
         let window_at = self.window_at;
         let old = window_at + u64::from(old.start)..window_at + u64::from(old.end);
         // A form that cannot be read again has no fields; its digest will tell.
@@ -43,7 +45,7 @@ impl Model for Indices<'_> {
     }
 
     #[inline]
-    fn predict(&mut self, field: &Field, was: u64, _: u32) -> Option<u64> {
+    fn predict(&mut self, field: &Field<u64>, was: u64, _: u32) -> Option<u64> {
         let kind = kind_of(field.name);
         let was = u32::try_from(was).unwrap_or_default();
         if kind == Kind::Local {
@@ -55,7 +57,7 @@ impl Model for Indices<'_> {
     }
 
     #[inline]
-    fn learn(&mut self, field: &Field, was: u64, _: u32, is: u64) {
+    fn learn(&mut self, field: &Field<u64>, was: u64, _: u32, is: u64) {
         let kind = kind_of(field.name);
         let (was, is) = (u32::try_from(was).unwrap_or_default(), u32::try_from(is).unwrap_or_default());
         if kind == Kind::Local {

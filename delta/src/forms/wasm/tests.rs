@@ -220,7 +220,7 @@ fn failures_of_files_are_told_from_bad_modules() {
 /// Predicts each field of the regions as both sides do; returns how many were wrong, of how many.
 fn mispredicted((old, map): &(Vec<u8>, Map), new: &[u8], regions: &[Region], hints: Hints) -> (usize, usize) {
     let mut indices = Indices::new(Index::new(old, map), 0, hints);
-    let mut fields: Vec<Field> = Vec::new();
+    let mut fields: Vec<Field<u64>> = Vec::new();
     let (mut wrong, mut all) = (0, 0);
     for region in regions {
         fields.clear();

@@ -19,7 +19,7 @@ pub(super) struct Instruction {
     pub(super) before_immediate: u8,
     /// Its opcode; that of the escape if it has two bytes, and nothing in particular behind a vector prefix.
     pub(super) opcode: u8,
-    /// The ModRM byte; zero if there is none.
+    /// The ModRM byte; nothing in particular if there is none.
     pub(super) modrm: u8,
     /// What it has.
     pub(super) facts: u16,
@@ -42,45 +42,46 @@ pub(super) const ADDS: u16 = 0x200;
 /// It has a prefix for the segment that Linux keeps a processor's own data in.
 pub(super) const OWN_SEGMENT: u16 = 0x400;
 
-/// What the quick way knows of an opcode, for both opcode maps in a row: facts and what follows.
-const QUICK: [u16; 512] = quick();
-/// What it knows of a ModRM byte: facts, and how many bytes belong to it, itself among them.
-const MODRM: [u16; 256] = modrm();
+/// What the quick way knows of an opcode, for both opcode maps in a row. What it knows of the ModRM byte is added.
+const OPCODES: [u32; 512] = opcodes();
+/// What it knows of a ModRM byte.
+const MODRMS: [u32; 256] = modrms();
 
-/// The bytes that belong to a ModRM byte; the bytes of an immediate.
-const BYTES: u16 = 7;
+/// How many bytes there are before an immediate, without prefixes.
+const BEFORE: u32 = 0xf;
+/// The bytes of the immediate.
+const AFTER_SHIFT: u32 = 4;
+const AFTER: u32 = 7;
 /// A ModRM byte follows.
-const HAS_MODRM: u16 = 0x0800;
-/// Only some values of the ModRM byte have the immediate.
-const TEST: u16 = 0x1000;
-/// REX.W changes the length.
-const WIDE: u16 = 0x2000;
+const HAS_MODRM: u32 = 0x80;
+/// The byte after the ModRM byte says whether the displacement is from RSP, or R12.
+const STACK: u32 = 0x100;
 /// The quick way does not know this one.
-const UNKNOWN: u16 = 0x8000;
+const UNKNOWN: u32 = 0x200;
+/// Nor this one, if it has REX.W.
+const WIDE: u32 = 0x400;
+/// Above these are the facts.
+const FACTS_SHIFT: u32 = 16;
 
-/// The byte after the ModRM byte may ask for a displacement.
-const SCALED: u16 = 0x1000;
-/// That byte says whether the displacement is from RSP, or R12.
-const STACK: u16 = 0x2000;
-/// What it is then.
+/// What the byte after the ModRM byte is if the displacement is from RSP, or R12.
 const STACK_POINTER: u8 = 0x24;
 
-const fn quick() -> [u16; 512] {
+const fn opcodes() -> [u32; 512] {
+    const FOUR: u32 = 4 << AFTER_SHIFT;
+    const ONE: u32 = 1 << AFTER_SHIFT;
     let mut table = [UNKNOWN; 512];
     let mut at = 0;
     while at < 512 {
         let form = if at < 256 { ONE_BYTE[at] } else { TWO_BYTE[at - 256] };
         table[at] = match form {
-            Form::Bare => 0,
-            Form::Byte => 1,
-            Form::Immediate => 4 | IMMEDIATE,
-            Form::Wide => 4 | IMMEDIATE | WIDE,
-            Form::Branch => 4 | BRANCH,
-            Form::Modrm => HAS_MODRM,
-            Form::ModrmByte => 1 | HAS_MODRM,
-            Form::ModrmImmediate => 4 | IMMEDIATE | HAS_MODRM,
-            Form::TestByte => 1 | HAS_MODRM | TEST,
-            Form::TestImmediate => 4 | IMMEDIATE | HAS_MODRM | TEST,
+            Form::Bare => 1,
+            Form::Byte => 1 | ONE,
+            Form::Immediate => 1 | FOUR | facts(IMMEDIATE),
+            Form::Wide => 1 | FOUR | facts(IMMEDIATE) | WIDE,
+            Form::Branch => 1 | FOUR | facts(BRANCH),
+            Form::Modrm => 1 | HAS_MODRM,
+            Form::ModrmByte => 1 | ONE | HAS_MODRM,
+            Form::ModrmImmediate => 1 | FOUR | facts(IMMEDIATE) | HAS_MODRM,
             _ => UNKNOWN,
         };
         at += 1;
@@ -88,36 +89,40 @@ const fn quick() -> [u16; 512] {
     let mut opcode = 0_u8;
     while opcode < u8::MAX {
         if is_short_branch(opcode) {
-            table[opcode as usize] |= SHORT_BRANCH;
+            table[opcode as usize] |= facts(SHORT_BRANCH);
         }
         opcode += 1;
     }
-    table[0x81] |= ADDS;
-    table[0x83] |= ADDS;
+    table[0x81] |= facts(ADDS);
+    table[0x83] |= facts(ADDS);
     table[256 + 0x38] = UNKNOWN;
     table[256 + 0x3a] = UNKNOWN;
     table
+}
+
+const fn facts(facts: u16) -> u32 {
+    (facts as u32) << FACTS_SHIFT
 }
 
 const fn is_short_branch(opcode: u8) -> bool {
     matches!(opcode, 0x70..=0x7f | 0xe0..=0xe3 | 0xeb)
 }
 
-const fn modrm() -> [u16; 256] {
+const fn modrms() -> [u32; 256] {
     let mut table = [1; 256];
     let mut at = 0;
     while at < 0xc0 {
         let (mode, register) = (at >> 6, at & 7);
         table[at] = match (mode, register) {
-            (0, 5) => 5 | RELATIVE,
-            (0, 4) => 2 | SCALED,
+            (0, 5) => 5 | facts(RELATIVE),
+            (0, 4) => UNKNOWN,
             (0, _) => 1,
             (1, 4) => 3 | STACK,
-            (1, 5) => 2 | SLOT,
+            (1, 5) => 2 | facts(SLOT),
             (1, _) => 2,
-            (_, 4) => 6 | DISPLACEMENT | STACK,
-            (_, 5) => 5 | DISPLACEMENT | SLOT,
-            _ => 5 | DISPLACEMENT,
+            (_, 4) => 6 | facts(DISPLACEMENT) | STACK,
+            (_, 5) => 5 | facts(DISPLACEMENT | SLOT),
+            _ => 5 | facts(DISPLACEMENT),
         };
         at += 1;
     }
@@ -125,9 +130,9 @@ const fn modrm() -> [u16; 256] {
 }
 
 /// Decodes the instruction at the beginning of the bytes. What is none, or is cut off, passes as one byte without facts.
-#[inline]
+#[inline(always)]
 pub(super) fn decode(code: &[u8]) -> Instruction {
-    if let Some((first, _)) = code.split_first_chunk::<16>()
+    if let Some((first, _)) = code.split_first_chunk::<INSTRUCTION_BYTES_MAX>()
         && let Some(instruction) = decode_quickly(first)
     {
         return instruction;
@@ -135,55 +140,40 @@ pub(super) fn decode(code: &[u8]) -> Instruction {
     decode_slowly(code)
 }
 
-/// Almost all instructions: at most one prefix, REX, two opcode bytes. Without branches that depend on the code, because
-/// those are what decoding spends its time on.
-#[inline]
-fn decode_quickly(code: &[u8; 16]) -> Option<Instruction> {
-    let mut word = u64::from_le_bytes(*code.first_chunk()?);
-    let mut before = 1;
-    let mut pass = |word: &mut u64, is: bool| {
-        *word >>= 8 * u32::from(is);
-        before += u16::from(is);
-    };
-    let first = low(word);
-    let short = first == 0x66;
-    pass(&mut word, short | (first & 0xfe == 0xf2));
+/// Most instructions: REX at most, one or two opcode bytes, and no rare way to address memory. Almost without branches that
+/// depend on the code, and with as little work as can be: all code is decoded whenever a patch is applied.
+#[inline(always)]
+fn decode_quickly(code: &[u8; INSTRUCTION_BYTES_MAX]) -> Option<Instruction> {
+    let word = u64::from_le_bytes(*code.first_chunk()?);
     let rex = low(word);
-    let has_rex = rex & 0xf0 == 0x40;
-    pass(&mut word, has_rex);
-    let escaped = low(word) == ESCAPE;
-    pass(&mut word, escaped);
+    let has_rex = u32::from(rex & 0xf0 == 0x40);
+    let word = word >> (8 * has_rex);
+    let escaped = u32::from(low(word) == ESCAPE);
+    let word = word >> (8 * escaped);
     let opcode = low(word);
-    let quick = QUICK[usize::from(opcode) | usize::from(escaped) << 8];
-    let wide = has_rex & (rex & 8 != 0);
-    if (quick & UNKNOWN != 0) | (short & (quick & BRANCH != 0)) | (wide & (quick & WIDE != 0)) {
+    let modrm = low(word >> 8);
+    let of_opcode = OPCODES[usize::from(opcode) | (escaped as usize) << 8];
+    let has_modrm = ((of_opcode / HAS_MODRM) & 1).wrapping_neg();
+    let known = of_opcode + (MODRMS[usize::from(modrm)] & has_modrm);
+    let wide = ((u32::from(rex) >> 3) & has_rex) * WIDE;
+    if known & (UNKNOWN | wide) != 0 {
         return None;
     }
-    let has_modrm = quick & HAS_MODRM != 0;
-    let modrm = if has_modrm { low(word >> 8) } else { 0 };
-    let more = if has_modrm { MODRM[usize::from(modrm)] } else { 0 };
-    let scale = low(word >> 16);
-    let scaled = (more & SCALED != 0) & (scale & 7 == 5);
-    let stack = (more & STACK != 0) & (scale & 0x3f == STACK_POINTER);
-    let before_immediate = before + (more & BYTES) + if scaled { 4 } else { 0 };
-    let absent = (quick & TEST != 0) & (modrm & 0x30 != 0);
-    let halved = short & (quick & BYTES == 4);
-    let immediate = if absent { 0 } else { (quick & BYTES) >> u32::from(halved) };
-    let mut facts =
-        (more & (RELATIVE | DISPLACEMENT | SLOT)) | (quick & (BRANCH | SHORT_BRANCH | IMMEDIATE | ADDS));
-    facts |= if scaled { DISPLACEMENT } else { 0 } | if stack { SLOT } else { 0 };
-    let high_base = has_rex & (rex & 1 != 0);
-    facts &= !(if high_base { SLOT } else { 0 } | if absent | halved { IMMEDIATE } else { 0 });
-    let byte = |number: u16| number.to_le_bytes()[0];
+    let on_stack = (known / STACK) & u32::from(low(word >> 16) & 0x3f == STACK_POINTER);
+    let high_base = u32::from(rex) & has_rex;
+    let slot = u32::from(SLOT);
+    let facts = ((known >> FACTS_SHIFT) | (on_stack * slot)) & !(high_base * slot);
+    let before_immediate = low(u64::from((known & BEFORE) + has_rex + escaped));
     Some(Instruction {
-        bytes: byte(before_immediate + immediate),
-        before_immediate: byte(before_immediate),
-        opcode: if escaped { ESCAPE } else { opcode },
+        bytes: before_immediate + low(((known >> AFTER_SHIFT) & AFTER).into()),
+        before_immediate,
+        opcode: if escaped == 1 { ESCAPE } else { opcode },
         modrm,
-        facts,
+        facts: u16::try_from(facts).unwrap_or_default(),
     })
 }
 
+#[inline]
 fn low(word: u64) -> u8 {
     word.to_le_bytes()[0]
 }
@@ -458,9 +448,11 @@ mod tests {
         }
 
         #[test]
-        fn the_quick_way_agrees_with_the_slow_one(code: [u8; 16]) {
+        fn the_quick_way_agrees_with_the_slow_one(code: [u8; INSTRUCTION_BYTES_MAX]) {
             if let Some(quick) = decode_quickly(&code) {
-                prop_assert_eq!(quick, decode_slowly(&code));
+                let slow = decode_slowly(&code);
+                let modrm = if slow.facts & (SLOT | ADDS) != 0 { quick.modrm } else { slow.modrm };
+                prop_assert_eq!(Instruction { modrm, ..quick }, slow);
             }
         }
     }

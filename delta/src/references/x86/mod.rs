@@ -2,6 +2,7 @@
 //! position-independent, addresses in immediates and displacements.
 
 mod decode;
+mod lanes;
 mod opcodes;
 
 use std::io;
@@ -14,8 +15,9 @@ use super::store::Writer;
 use super::tables::Tables;
 use decode::{
     ADDS, BRANCH, DISPLACEMENT, IMMEDIATE, INSTRUCTION_BYTES_MAX, Instruction, OWN_SEGMENT, RELATIVE,
-    SHORT_BRANCH, SLOT, decode,
+    SHORT_BRANCH, SLOT,
 };
+use lanes::{Found, Lanes, STRETCH_BYTES};
 
 pub(super) fn find(
     file: &File<'_>,
@@ -36,10 +38,18 @@ pub(super) fn find(
         file,
         tables,
     };
+    let mut lanes = Lanes::new();
     file.source.pieces(stretch, INSTRUCTION_BYTES_MAX, |at, bytes, last| {
         let until = if last { bytes.len() } else { bytes.len().saturating_sub(INSTRUCTION_BYTES_MAX) };
         let Some(place) = file.place(at) else { return bytes.len() };
-        scan.piece(place, section.address.wrapping_add(at - section.at), bytes, until, out)
+        let address = section.address.wrapping_add(at - section.at);
+        let mut done = 0;
+        while done < until {
+            let (place, address) = (place.saturating_add(short(done)), address.wrapping_add(done as u64));
+            let code = bytes.get(done..).unwrap_or_default();
+            done += scan.stretch(place, address, code, (until - done).min(STRETCH_BYTES), &mut lanes, out);
+        }
+        done
     })
 }
 
@@ -69,18 +79,23 @@ struct Scan<'a, 'b> {
 }
 
 impl Scan<'_, '_> {
-    fn piece(&mut self, place: u32, address: u64, bytes: &[u8], until: usize, out: &mut Writer) -> usize {
-        let mut at = 0_u32;
-        while (at as usize) < until {
-            let code = bytes.get(at as usize..).unwrap_or_default();
-            let found = decode(code);
-            if found.facts != 0 {
-                let here = place.wrapping_add(at);
-                self.fields(here, address.wrapping_add(u64::from(at)), code, &found, out);
-            }
-            at += u32::from(found.bytes);
+    /// Adds the references of a stretch of code. Returns how much of it is done: it may be a little more.
+    fn stretch(
+        &mut self,
+        place: u32,
+        address: u64,
+        code: &[u8],
+        bytes: usize,
+        lanes: &mut Lanes,
+        out: &mut Writer,
+    ) -> usize {
+        let (done, found) = lanes.decode(code, bytes, address);
+        for Found { at, instruction } in found {
+            let code = code.get(*at as usize..).unwrap_or_default();
+            let (place, address) = (place.wrapping_add(*at), address.wrapping_add(u64::from(*at)));
+            self.fields(place, address, code, instruction, out);
         }
-        at as usize
+        done
     }
 
     #[inline]
@@ -215,6 +230,10 @@ fn frame_size(modrm: u8, long: bool) -> Option<Kind> {
         (0xc4, true) => Some(Kind::LongLeave),
         _ => None,
     }
+}
+
+fn short(bytes: usize) -> u32 {
+    u32::try_from(bytes).unwrap_or(u32::MAX)
 }
 
 fn field(code: &[u8], at: u8) -> u32 {

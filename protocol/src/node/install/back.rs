@@ -5,6 +5,7 @@ use crate::bounds::{ATTEMPTS_MAX, DOUBT_BACKOFF, REPROBE, REVERT_RETRY, SWITCH_T
 use crate::digest::Digest;
 use crate::facts::health::{Health, HealthReport};
 use crate::facts::{Failure, RolloutId, VoteState};
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
@@ -66,6 +67,7 @@ impl Node {
         let target = self.slot_to_go_back_to(id);
         let had_passed = matches!(self.stage(id), Some(Stage::Healthy | Stage::Confirmed));
         if target.is_none() && (had_passed || !failed_here) {
+            mark!(NothingOlder);
             // Nothing older to run: staying, and starting again what ends, is better than stopping the service.
             return self.enter(id, Stage::Stuck, None, "nothing older is left to go back to", out);
         }
@@ -87,6 +89,7 @@ impl Node {
         let Some(install) = self.install(id) else { return };
         let turn = *install.stopped_at.get_or_insert(now) + share;
         if now < turn {
+            mark!(RevertWaitsItsTurn);
             return self.enter(id, stage, Some(turn), "", out);
         }
         self.go_back(id, now, false, "the rollout was stopped", out);
@@ -171,6 +174,7 @@ impl Node {
     }
 
     fn doubt(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
+        mark!(OldVersionFailsToo);
         let again = self.install(id).is_some_and(|install| install.attempt < ATTEMPTS_MAX);
         let next = again.then(|| now + DOUBT_BACKOFF);
         self.conclude(
@@ -206,6 +210,7 @@ impl Node {
             if let Some(install) = self.install(id) {
                 install.attempt = install.attempt.saturating_add(1).min(ATTEMPTS_MAX);
             }
+            mark!(TriesAgain);
             self.enter(id, Stage::Staged, None, "tries again", out);
         }
     }
@@ -230,6 +235,7 @@ impl Node {
             let Some(install) = self.install(id) else { continue };
             install.attempt = attempt;
             if let VoteState::Failed(failure) = state {
+                mark!(FailureRecalled);
                 install.failed_here = true;
                 if failure == Failure::Unknown && self.has_older_slot(id) {
                     // The old version is about to start, and will tell.
@@ -317,11 +323,14 @@ impl Node {
             install.attempt = attempt.clamp(1, ATTEMPTS_MAX);
         }
         if stopped {
+            mark!(StopFoundInResume);
             return self.go_back(id, now, false, "the rollout was stopped", out);
         }
+        mark!(TrialGivenUp if !failed && boots > TRIAL_BOOTS_MAX);
         if failed || boots > TRIAL_BOOTS_MAX && !mutations::is(Mutation::BootsUncounted) {
             return self.fail(id, now, None, "the agent ended too often inside the trial", out);
         }
+        mark!(TrialResumed);
         self.set_trial_boots(name, boots.saturating_add(1));
         self.keep_installed_then(name, Then::Switch(id), out);
         self.enter(

@@ -6,6 +6,7 @@ use crate::bounds::{HOLDERS_MAX, STAGE_RETRY, STAGE_RETRY_MAX};
 use crate::digest::Digest;
 use crate::facts::{RolloutId, SkipReason, Statement, VoteState};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
@@ -22,8 +23,11 @@ impl Node {
         }
         match self.part(tracked) {
             Part::Member(_) => {}
-            Part::Late if tracked.is_done() || mutations::is(Mutation::LateJoinerUngated) => {}
+            Part::Late if tracked.is_done() || mutations::is(Mutation::LateJoinerUngated) => {
+                mark!(LateJoinerTakes);
+            }
             Part::Late | Part::None => {
+                mark!(LateJoinerWaits if self.part(tracked) == Part::Late && tracked.derived.open > 0);
                 return self.enter(id, Stage::NotMine, None, "not for this node, or not yet", out);
             }
         }
@@ -36,6 +40,7 @@ impl Node {
             return self.enter(id, Stage::Healthy, None, "runs here already", out);
         }
         let not_older = component.installed.active.as_ref().is_some_and(|slot| slot.order >= manifest.order);
+        mark!(SkipsOlder if not_older);
         if not_older && !mutations::is(Mutation::LowerSequence) {
             return self.skip(id, SkipReason::Newer, "what runs here is not older", out);
         }
@@ -114,6 +119,7 @@ impl Node {
             return;
         }
         if let Some(work) = install.work.clone() {
+            mark!(HoldersGrew);
             out.fetch(&work, &self.holders(id));
         }
     }
@@ -170,6 +176,7 @@ impl Node {
             self.ensure_vote(id, VoteState::Skip(SkipReason::NoSpace), out);
             self.enter(id, Stage::Skipped, Some(at), trouble.words(), out);
         } else {
+            mark!(DeltaFallsBack);
             install.choice = install.choice.wrapping_add(1);
             self.enter(id, Stage::Known, Some(at), trouble.words(), out);
         }

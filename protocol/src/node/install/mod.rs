@@ -26,6 +26,7 @@ use crate::digest::Digest;
 use crate::facts::health::{HealthNumbers, HealthReport};
 use crate::facts::{Failure, Key, RolloutId, Statement, Vote, VoteState};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::time::Time;
 use crate::trust::names::{ComponentName, to_note};
@@ -74,6 +75,8 @@ pub(super) struct Install {
     attempt: u8,
     /// The jurors' beacons when this node learnt that it is open.
     base: BTreeMap<NodeId, u64>,
+    /// When this node began to tell jurors.
+    announced_at: Option<Time>,
     /// Jurors that have seen my `Trying`.
     acknowledged: BTreeSet<NodeId>,
     /// The numbers and words for the next vote.
@@ -102,6 +105,7 @@ impl Default for Install {
             retries: 0,
             attempt: 1,
             base: BTreeMap::new(),
+            announced_at: None,
             acknowledged: BTreeSet::new(),
             numbers: HealthNumbers::default(),
             note: String::new(),
@@ -177,6 +181,7 @@ impl Node {
         match stage {
             Stage::Known | Stage::NotMine | Stage::Skipped => self.begin_staging(id, now, out),
             Stage::Fetching | Stage::Staging if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) => {
+                mark!(StopWhileFetching);
                 out.cancel(id);
                 self.enter(id, Stage::Known, None, "the rollout was stopped", out);
             }

@@ -1,11 +1,12 @@
 //! From staged to confirmed: fresh news, word to jurors, the switch, the trial.
 
 use super::{Node, Part};
-use crate::bounds::{ANNOUNCE_EVERY, FRESHEN_EVERY, START_RETRY, SWITCH_TIMEOUT};
+use crate::bounds::{ANNOUNCE_EVERY, ANNOUNCE_TIMEOUT, FRESHEN_EVERY, START_RETRY, SWITCH_TIMEOUT};
 use crate::digest::Digest;
 use crate::facts::health::{Health, HealthReport};
 use crate::facts::{Key, RolloutId, Statement, VoteState};
 use crate::identity::NodeId;
+use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
@@ -89,6 +90,7 @@ impl Node {
     /// so no clock and no nonce is needed.
     pub(super) fn freshen(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
         if !self.may_go_on(id) {
+            mark!(NewsComesTooLate);
             return self.enter(id, Stage::Staged, None, "may not go on now", out);
         }
         let Some(tracked) = self.rollouts.get(&id) else { return };
@@ -123,6 +125,7 @@ impl Node {
         let heads = self.heads();
         match self.registers.get(&Key::Beacon(*juror)).map(|fact| (&fact.statement, fact.rank)) {
             Some((Statement::Beacon(beacon), rank)) => {
+                mark!(NewsShowsStop if rank > base && self.knows_a_stop(beacon));
                 rank > base
                     && beacon.heads.policy <= heads.policy
                     && beacon.heads.census <= heads.census
@@ -143,6 +146,7 @@ impl Node {
         }
         self.keep_installed(&name, out);
         if let Some(install) = self.install(id) {
+            install.announced_at = Some(now);
             install.acknowledged.clear();
             install.numbers = crate::facts::health::HealthNumbers::default();
             install.note.clear();
@@ -153,7 +157,7 @@ impl Node {
     /// `Trying` is durable here and seen by enough others before the switch, so that a machine that the
     /// release hangs is told apart from one that was never there (hole H22).
     pub(super) fn announce(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
-        if !self.may_still_switch(id) {
+        if !self.may_still_switch(id) || self.is_behind_done(id) || self.announces_in_vain(id, now) {
             return self.abandon_trial(id, out);
         }
         if !self.ensure_vote(id, VoteState::Trying, out) {
@@ -177,6 +181,7 @@ impl Node {
             .filter(|juror| **juror != self.me && !tracked.install.acknowledged.contains(juror))
             .copied()
             .collect();
+        mark!(ToldAgain if !tracked.install.acknowledged.is_empty());
         if let Some(fact) = self.registers.get(&Key::Vote(id, self.me)).cloned() {
             for juror in jurors {
                 send_facts(juror, std::slice::from_ref(&fact), true, false, out);
@@ -191,6 +196,20 @@ impl Node {
         self.rollouts.get(&id).is_some_and(|r| !heeds_stop(r) && !heeds_pause(r) && self.may_sign())
     }
 
+    /// Whether a later release is done: nobody waits for this one any more, and jurors that have put it
+    /// away acknowledge nothing.
+    fn is_behind_done(&self, id: RolloutId) -> bool {
+        self.rollouts.get(&id).is_some_and(|tracked| {
+            let done = self.done_order(&tracked.manifest.component);
+            done.is_some_and(|done| done > tracked.manifest.order)
+        })
+    }
+
+    fn announces_in_vain(&self, id: RolloutId, now: Time) -> bool {
+        let since = self.rollouts.get(&id).and_then(|tracked| tracked.install.announced_at);
+        since.is_some_and(|since| now >= since + ANNOUNCE_TIMEOUT)
+    }
+
     fn abandon_trial(&mut self, id: RolloutId, out: &mut impl Outbox) {
         let Some(name) = self.component_of(id) else { return };
         if let Some(component) = self.components.get_mut(&name) {
@@ -199,6 +218,9 @@ impl Node {
         }
         self.keep_installed(&name, out);
         let stopped = self.rollouts.get(&id).is_some_and(Tracked::is_stopped);
+        mark!(StopBeforeSwitch if stopped);
+        mark!(PauseBeforeSwitch if !stopped && self.rollouts.get(&id).is_some_and(|r| r.derived.paused));
+        mark!(OvertakenBeforeSwitch if self.is_behind_done(id));
         let stage = if stopped { Stage::Reverted } else { Stage::Staged };
         self.enter(id, stage, None, "held before the switch", out);
     }
@@ -356,6 +378,7 @@ impl Node {
 
     pub(super) fn watch_trial(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
         if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) {
+            mark!(StopInTrial);
             return self.go_back(id, now, false, "the rollout was stopped", out);
         }
         let report = self.report_of(id);
@@ -401,6 +424,7 @@ impl Node {
         let confirmed = tracked.install.stage == Stage::Confirmed;
         if !self.is_active(id) {
             // A later release took its place here: what becomes of this one is for others to live with.
+            mark!(TakenOver if !done && !stopped);
             let stage = if stopped { Stage::Reverted } else { Stage::Confirmed };
             if stopped || (done && self.ensure_vote(id, VoteState::Healthy, out)) {
                 self.enter(id, stage, None, "a later release runs here", out);
@@ -423,6 +447,7 @@ impl Node {
         if let Some(report) = self.report_of(id)
             && report.health == Health::Unhealthy
         {
+            mark!(FailsInBake);
             self.fail(id, now, Some(report), "", out);
         }
     }

@@ -74,7 +74,7 @@ impl Overlay {
         }
         for node in &needy {
             let Some(side) = sides.get(&links.side(*node)) else { continue };
-            self.close_ring(*node, side, &mut change);
+            self.close_ring(*node, side, links, &mut change);
         }
         for node in poor.iter().filter(|node| alive[**node as usize]) {
             if let Some(side) = sides.get(&links.side(*node)) {
@@ -113,16 +113,16 @@ impl Overlay {
     }
 
     /// A ring in a fixed order keeps a side in one piece, as kept bootstrap links would.
-    fn close_ring(&mut self, node: u32, side: &[u32], change: &mut MeshChange) {
+    fn close_ring(&mut self, node: u32, side: &[u32], links: &Links, change: &mut MeshChange) {
         let place = side.partition_point(|other| *other < node);
         let here = side.get(place) == Some(&node);
         let before = side[(place + side.len() - 1) % side.len()];
         let after = side[(place + usize::from(here)) % side.len()];
         if here {
-            self.join(before, node, change);
-            self.join(node, after, change);
+            self.join(before, node, links, change);
+            self.join(node, after, links, change);
         } else {
-            self.join(before, after, change);
+            self.join(before, after, links, change);
         }
     }
 
@@ -130,7 +130,7 @@ impl Overlay {
         let enough = LINKS_TARGET.min(side.len().saturating_sub(1));
         if side.len() <= LINKS_TARGET + 1 {
             for other in side {
-                self.join(node, *other, change);
+                self.join(node, *other, links, change);
             }
             return;
         }
@@ -138,14 +138,14 @@ impl Overlay {
         while self.linked[node as usize].len() < enough && tries < 8 * LINKS_TARGET {
             let other = side[self.generator.place(side.len())];
             tries += 1;
-            if self.linked[other as usize].len() < 2 * LINKS_TARGET && links.connected(node, other) {
-                self.join(node, other, change);
+            if self.linked[other as usize].len() < 2 * LINKS_TARGET {
+                self.join(node, other, links, change);
             }
         }
     }
 
-    fn join(&mut self, one: u32, other: u32, change: &mut MeshChange) {
-        if one != other && add(&mut self.linked[one as usize], other) {
+    fn join(&mut self, one: u32, other: u32, links: &Links, change: &mut MeshChange) {
+        if one != other && links.connected(one, other) && add(&mut self.linked[one as usize], other) {
             add(&mut self.linked[other as usize], one);
             change.up.push((one, other));
             change.up.push((other, one));

@@ -21,7 +21,7 @@ fn pieces(overlay: &Overlay, of: impl Fn(&Overlay, u32) -> Vec<u32>, start: u32)
 fn every_side_is_in_one_piece_and_no_link_crosses() {
     for nodes in [5, 40, 200] {
         let root = Generator::new(3);
-        let mut links = Links::new(LinkLaw::default(), nodes, &root);
+        let mut links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
         let mut overlay = Overlay::new(true, nodes, &root);
         let mut alive = vec![true; nodes];
         overlay.mend(&alive, &links);
@@ -53,7 +53,7 @@ fn every_side_is_in_one_piece_and_no_link_crosses() {
 fn meshes_keep_their_degree() {
     let root = Generator::new(5);
     let nodes = 500;
-    let links = Links::new(LinkLaw::default(), nodes, &root);
+    let links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
     let mut overlay = Overlay::new(true, nodes, &root);
     overlay.mend(&vec![true; nodes], &links);
     let sizes: Vec<usize> = (0..500).map(|node| overlay.mesh(node).len()).collect();
@@ -66,7 +66,7 @@ fn meshes_keep_their_degree() {
 fn who_lacks_a_message_hears_of_it_and_nobody_else() {
     let root = Generator::new(7);
     let nodes = 60;
-    let links = Links::new(LinkLaw::default(), nodes, &root);
+    let links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
     let mut overlay = Overlay::new(true, nodes, &root);
     overlay.mend(&vec![true; nodes], &links);
     let flight = overlay.publish(Moment::seconds(1), 0, &Message::new(vec![1; 100]));
