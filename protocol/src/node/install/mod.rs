@@ -73,8 +73,8 @@ pub(super) struct Install {
     retries: u32,
     /// Which trial this is, from 1.
     attempt: u8,
-    /// The jurors' beacons when this node learnt that it is open.
-    base: BTreeMap<NodeId, u64>,
+    /// How far the jurors' beacons had come when this node learnt that it is open; `None`: it had heard none.
+    base: BTreeMap<NodeId, Option<u64>>,
     /// When this node began to tell jurors.
     announced_at: Option<Time>,
     /// Jurors that have seen my `Trying`.
