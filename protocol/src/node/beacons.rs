@@ -148,7 +148,7 @@ impl Node {
         self.beacons.count = self.beacons.count.saturating_add(1);
         self.beacons.last_at = Some(now);
         let beacon = self.compose_beacon();
-        let fact = Arc::new(Fact::sign(self.config.fleet, Statement::Beacon(beacon), &[&self.config.key]));
+        let fact = Arc::new(self.hand.sign(self.fleet, Statement::Beacon(beacon), out));
         self.beacons.latest = Some(fact.signed.clone());
         self.merge(now, &fact, out);
         fact

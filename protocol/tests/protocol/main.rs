@@ -11,6 +11,7 @@ mod journeys;
 mod large;
 mod laws;
 mod pool;
+mod recordings;
 mod stories;
 mod trust;
 mod vectors;

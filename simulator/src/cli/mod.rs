@@ -2,6 +2,7 @@
 
 pub(crate) mod bench;
 pub(crate) mod list;
+mod recording;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
@@ -23,7 +24,7 @@ EXIT CODES
   2  wrong usage, or a file that cannot be used
   3  a property of liveness was breached
   4  the core panicked
-  5  two runs of one seed differed
+  5  two runs of one seed differed, or a recording ended otherwise
 
 EXAMPLES
   swell-sim run calm-day
@@ -31,6 +32,7 @@ EXAMPLES
   swell-sim run my-story.toml --json
   swell-sim swarm --seeds 1000 --nodes 4..30
   swell-sim replay 17
+  swell-sim replay recordings/swell-1234abcd-0001764367200.rec
   swell-sim report split-brain -o out.html
   swell-sim shrink 17 --out small.toml
   swell-sim bench --only queue
