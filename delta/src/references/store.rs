@@ -17,6 +17,8 @@ use super::kind::{Kind, Reference};
 use crate::limits::REFERENCES_BYTES_MAX;
 
 const BLOCK_BYTES: u32 = 512;
+/// Most bytes of the references of a block: each has at least a byte of it.
+const BLOCK_REFERENCES_BYTES: usize = 12 * BLOCK_BYTES as usize;
 const ANY_KIND: u8 = 7;
 const FAR: u32 = 31;
 const NEW_BASE: u8 = 0x80;
@@ -212,6 +214,11 @@ impl Writer {
             if self.based {
                 self.bases = [None; Kind::COUNT];
                 self.based = false;
+            }
+            // Grown by a quarter and not to twice the size: what is reserved is held, too.
+            let bytes = &mut self.stretch.bytes;
+            if bytes.capacity() - bytes.len() < BLOCK_REFERENCES_BYTES {
+                bytes.reserve_exact(BLOCK_REFERENCES_BYTES.max(bytes.len() / 4));
             }
         }
     }

@@ -180,7 +180,7 @@ pub(super) fn decode_quickly(code: &[u8; INSTRUCTION_BYTES_MAX]) -> Option<Instr
     let modrm = low(word >> 8);
     let of_opcode = OPCODES[usize::from(opcode) | (escaped as usize) << 8];
     let known = FORMS[usize::from(of_opcode & (0xff00 | u16::from(modrm))) & 0xfff];
-    let unless = UNKNOWN | ((rex >> 3) & has_rex) * WIDE | is_short * SHORT;
+    let unless = UNKNOWN | (((rex >> 3) & has_rex) * WIDE) | (is_short * SHORT);
     if known & unless != 0 {
         return None;
     }
@@ -188,7 +188,7 @@ pub(super) fn decode_quickly(code: &[u8; INSTRUCTION_BYTES_MAX]) -> Option<Instr
     let on_stack = (known / MAYBE_STACK) & u32::from(scaled & 0x3f == u32::from(STACK_POINTER));
     let based = (known / SCALED) & u32::from(scaled & 7 == 5);
     let stack = u32::from(SLOT | STACK);
-    let facts = (known >> FACTS_SHIFT) | on_stack * stack | based * u32::from(DISPLACEMENT);
+    let facts = (known >> FACTS_SHIFT) | (on_stack * stack) | (based * u32::from(DISPLACEMENT));
     let facts = facts & !((rex & has_rex) * stack);
     let before_immediate = low(u64::from((known & BEFORE) + prefix + has_rex + escaped + 4 * based));
     Some(Instruction {
