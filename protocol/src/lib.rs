@@ -12,6 +12,7 @@
 //! | what a node does | [`node`]: judges, opens, proposes, stages, tries, confirms, reverts, signs |
 //! | how facts find their way | [`sync`] with random members; gossip is the driver's, for speed |
 //! | which piece to ask of whom | [`transfer`] |
+//! | what a node was told and what it decided, written down and played again | [`recording`] |
 //! | how it all looks in bytes | [`wire`] |
 //!
 //! # The one door
@@ -40,6 +41,7 @@ pub mod identity;
 pub mod marks;
 pub mod mutations;
 pub mod node;
+pub mod recording;
 pub mod rollout;
 pub mod sync;
 pub mod time;

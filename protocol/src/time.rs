@@ -3,8 +3,10 @@
 use std::fmt;
 use std::ops::{Add, Sub};
 
+use wincode::{SchemaRead, SchemaWrite};
+
 /// A moment on the driver's monotonic clock, in milliseconds since an origin of the driver's choosing.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, SchemaRead, SchemaWrite)]
 pub struct Time(pub u64);
 
 /// A length of time in milliseconds.

@@ -27,7 +27,7 @@ enum Verb {
     Run(cli::run::Run),
     /// Plays stories that are drawn from seeds, many of them.
     Swarm(cli::swarm::Swarm),
-    /// Plays the story of one seed, or of a file, and tells it.
+    /// Plays the story of one seed, of a file, or of an agent's recording, and tells it.
     Replay(cli::replay::Replay),
     /// Plays a story and writes a page about it, for a browser.
     Report(cli::report::Report),

@@ -1,6 +1,15 @@
 //! The program as a person meets it: what it prints, and its exit codes.
 
+use std::collections::BTreeSet;
 use std::process::{Command, Output};
+
+use groundswell_protocol::digest::Digest;
+use groundswell_protocol::identity::{KeyPair, PublicKey};
+use groundswell_protocol::node::{Config, Entropy, Input, Node, Via};
+use groundswell_protocol::recording::format::{append, opening};
+use groundswell_protocol::recording::{Block, Closing, Effects, Head};
+use groundswell_protocol::time::Time;
+use groundswell_protocol::trust::policy::FleetId;
 
 fn swell_sim(words: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_swell-sim")).args(words).output().expect("BUG: the program is built")
@@ -114,4 +123,63 @@ fn a_plan_is_tried_on_a_fleet() {
     assert!(complained(&refused).contains("wrong.toml:2:1: `trials_s`"), "{}", complained(&refused));
     assert!(complained(&refused).contains("did you mean `trial_s`?"), "{}", complained(&refused));
     let _ = std::fs::remove_dir_all(&folder);
+}
+
+/// What an agent would have recorded that heard rubbish twice, where its second answer is left out on demand.
+fn recording(forgets: bool) -> Vec<u8> {
+    let (key, fleet) = (KeyPair::from_seed(&[3; 32]), FleetId(Digest([1; 32])));
+    let head = Head {
+        fleet,
+        node: key.public(),
+        components: Vec::new(),
+        program: "0.0.0".to_owned(),
+        origin_unix_ms: 1,
+        entropy: [7; 32],
+        restored: Vec::new(),
+    };
+    let config = Config { fleet, key, components: BTreeSet::new() };
+    let mut node = Node::new(config, Vec::new(), Entropy([7; 32]));
+    let mut bytes = opening(head);
+    for second in 1..=2 {
+        let now = Time(second * 1_000);
+        let input = Input::Received { from: PublicKey([9; 32]), via: Via::Direct, frame: b"rubbish" };
+        let mut effects = Effects::default();
+        append(&mut bytes, &Block::Input { now, input: input.clone() });
+        node.handle(now, input, &mut effects);
+        if forgets && second == 2 {
+            effects.list.clear();
+        }
+        append(&mut bytes, &Block::Effects(effects));
+    }
+    append(&mut bytes, &Block::Closing(Closing::Ended));
+    bytes
+}
+
+#[test]
+fn a_recording_is_played_again_and_a_difference_is_named() {
+    let folder = std::env::temp_dir().join(format!("swell-sim-recording-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).expect("BUG: the temporary folder can be written");
+    let path = folder.join("one.rec");
+    let replay = |bytes: &[u8], words: &[&str]| {
+        std::fs::write(&path, bytes).expect("BUG: the temporary folder can be written");
+        let name = path.display().to_string();
+        swell_sim(&[&["replay", name.as_str()], words].concat())
+    };
+    let same = replay(&recording(false), &["--inputs"]);
+    let text = said(&same);
+    assert_eq!(same.status.code(), Some(0), "{text}");
+    assert!(text.contains("is sent by 09090909") && text.contains("2 inputs, 2 effects"), "{text}");
+
+    let differs = replay(&recording(true), &["--json"]);
+    assert_eq!(differs.status.code(), Some(5));
+    let object: serde_json::Value = serde_json::from_str(&said(&differs)).expect("one object");
+    assert_eq!((object["ok"].as_bool(), object["difference"]["input"].as_u64()), (Some(false), Some(2)));
+    assert_eq!(object["difference"]["recorded"], "nothing more");
+
+    let torn = said(&replay(&recording(false)[..300], &[]));
+    assert!(torn.contains("torn or damaged") || torn.contains("breaks off"), "{torn}");
+    let other = replay(b"swell-rec\x09", &[]);
+    assert_eq!(other.status.code(), Some(2));
+    assert!(complained(&other).contains("format 9"), "{}", complained(&other));
+    std::fs::remove_dir_all(&folder).expect("BUG: the temporary folder can be written");
 }

@@ -23,6 +23,7 @@ use tokio::sync::mpsc;
 use tokio::time::sleep;
 
 use crate::binary::swell;
+use crate::recordings::replay_all;
 use crate::trees::{self, PAYLOAD_FILE, VERSION_FILE};
 use crate::turn::Turn;
 
@@ -35,7 +36,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(50);
 /// Bytes of a tree's payload.
 pub const PAYLOAD_BYTES: usize = 256 * 1024;
 
-/// A fleet. The order of its fields is the order of their end: agents, files, turn.
+/// A fleet, of which every agent records itself. At its end every recording is played again. The order of its fields
+/// is the order of their end: agents, files, turn.
 pub struct Field {
     /// The agents.
     pub fleet: Fleet,
@@ -52,7 +54,8 @@ impl Field {
         let turn = Turn::take();
         let place = tempfile::Builder::new().prefix("gsw-").tempdir().expect("a directory");
         let component = |_: &Machine| vec![component()];
-        let fleet = Fleet::found(place.path(), swell(), nodes, component).expect("a fleet");
+        let mut fleet = Fleet::found(place.path(), swell(), nodes, component).expect("a fleet");
+        (0..nodes).for_each(|at| fleet.machine(at).record());
         Self { fleet, place, _turn: turn }
     }
 
@@ -274,7 +277,8 @@ impl Field {
         self.place_and_start(machine)
     }
 
-    fn place_and_start(&mut self, machine: Machine) -> usize {
+    fn place_and_start(&mut self, mut machine: Machine) -> usize {
+        machine.record();
         let bundle = self.fleet.directory().bundle_path();
         let file = machine.agent_file(&bundle, self.fleet.bootstrap(), vec![component()]);
         machine.configure(&file).expect("a configuration");
@@ -313,6 +317,17 @@ impl Field {
             }
         }
         text
+    }
+}
+
+impl Drop for Field {
+    fn drop(&mut self) {
+        self.fleet.end();
+        let played = replay_all(self.fleet.machines());
+        // A test that failed has said enough.
+        if !std::thread::panicking() {
+            played.expect("every recording has the same effects when it is played again");
+        }
     }
 }
 

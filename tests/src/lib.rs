@@ -11,5 +11,6 @@ pub mod binary;
 pub mod field;
 pub mod house;
 pub mod liar;
+pub mod recordings;
 pub mod trees;
 pub mod turn;

@@ -27,11 +27,20 @@ const NOT_EXECUTED: u8 = 127;
 #[derive(Args, Debug)]
 #[command(after_help = "EXAMPLES:
   swell agent --config agent.toml
-  swell agent --config /etc/groundswell/agent.toml")]
+  swell agent --config /etc/groundswell/agent.toml
+  swell agent --config agent.toml --record recordings/   then: swell-sim replay recordings/FILE
+
+RECORDINGS:
+  Hold everything that the node's rules were told and decided, so that a developer can play it again. They hold no
+  secret key, but what the node knew: documents, addresses, the words of health reports. Each start makes one of at
+  most 256 MiB; a directory keeps a node's newest 8.")]
 pub(super) struct AgentArgs {
     /// The agent's configuration
     #[arg(long, value_name = "FILE")]
     config: PathBuf,
+    /// Record what the node is told and decides in this new file, or in a new file in this directory
+    #[arg(long, value_name = "FILE|DIR")]
+    record: Option<PathBuf>,
 }
 
 /// Watches and steers the fleet on one screen
@@ -93,7 +102,9 @@ pub(super) struct DemoServiceArgs {
 /// Runs the agent until it is told to end.
 pub(super) fn agent(args: &AgentArgs) -> Result<ExitCode, Failure> {
     let runtime = runtime("start the agent")?;
-    runtime.block_on(driver::run(&args.config)).map_err(|error| agent_failure(&error))?;
+    runtime
+        .block_on(driver::run(&args.config, args.record.as_deref()))
+        .map_err(|error| agent_failure(&error))?;
     Ok(ExitCode::SUCCESS)
 }
 
@@ -120,6 +131,9 @@ fn agent_failure(error: &AgentError) -> Failure {
             (Code::BadInput, "correct the configuration, and start again")
         }
         AgentError::OtherFleet { .. } => (Code::Refused, "correct `data` or `fleet` in the configuration"),
+        AgentError::Recording { .. } => {
+            (Code::Local, "name a new file with --record, or a directory, in which each start makes one")
+        }
         AgentError::Link(_) | AgentError::Control(_) => {
             (Code::Local, "see what else uses the address or socket, or choose another in the configuration")
         }

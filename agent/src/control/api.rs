@@ -84,7 +84,7 @@ pub struct TransferView {
     pub peers: u32,
 }
 
-/// What the agent has used since it started. All but `links` and `resident_bytes` only rise.
+/// What the agent has used since it started. All but `links`, `gossip_mesh` and `resident_bytes` only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -96,6 +96,14 @@ pub struct Counters {
     pub link_sent_bytes: u64,
     /// Everything received on links.
     pub link_received_bytes: u64,
+    /// Gossip received, each content counted once.
+    pub gossip_received: u64,
+    /// Gossip received, every copy counted.
+    pub gossip_copies: u64,
+    /// Times that peers were asked for gossip that they had announced.
+    pub gossip_asked: u64,
+    /// Neighbours in the gossip overlay's mesh.
+    pub gossip_mesh: u64,
     /// Pieces that were not what they should be.
     pub corrupt_pieces: u64,
     /// Links that are up.

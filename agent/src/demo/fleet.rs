@@ -118,6 +118,11 @@ impl Fleet {
         self.machines.iter_mut().try_for_each(|machine| machine.start(&self.binary))
     }
 
+    /// Ends all agents in order, and whatever outlives them.
+    pub fn end(&mut self) {
+        end_all(&mut self.machines);
+    }
+
     /// What all agents say, by place; `None` of one that does not answer.
     pub async fn statuses(&self) -> Vec<Option<AgentStatus>> {
         let ask = |machine: &Machine| {
@@ -197,7 +202,7 @@ impl Fleet {
 
 impl Drop for Fleet {
     fn drop(&mut self) {
-        end_all(&mut self.machines);
+        self.end();
     }
 }
 

@@ -95,6 +95,7 @@ pub struct Machine {
     link: SocketAddr,
     service: SocketAddr,
     held: Option<HeldPorts>,
+    records: bool,
     process: Option<AgentProcess>,
 }
 
@@ -112,7 +113,16 @@ impl Machine {
         let (held, link, service) = hold_ports().map_err(|error| {
             Problem::local("cannot find free ports", error.to_string(), "check that loopback is up")
         })?;
-        Ok(Self { name: name.to_owned(), directory, key, link, service, held: Some(held), process: None })
+        Ok(Self {
+            name: name.to_owned(),
+            directory,
+            key,
+            link,
+            service,
+            held: Some(held),
+            records: false,
+            process: None,
+        })
     }
 
     /// Its name.
@@ -143,6 +153,17 @@ impl Machine {
     /// What the agent says.
     pub fn log(&self) -> PathBuf {
         self.directory.join("agent.log")
+    }
+
+    /// Its agent records itself from its next start on.
+    pub fn record(&mut self) {
+        self.records = true;
+    }
+
+    /// Where its agent's recordings are, if it makes any.
+    pub fn recordings(&self) -> PathBuf {
+        // A path that ends as a directory's is made one.
+        self.directory.join("recordings/")
     }
 
     /// Where its service serves.
@@ -212,7 +233,9 @@ impl Machine {
     pub fn start(&mut self, binary: &Path) -> Result<(), Problem> {
         if self.process.is_none() {
             self.let_go_of_ports();
-            let process = AgentProcess::start(binary, &self.config(), &self.data(), &self.log())?;
+            let recordings = self.recordings();
+            let recordings = self.records.then_some(recordings.as_path());
+            let process = AgentProcess::start(binary, &self.config(), &self.data(), &self.log(), recordings)?;
             self.process = Some(process);
         }
         Ok(())

@@ -34,33 +34,38 @@ pub struct AgentProcess {
 
 impl AgentProcess {
     /// Starts `binary agent --config config`; what it prints is added to `log`. `data` is the data
-    /// directory that the configuration names.
+    /// directory that the configuration names. It records itself in the directory `recordings`.
     ///
     /// It runs in a process group of its own: an interrupt at the terminal reaches whoever started it, who
     /// then ends it in order.
     ///
     /// # Errors
     /// When the log cannot be opened or the program cannot be started.
-    pub fn start(binary: &Path, config: &Path, data: &Path, log: &Path) -> Result<Self, Problem> {
+    pub fn start(
+        binary: &Path,
+        config: &Path,
+        data: &Path,
+        log: &Path,
+        recordings: Option<&Path>,
+    ) -> Result<Self, Problem> {
         let output = OpenOptions::new().create(true).append(true).open(log);
         let output = output.map_err(|error| Problem::writing(log, &error))?;
         let errors = output.try_clone().map_err(|error| Problem::writing(log, &error))?;
-        let child = Command::new(binary)
-            .arg("agent")
-            .arg("--config")
-            .arg(config)
-            .stdin(Stdio::null())
-            .stdout(output)
-            .stderr(errors)
-            .process_group(0)
-            .spawn()
-            .map_err(|error| {
-                Problem::local(
-                    format!("cannot start {}", binary.display()),
-                    error.to_string(),
-                    "check the limits on processes and open files",
-                )
-            })?;
+        let mut command = Command::new(binary);
+        command.arg("agent").arg("--config").arg(config);
+        if let Some(recordings) = recordings {
+            command.arg("--record").arg(recordings);
+        }
+        let child =
+            command.stdin(Stdio::null()).stdout(output).stderr(errors).process_group(0).spawn().map_err(
+                |error| {
+                    Problem::local(
+                        format!("cannot start {}", binary.display()),
+                        error.to_string(),
+                        "check the limits on processes and open files",
+                    )
+                },
+            )?;
         Ok(Self { child, data: data.to_owned(), spare_services: false })
     }
 

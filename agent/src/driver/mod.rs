@@ -8,7 +8,8 @@
 //! | file | its job |
 //! |---|---|
 //! | `start` | from a configuration to a running agent, and its orderly end |
-//! | `effects`, `feedback` | what the core asks for; what comes back |
+//! | `feedback` | what comes back from the work that the core asks for |
+//! | `recorder` | writes all of it down, if that is wanted |
 //! | `perform` | hands each effect to the room that does it |
 //! | `bytes` | fetch jobs: which blobs a recipe still needs |
 //! | `components` | one task a component: slots, process, probes |
@@ -19,9 +20,9 @@ mod backend;
 mod bytes;
 mod clock;
 mod components;
-mod effects;
 mod feedback;
 mod perform;
+mod recorder;
 mod start;
 
 use std::collections::{BTreeSet, VecDeque};
@@ -31,6 +32,7 @@ use std::time::Duration;
 use groundswell_protocol::facts::SignedFact;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::{Input, Node, Refusal, Verdict, Via, Work, WriteId};
+use groundswell_protocol::recording::Effects;
 use groundswell_protocol::trust::policy::FleetId;
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, interval, sleep_until};
@@ -39,8 +41,8 @@ use self::backend::Request;
 use self::bytes::{Bytes, Fetched};
 use self::clock::{Clock, wall_clock};
 use self::components::Components;
-use self::effects::Effects;
 use self::feedback::Feedback;
+use self::recorder::Recorder;
 use crate::control::EventLog;
 use crate::control::api::{AgentStatus, Counters};
 use crate::link::{self, Link, LinkEvent};
@@ -72,6 +74,7 @@ struct Agent {
     fleet: FleetId,
     node: Node,
     clock: Clock,
+    recorder: Option<Recorder>,
     link: Link,
     journal: Writer,
     bytes: Bytes,
@@ -120,17 +123,29 @@ impl Agent {
 
     /// One input through the core, and everything that follows from it.
     fn feed(&mut self, input: Input<'_>) {
-        let mut effects = Effects::default();
-        self.node.handle(self.clock.now(), input, &mut effects);
+        let effects = self.handle(input);
         let ended = self.perform(effects);
         self.fetched(ended);
+    }
+
+    /// One input through the core: what it decides is to be performed at once.
+    fn handle(&mut self, input: Input<'_>) -> Effects {
+        let now = self.clock.now();
+        let mut effects = Effects::default();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.input(now, &input);
+        }
+        self.node.handle(now, input, &mut effects);
+        if let Some(recorder) = &mut self.recorder {
+            recorder.effects(&effects);
+        }
+        effects
     }
 
     /// Fetches that ended at once or with this event; each is an input, and may begin others.
     fn fetched(&mut self, mut ended: Vec<Fetched>) {
         while let Some((rollout, outcome)) = ended.pop() {
-            let mut effects = Effects::default();
-            self.node.handle(self.clock.now(), Input::Stored { rollout, outcome }, &mut effects);
+            let effects = self.handle(Input::Stored { rollout, outcome });
             ended.extend(self.perform(effects));
         }
     }
@@ -188,9 +203,7 @@ impl Agent {
 
     /// Gossip goes on only when the core has judged it.
     fn hear_gossip(&mut self, from: NodeId, token: link::GossipToken, bytes: &[u8]) {
-        let mut effects = Effects::default();
-        let input = Input::Received { from, via: Via::Gossip, frame: bytes };
-        self.node.handle(self.clock.now(), input, &mut effects);
+        let effects = self.handle(Input::Received { from, via: Via::Gossip, frame: bytes });
         self.link.verdict(token, perform::gossip_verdict(effects.verdict.as_ref()));
         let ended = self.perform(effects);
         self.fetched(ended);
@@ -236,8 +249,7 @@ impl Agent {
 
     /// A fact that was handed in here is acknowledged when it is durable, not before (S9).
     fn submit(&mut self, fact: SignedFact, answer: oneshot::Sender<Verdict>) {
-        let mut effects = Effects::default();
-        self.node.handle(self.clock.now(), Input::Submitted(fact), &mut effects);
+        let mut effects = self.handle(Input::Submitted(fact));
         let verdict = effects.verdict.take().unwrap_or(Verdict::Known);
         match effects.last_write().filter(|_| verdict == Verdict::Accepted) {
             Some(write) => self.unanswered.push_back((write, answer)),
@@ -294,6 +306,10 @@ impl Agent {
             downloaded_bytes: pieces.downloaded_bytes,
             link_sent_bytes: traffic.sent_bytes,
             link_received_bytes: traffic.received_bytes,
+            gossip_received: traffic.gossip_received,
+            gossip_copies: traffic.gossip_copies,
+            gossip_asked: traffic.gossip_asked,
+            gossip_mesh: traffic.gossip_mesh,
             corrupt_pieces: pieces.corrupt_pieces,
             links: self.link.connected().len() as u64,
             resident_bytes: usage.resident_bytes,

@@ -7,11 +7,11 @@ use groundswell_delta::OpenFile;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::node::event::Blame;
 use groundswell_protocol::node::{DeltaStep, Event, Recipe, Record, Trouble, Verdict, Work};
+use groundswell_protocol::recording::{Effect, Effects};
 use groundswell_protocol::trust::policy::FleetId;
 
 use super::Agent;
 use super::bytes::Fetched;
-use super::effects::{Effect, Effects};
 use crate::link;
 use crate::slots::{DeltaSource, Slots, Source};
 use crate::store::blobs::{BlobStore, StoreError};

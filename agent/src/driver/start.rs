@@ -9,6 +9,7 @@ use std::sync::Arc;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::{KeyPair, NodeId};
 use groundswell_protocol::node::{self, Entropy, Node, Record};
+use groundswell_protocol::recording::Head;
 use groundswell_protocol::trust::policy::FleetId;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
@@ -19,6 +20,7 @@ use super::bytes::Bytes;
 use super::clock::Clock;
 use super::components::Components;
 use super::feedback::FEEDBACK_MAX;
+use super::recorder::Recorder;
 use super::{About, Agent, Ears};
 use crate::config::{Config, ConfigError};
 use crate::control::events::unix_ms;
@@ -86,6 +88,14 @@ pub enum AgentError {
     /// A component's process or sockets.
     #[error("{0}")]
     Component(String),
+    /// The recording.
+    #[error("cannot record to {path}: {source}")]
+    Recording {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// The operating system.
     #[error("{what}: {source}")]
     System {
@@ -102,22 +112,26 @@ impl From<Problem> for AgentError {
     }
 }
 
-/// Runs an agent until it is told to end.
+/// Runs an agent until it is told to end. What its core is told and decides is recorded in `record`, a new file or
+/// a directory.
 ///
 /// SIGTERM and SIGINT end it and the components' processes, with grace. SIGHUP ends it and lets the
 /// processes run on, for the agent that takes its place; so does its own death.
 ///
 /// # Errors
 /// Why it could not start; nothing is left running that did not run before.
-pub async fn run(config: &Path) -> Result<(), AgentError> {
+pub async fn run(config: &Path, record: Option<&Path>) -> Result<(), AgentError> {
     let config = Config::read(config)?;
     logs::init(config.log.format, &config.log.level)?;
     let stop = stop_signals()?;
-    let (mut agent, ears, served, server_stop) = assemble(&config).await?;
+    let (mut agent, ears, served, server_stop) = assemble(&config, record).await?;
     let leave = agent.live(ears, stop).await;
     tracing::info!(leave, "The agent ends.");
     server_stop.cancel();
-    let Agent { components, journal, .. } = agent;
+    let Agent { components, journal, recorder, .. } = agent;
+    if let Some(recorder) = recorder {
+        recorder.end();
+    }
     components.end(leave).await;
     // Its thread finishes what is queued.
     drop(journal);
@@ -129,7 +143,7 @@ pub async fn run(config: &Path) -> Result<(), AgentError> {
 
 type Assembled = (Agent, Ears, tokio::task::JoinHandle<()>, CancellationToken);
 
-async fn assemble(config: &Config) -> Result<Assembled, AgentError> {
+async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, AgentError> {
     let bundle = Bundle::read(&config.fleet)?;
     let fleet = bundle.fleet();
     prepare_data(config, fleet)?;
@@ -140,7 +154,7 @@ async fn assemble(config: &Config) -> Result<Assembled, AgentError> {
     // The socket first: a second agent on the same data directory is told so in plain words.
     let server = Server::bind(&config.socket, config.metrics).await?;
     let journal = Journal::open(&config.data.join("journal"))?;
-    let node = restore(config, &bundle, &key, &journal)?;
+    let (node, head) = restore(config, &bundle, &key, &journal)?;
     let (journal, outcomes) = Writer::start(journal)
         .map_err(|source| AgentError::System { what: "cannot start the journal's thread", source })?;
     let store =
@@ -153,6 +167,9 @@ async fn assemble(config: &Config) -> Result<Assembled, AgentError> {
     let (link, link_events, incoming) = Link::start(link_settings(config, &key, fleet)).await?;
     let (transfer, transfer_events) = start_transfer(config, &key, &store, &slots, &link, incoming);
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
+    let (clock, origin_unix_ms) = (Clock::start(), unix_ms());
+    let recorder = record.map(|place| Recorder::begin(place, Head { origin_unix_ms, ..head })).transpose();
+    let recorder = recorder.map_err(|(path, source)| AgentError::Recording { path, source })?;
     let agent = Agent {
         about: About {
             version: env!("CARGO_PKG_VERSION").to_owned(),
@@ -161,7 +178,8 @@ async fn assemble(config: &Config) -> Result<Assembled, AgentError> {
         },
         fleet,
         node,
-        clock: Clock::start(),
+        clock,
+        recorder,
         link,
         journal,
         bytes: Bytes::new(store.clone(), slots.clone(), transfer.clone()),
@@ -218,8 +236,13 @@ fn prepare_data(config: &Config, fleet: FleetId) -> Result<(), AgentError> {
     }
 }
 
-/// The node as it was, and whatever the bundle has that is newer.
-fn restore(config: &Config, bundle: &Bundle, key: &KeyPair, journal: &Journal) -> Result<Node, AgentError> {
+/// The node as it was, and whatever the bundle has that is newer; and how a recording of it begins.
+fn restore(
+    config: &Config,
+    bundle: &Bundle,
+    key: &KeyPair,
+    journal: &Journal,
+) -> Result<(Node, Head), AgentError> {
     let mut records = Vec::new();
     for (_, value) in journal.read_all()? {
         match Record::decode(&value) {
@@ -236,9 +259,18 @@ fn restore(config: &Config, bundle: &Bundle, key: &KeyPair, journal: &Journal) -
         what: "the system gives no randomness",
         source: io::Error::other(error.to_string()),
     })?;
-    let config =
-        node::Config { fleet: bundle.fleet(), key: key.clone(), components: config.component_names() };
-    Ok(Node::new(config, records, Entropy(entropy)))
+    let components = config.component_names();
+    let head = Head {
+        fleet: bundle.fleet(),
+        node: key.public(),
+        components: components.iter().cloned().collect(),
+        program: env!("CARGO_PKG_VERSION").to_owned(),
+        origin_unix_ms: 0,
+        entropy,
+        restored: records.clone(),
+    };
+    let config = node::Config { fleet: bundle.fleet(), key: key.clone(), components };
+    Ok((Node::new(config, records, Entropy(entropy)), head))
 }
 
 fn link_settings(config: &Config, key: &KeyPair, fleet: FleetId) -> LinkSettings {

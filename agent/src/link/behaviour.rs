@@ -18,6 +18,7 @@ use std::time::Duration;
 
 use libp2p::connection_limits::ConnectionLimits;
 use libp2p::identity::Keypair;
+use libp2p::metrics::Registry;
 use libp2p::swarm::NetworkBehaviour;
 use libp2p::{connection_limits, gossipsub, identify, memory_connection_limits, ping};
 
@@ -74,12 +75,13 @@ impl Behaviour {
         topic: &gossipsub::IdentTopic,
         connections_target: usize,
         memory_bytes_max: usize,
+        registry: &mut Registry,
     ) -> Result<Self, LinkError> {
         Ok(Self {
             gate,
             limits: connection_limits::Behaviour::new(limits(connections_target)),
             memory: memory_connection_limits::Behaviour::with_max_bytes(memory_bytes_max),
-            gossip: gossip(topic)?,
+            gossip: gossip(topic, registry)?,
             streams: libp2p_stream::Behaviour::new(),
             identify: identify::Behaviour::new(
                 identify::Config::new("/groundswell/1".into(), keypair.public())
@@ -103,7 +105,7 @@ fn limits(connections_target: usize) -> ConnectionLimits {
         .with_max_established(Some(target.saturating_mul(2).saturating_add(SPARE_CONNECTIONS)))
 }
 
-fn gossip(topic: &gossipsub::IdentTopic) -> Result<Gossip, LinkError> {
+fn gossip(topic: &gossipsub::IdentTopic, registry: &mut Registry) -> Result<Gossip, LinkError> {
     let config = gossipsub::ConfigBuilder::default()
         .validation_mode(gossipsub::ValidationMode::Anonymous)
         .validate_messages()
@@ -130,7 +132,8 @@ fn gossip(topic: &gossipsub::IdentTopic) -> Result<Gossip, LinkError> {
     let only_topic = gossipsub::WhitelistSubscriptionFilter(HashSet::from([topic.hash()]));
     let mut gossip =
         Gossip::new_with_subscription_filter(gossipsub::MessageAuthenticity::Anonymous, config, only_topic)
-            .map_err(|error| LinkError::Setup(error.into()))?;
+            .map_err(|error| LinkError::Setup(error.into()))?
+            .with_metrics(registry, gossipsub::MetricsConfig::default());
     gossip.subscribe(topic).map_err(|error| LinkError::Setup(error.to_string()))?;
     Ok(gossip)
 }

@@ -169,7 +169,7 @@ struct Shared {
     /// Room for outgoing frames, bytes.
     room: Arc<Semaphore>,
     counters: Arc<Counters>,
-    transport: Registry,
+    registry: Registry,
 }
 
 impl Link {
@@ -270,7 +270,7 @@ impl Link {
 
     /// What went over the link so far.
     pub fn traffic(&self) -> Traffic {
-        self.shared.counters.snapshot(&self.shared.transport)
+        self.shared.counters.snapshot(&self.shared.registry)
     }
 
     fn command(&self, command: Command) {

@@ -39,8 +39,14 @@ pub(super) async fn start(
     let mut registry = Registry::default();
     let topic = IdentTopic::new(short_topic(&settings.fleet));
     let gate = Gate::new(own, bootstrap.iter().map(|(node, _)| *node).collect());
-    let behaviour =
-        Behaviour::new(&keypair, gate, &topic, settings.connections_target, settings.memory_bytes_max)?;
+    let behaviour = Behaviour::new(
+        &keypair,
+        gate,
+        &topic,
+        settings.connections_target,
+        settings.memory_bytes_max,
+        &mut registry,
+    )?;
     let mut swarm = Swarm::new(
         transport::build(&keypair, &mut registry)?,
         behaviour,
@@ -107,7 +113,7 @@ pub(super) async fn start(
         streams,
         room: Arc::new(Semaphore::new(OUTGOING_BYTES_MAX)),
         counters,
-        transport: registry,
+        registry,
     };
     Ok((Link { shared: Arc::new(shared) }, to_driver, incoming_pieces))
 }

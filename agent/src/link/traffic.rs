@@ -21,6 +21,12 @@ pub struct Traffic {
     pub gossip_published: u64,
     /// Gossip received, each content counted once.
     pub gossip_received: u64,
+    /// Gossip received, every copy counted.
+    pub gossip_copies: u64,
+    /// Times that peers were asked for gossip that they had announced.
+    pub gossip_asked: u64,
+    /// Neighbours in the mesh now.
+    pub gossip_mesh: u64,
     /// Gossip dropped here: nobody subscribed in time, or the driver too slow.
     pub gossip_dropped: u64,
     /// Commands of the driver dropped because the link's task was behind: addresses and verdicts.
@@ -66,11 +72,14 @@ pub(super) struct Counters {
 }
 
 impl Counters {
-    pub(super) fn snapshot(&self, transport: &Registry) -> Traffic {
-        let (sent_bytes, received_bytes) = transport_bytes(transport);
+    pub(super) fn snapshot(&self, registry: &Registry) -> Traffic {
+        let text = Text::of(registry);
         Traffic {
-            sent_bytes,
-            received_bytes,
+            sent_bytes: text.sum("libp2p_bandwidth_bytes_total{", "direction=\"Outbound\""),
+            received_bytes: text.sum("libp2p_bandwidth_bytes_total{", "direction=\"Inbound\""),
+            gossip_copies: text.sum("topic_msg_recv_counts_unfiltered_total{", ""),
+            gossip_asked: text.sum("topic_iwant_msgs_total{", ""),
+            gossip_mesh: text.sum("mesh_peer_counts{", ""),
             frames_sent: self.frames_sent.get(),
             frames_received: self.frames_received.get(),
             frames_dropped: self.frames_dropped.get(),
@@ -86,18 +95,23 @@ impl Counters {
     }
 }
 
-/// Bytes sent and received, from the text form of libp2p's bandwidth metric: its counters have no other
-/// way out.
-fn transport_bytes(registry: &Registry) -> (u64, u64) {
-    let mut text = String::new();
-    if prometheus_client::encoding::text::encode(&mut text, registry).is_err() {
-        return (0, 0);
+/// libp2p's own counters in their text form: they have no other way out.
+struct Text(String);
+
+impl Text {
+    fn of(registry: &Registry) -> Self {
+        let mut text = String::new();
+        // Nothing fails that writes to memory; if it did, the counters would show nothing.
+        let _ = prometheus_client::encoding::text::encode(&mut text, registry);
+        Self(text)
     }
-    let sum = |direction: &str| {
-        text.lines()
-            .filter(|line| line.starts_with("libp2p_bandwidth_bytes_total{") && line.contains(direction))
+
+    /// The sum of the samples whose lines begin like this and have this label.
+    fn sum(&self, begin: &str, label: &str) -> u64 {
+        self.0
+            .lines()
+            .filter(|line| line.starts_with(begin) && line.contains(label))
             .filter_map(|line| line.rsplit(' ').next()?.parse::<u64>().ok())
             .sum()
-    };
-    (sum("direction=\"Outbound\""), sum("direction=\"Inbound\""))
+    }
 }

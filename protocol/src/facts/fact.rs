@@ -243,6 +243,19 @@ impl Fact {
         Self::assemble(SignedFact { body, signatures }, statement)
     }
 
+    /// States what the node `author` says, signed by `sign`: from the message to the signature.
+    pub fn sign_as(
+        fleet: FleetId,
+        statement: Statement,
+        author: NodeId,
+        sign: impl FnOnce(&[u8]) -> Signature,
+    ) -> Self {
+        let body = statement.body(fleet);
+        let signature = sign(&signed_message(&body));
+        let signatures = vec![KeySignature { key: author, signature }];
+        Self::assemble(SignedFact { body, signatures }, statement)
+    }
+
     /// Reads a fact: sizes first, then form, then bounds. Signatures are not verified here.
     ///
     /// # Errors

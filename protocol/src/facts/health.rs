@@ -7,7 +7,9 @@ use wincode::{SchemaRead, SchemaWrite};
 pub const NOTE_MAX: usize = 256;
 
 /// The verdict of a node's probes on what runs now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Health {
     /// No probe has reached its threshold yet.
@@ -38,7 +40,7 @@ pub struct HealthNumbers {
 }
 
 /// A report of the node's own probes.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize)]
 pub struct HealthReport {
     /// The verdict.
     pub health: Health,

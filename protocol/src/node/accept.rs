@@ -28,7 +28,7 @@ pub(super) enum Judged {
 impl Node {
     /// Judges a fact as it travels. No state changes.
     pub(super) fn judge(&self, signed: &SignedFact) -> Result<Judged, Refusal> {
-        self.judge_read(self.reader.fact(self.config.fleet, signed))
+        self.judge_read(self.reader.fact(self.fleet, signed))
     }
 
     /// Judges a fact that was read. No state changes.
@@ -98,7 +98,7 @@ impl Node {
 
     fn check_policy(&self, fact: &Arc<Fact>, policy: &Policy) -> Result<(), Refusal> {
         if policy.version == 1 {
-            if policy.founds() != self.config.fleet {
+            if policy.founds() != self.fleet {
                 return Err(Refusal::OtherFleet);
             }
             return self.signed_by(fact, policy, RoleName::Root);

@@ -10,7 +10,7 @@ use crate::bounds::{
     BEACON_ACTIVE_MAX, BEACON_FAR, BEACON_IDLE, BEACON_ON_DEMAND_EVERY, FREEZE_AFTER, LIVE_LINGER,
 };
 use crate::facts::health::Health;
-use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Fact, Heads, SignedFact, Statement};
+use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Heads, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 
@@ -135,7 +135,7 @@ impl Node {
         self.beacons.count = self.beacons.count.saturating_add(1);
         self.beacons.last_at = Some(now);
         let beacon = self.compose_beacon();
-        let fact = Fact::sign(self.config.fleet, Statement::Beacon(beacon), &[&self.config.key]);
+        let fact = self.hand.sign(self.fleet, Statement::Beacon(beacon), out);
         let signed = fact.signed.clone();
         self.beacons.latest = Some(signed.clone());
         self.merge(now, &Arc::new(fact), out);

@@ -1,6 +1,7 @@
 //! The one stream of what happened: logs, metrics, the console and the simulator's checkers read it.
 
 use serde::{Deserialize, Serialize};
+use wincode::{SchemaRead, SchemaWrite};
 
 use crate::digest::Digest;
 use crate::facts::health::{HealthNumbers, HealthReport};
@@ -26,7 +27,9 @@ pub enum Blame {
 }
 
 /// Why something was refused. The state did not change.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Refusal {
     /// Not a frame of a version that this node speaks.
@@ -100,7 +103,9 @@ impl Refusal {
 }
 
 /// Where a node stands with one rollout.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Stage {
     /// Not for this node.
@@ -140,7 +145,7 @@ pub enum Stage {
 }
 
 /// Something that happened.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Event {
     /// The node has heard from enough electors to sign.

@@ -1,5 +1,7 @@
 //! What comes in through the door.
 
+use wincode::{SchemaRead, SchemaWrite};
+
 use crate::digest::Digest;
 use crate::facts::health::HealthReport;
 use crate::facts::{RolloutId, SignedFact};
@@ -11,7 +13,7 @@ use crate::trust::names::ComponentName;
 pub type WriteId = u64;
 
 /// How a frame came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Via {
     /// Through the gossip overlay; `from` is the neighbour that relayed it.
     Gossip,
@@ -20,7 +22,7 @@ pub enum Via {
 }
 
 /// Why the driver could not do what it was asked to.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Trouble {
     /// Nobody had the bytes, in time.
     Unreachable(String),
@@ -42,7 +44,7 @@ impl Trouble {
 }
 
 /// Everything that can happen to a node.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, SchemaRead, SchemaWrite)]
 pub enum Input<'a> {
     /// The deadline has come; also the first input of all.
     Wake,

@@ -109,7 +109,7 @@ impl Node {
             mark!(BindingForgotten);
             self.bindings.remove(&(component.clone(), order));
             let record = Record::Binding { component: component.clone(), order, rollout };
-            out.forget(record.key(self.config.fleet));
+            out.forget(record.key(self.fleet));
         }
     }
 

@@ -13,6 +13,7 @@
 //! | `install` | stage, activate, try, confirm, revert on this machine |
 //! | `beacons`, `syncing`, `relays` | news: signs of life, anti-entropy, how often a change is passed on |
 //! | `signing`, `writes` | own facts: recovered before the first, durable before they leave |
+//! | `hand` | who signs: the node's key, or what it signed when it was recorded |
 //! | `keep`, `tombstones` | what is kept and for how long |
 //! | `restore`, `report`, `sizes` | from records to a node; from a node to a status; how large it is |
 //!
@@ -23,6 +24,7 @@ mod accept;
 mod beacons;
 pub mod entropy;
 pub mod event;
+mod hand;
 pub mod input;
 mod install;
 mod juror;
@@ -48,6 +50,7 @@ use std::sync::Arc;
 use self::accept::Judged;
 use self::beacons::{Beacons, FreezeWatch};
 use self::entropy::Generator;
+use self::hand::Hand;
 use self::install::Component;
 use self::reader::{Heard, Reader, Strict};
 use self::relays::Relays;
@@ -58,7 +61,7 @@ use self::tracked::Tracked;
 use self::writes::Writes;
 use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, FRAME_MAX};
 use crate::facts::{BadFact, Fact, Registers, RolloutId, SignedFact};
-use crate::identity::{KeyPair, NodeId};
+use crate::identity::{KeyPair, NodeId, Signature};
 use crate::marks::mark;
 use crate::rollout::freshness::Freshness;
 use crate::time::{Time, UnixSeconds};
@@ -90,7 +93,8 @@ pub struct Config {
 
 /// One node of a fleet.
 pub struct Node {
-    config: Config,
+    fleet: FleetId,
+    hand: Hand,
     me: NodeId,
     trust: Trust,
     registers: Registers,
@@ -128,7 +132,24 @@ impl Node {
 
     /// As [`Node::new`], with another reader than that of production.
     pub fn reading(config: Config, restored: Vec<Record>, entropy: Entropy, reader: Arc<dyn Reader>) -> Self {
-        restore::node(config, restored, &entropy, reader)
+        let hand = Hand::Key(config.key);
+        restore::node(config.fleet, hand, &config.components, restored, &entropy, reader)
+    }
+
+    /// The node `me` as it is played again, without its key: it signs what [`Node::recall`] hands in.
+    pub(crate) fn recalling(
+        fleet: FleetId,
+        me: NodeId,
+        components: &BTreeSet<ComponentName>,
+        restored: Vec<Record>,
+        entropy: Entropy,
+    ) -> Self {
+        restore::node(fleet, Hand::recalling(me), components, restored, &entropy, Arc::new(Strict))
+    }
+
+    /// The signatures that the node made, in their order, when it took the input that comes next.
+    pub(crate) fn recall(&mut self, signatures: &[Signature]) {
+        self.hand.recall(signatures);
     }
 
     /// Takes one input and says what follows. Total: no input makes it panic, block or fail.
@@ -211,7 +232,7 @@ impl Node {
     }
 
     fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {
-        let verdict = match self.reader.frame(self.config.fleet, bytes) {
+        let verdict = match self.reader.frame(self.fleet, bytes) {
             Ok(_) if via == Via::Gossip && bytes.len() > FRAME_MAX => Verdict::Refused(Refusal::BadFrame),
             Ok(Heard::Gossip(fact)) => self.gossiped(now, from, fact, out),
             Ok(Heard::Direct(frame)) if via == Via::Direct => {

@@ -1,8 +1,10 @@
 //! What goes out of the door.
 
+use wincode::{SchemaRead, SchemaWrite};
+
 use crate::digest::Digest;
 use crate::facts::RolloutId;
-use crate::identity::NodeId;
+use crate::identity::{NodeId, Signature};
 use crate::trust::names::ComponentName;
 use crate::trust::probe::Probe;
 
@@ -11,7 +13,7 @@ use super::input::WriteId;
 use super::record::Record;
 
 /// How a tree comes to a node: the cheapest verified way from what it has.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Recipe {
     /// The tree is here already, in some slot: a release of bytes that were released before.
     Present,
@@ -27,7 +29,7 @@ pub enum Recipe {
 }
 
 /// A delta on the way to a tree.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct DeltaStep {
     /// The tree that it leads to.
     pub tree: Digest,
@@ -40,7 +42,7 @@ pub struct DeltaStep {
 }
 
 /// Work on one release's bytes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub struct Work {
     /// The rollout.
     pub rollout: RolloutId,
@@ -57,7 +59,7 @@ pub struct Work {
 }
 
 /// What a `handle` call made of a fact or frame, for the gossip overlay's accounting and for whoever handed it in.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Verdict {
     /// It changed the state: pass it on.
     Accepted,
@@ -103,4 +105,7 @@ pub trait Outbox {
     fn learn(&mut self, node: NodeId, addresses: &[String]);
     /// Something happened that people, metrics or checkers may want to know.
     fn report(&mut self, event: Event);
+    /// This node signed something. Asks for nothing: whoever records the node keeps it, to play the recording
+    /// without the key.
+    fn signed(&mut self, _signature: Signature) {}
 }

@@ -21,7 +21,7 @@ impl Node {
     pub fn status(&self, now: Time) -> Status {
         let policy = self.trust.newest_policy();
         Status {
-            fleet: self.config.fleet,
+            fleet: self.fleet,
             fleet_name: policy.map(|p| p.name.clone()).unwrap_or_default(),
             node: self.me,
             boot: self.signer.boot().unwrap_or(0),

@@ -3,8 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use super::Node;
 use super::beacons::{Beacons, FreezeWatch};
 use super::entropy::{Entropy, Generator};
+use super::hand::Hand;
 use super::install::Component;
 use super::reader::Reader;
 use super::record::Record;
@@ -14,23 +16,28 @@ use super::syncing::Syncs;
 use super::tombstones::{Tombstone, Tombstones};
 use super::tracked::Tracked;
 use super::writes::Writes;
-use super::{Config, Node};
 use crate::facts::{Fact, Registers, RolloutId, SignedFact, Statement};
 use crate::node::accept::Judged;
 use crate::rollout::freshness::Freshness;
 use crate::time::Time;
+use crate::trust::names::ComponentName;
+use crate::trust::policy::FleetId;
 use crate::trust::store::Trust;
 
 /// Builds a node from its records.
 pub(super) fn node(
-    config: Config,
+    fleet: FleetId,
+    hand: Hand,
+    components: &BTreeSet<ComponentName>,
     restored: Vec<Record>,
     entropy: &Entropy,
     reader: Arc<dyn Reader>,
 ) -> Node {
-    let me = config.key.public();
-    let components = config.components.iter().map(|name| (name.clone(), Component::default())).collect();
+    let me = hand.node();
+    let components = components.iter().map(|name| (name.clone(), Component::default())).collect();
     let mut node = Node {
+        fleet,
+        hand,
         me,
         trust: Trust::default(),
         registers: Registers::default(),
@@ -54,7 +61,6 @@ pub(super) fn node(
         started: false,
         reader,
         members: Arc::default(),
-        config,
     };
     let facts = node.take_records(restored);
     node.take_facts_back(&facts);
@@ -89,7 +95,7 @@ impl Node {
     /// Takes facts back in the order in which they depend on each other. Each is judged again: the disk is no better than a peer.
     fn take_facts_back(&mut self, facts: &[SignedFact]) {
         let mut readable: Vec<Arc<Fact>> =
-            facts.iter().filter_map(|signed| self.reader.fact(self.config.fleet, signed).ok()).collect();
+            facts.iter().filter_map(|signed| self.reader.fact(self.fleet, signed).ok()).collect();
         readable.sort_by(|a, b| a.key.cmp(&b.key));
         for fact in readable {
             if let Ok(Judged::Rises(fact)) = self.judge_read(Ok(fact)) {

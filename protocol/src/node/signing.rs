@@ -12,7 +12,7 @@ use super::status::Signing;
 use super::writes::Then;
 use super::{Frame, Node};
 use crate::bounds::JURY_MAX;
-use crate::facts::{Beacon, Fact, Merged, SignedFact, Statement};
+use crate::facts::{Beacon, Merged, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
@@ -160,7 +160,7 @@ impl Node {
         if !self.may_sign() {
             return false;
         }
-        let fact = Arc::new(Fact::sign(self.config.fleet, statement, &[&self.config.key]));
+        let fact = Arc::new(self.hand.sign(self.fleet, statement, out));
         let pending = self.writes.pending(&fact.key).is_some_and(|p| p.rank >= fact.rank);
         if pending || self.registers.compare(&fact) != Merged::Rose {
             mark!(LowerStatementNotSigned if self.registers.compare(&fact) == Merged::Older);

@@ -266,7 +266,7 @@ impl Node {
         let mut seen: Vec<Entry> = Vec::new();
         let deaf = mutations::is(Mutation::SyncDeaf) && !confirm;
         for signed in facts.iter().filter(|_| !deaf) {
-            let read = self.reader.fact(self.config.fleet, signed);
+            let read = self.reader.fact(self.fleet, signed);
             let asked = read.as_ref().ok().filter(|_| confirm).map(Arc::clone);
             match self.judge_read(read) {
                 Ok(Judged::Rises(fact)) => {

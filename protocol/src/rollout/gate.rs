@@ -1,6 +1,7 @@
 //! The gate: how far a juror would open a rollout, and what keeps it from more.
 
 use serde::{Deserialize, Serialize};
+use wincode::{SchemaRead, SchemaWrite};
 
 use super::derived::Derived;
 use super::roster::Roster;
@@ -9,7 +10,9 @@ use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 
 /// Why a rollout is not going on now: the closed list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite, Serialize, Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Hold {
     /// Nothing holds it.

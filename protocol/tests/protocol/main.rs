@@ -10,6 +10,7 @@ mod install;
 mod journeys;
 mod laws;
 mod pool;
+mod recordings;
 mod stories;
 mod trust;
 mod vectors;

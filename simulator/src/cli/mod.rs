@@ -1,6 +1,7 @@
 //! The command line: one file a verb. Here are what the verbs share.
 
 pub(crate) mod list;
+mod recording;
 pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
@@ -22,7 +23,7 @@ EXIT CODES
   2  wrong usage, or a file that cannot be used
   3  a property of liveness was breached
   4  the core panicked
-  5  two runs of one seed differed
+  5  two runs of one seed differed, or a recording ended otherwise
 
 EXAMPLES
   swell-sim run calm-day
@@ -30,6 +31,7 @@ EXAMPLES
   swell-sim run my-story.toml --json
   swell-sim swarm --seeds 1000 --nodes 4..30
   swell-sim replay 17
+  swell-sim replay recordings/swell-1234abcd-0001764367200.rec
   swell-sim report split-brain -o out.html
   swell-sim shrink 17 --out small.toml
   swell-sim what-if --plan plan.toml --fleet roster.json";

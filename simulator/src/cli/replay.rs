@@ -1,15 +1,16 @@
-//! `swell-sim replay`.
+//! `swell-sim replay`: a seed's story, a file's, or what an agent recorded.
 
 use std::ops::RangeInclusive;
+use std::path::Path;
 
 use clap::Args;
 use groundswell_simulator::swarm;
 
-use super::{Failure, sizes, story};
+use super::{Failure, recording, sizes, story};
 
 #[derive(Args)]
 pub(crate) struct Replay {
-    /// A seed of the swarm, or a scenario file.
+    /// A seed of the swarm, a scenario file, or what `swell agent --record` wrote.
     #[arg(value_name = "SEED|FILE")]
     what: String,
     /// The sizes that the swarm drew from.
@@ -24,11 +25,17 @@ pub(crate) struct Replay {
     /// Prints the story as a scenario file and plays nothing.
     #[arg(long)]
     toml: bool,
+    /// Of a recording: prints every input too.
+    #[arg(long)]
+    inputs: bool,
 }
 
 impl Replay {
     /// Plays the story.
     pub(crate) fn play(&self) -> Result<u8, Failure> {
+        if let Some(bytes) = recording::read(Path::new(&self.what))? {
+            return recording::play(&bytes, story::Telling::new(self.json, self.quiet), self.inputs);
+        }
         let (scenario, seed) = story::drawn_or_named(&self.what, &self.nodes)?;
         let again = match self.what.parse() {
             Ok(seed) => swarm::command(seed, &self.nodes),

@@ -53,9 +53,11 @@ async fn teller(number: u8, members: &BTreeSet<NodeId>, answer: Vec<u8>) -> (Str
     let keypair = keypair(seed(number));
     let gate = Gate::new(node(number), members.clone());
     let topic = IdentTopic::new(&FLEET[..16]);
-    let behaviour = Behaviour::new(&keypair, gate, &topic, CONNECTIONS_TARGET, MEMORY_BYTES_MAX).unwrap();
+    let mut registry = Registry::default();
+    let behaviour =
+        Behaviour::new(&keypair, gate, &topic, CONNECTIONS_TARGET, MEMORY_BYTES_MAX, &mut registry).unwrap();
     let mut swarm = Swarm::new(
-        transport::build(&keypair, &mut Registry::default()).unwrap(),
+        transport::build(&keypair, &mut registry).unwrap(),
         behaviour,
         keypair.public().to_peer_id(),
         swarm::Config::with_tokio_executor().with_idle_connection_timeout(SOON),
