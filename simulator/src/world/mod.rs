@@ -268,7 +268,7 @@ impl World {
             links,
             faults: Faults::default(),
             bulk,
-            overlay: Overlay::new(scenario.gossip, nodes, &root),
+            overlay: Overlay::new(scenario.gossip, nodes, &root).judging(scenario.links.judging_micros),
             referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)),
             story: Story::new(tell, &releases),
             recorder: Recorder::default(),

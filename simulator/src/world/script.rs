@@ -395,6 +395,7 @@ impl World {
             signatures_asked: checks.asked,
             signatures_verified: checks.verified,
             way: self.links.tally(),
+            mesh_neighbours: (0..self.scenario.nodes).map(|node| self.overlay.mesh(node).len() as u64).sum(),
             crossed_bytes: traffic.crossed(),
             most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
             ..self.counters
