@@ -277,7 +277,8 @@ impl World {
             } else if self.bytes_when_idle.is_none() {
                 self.bytes_when_idle = Some((self.now, self.counters.frame_bytes));
             }
-            if watched >= QUIET_MILLISECONDS {
+            let until = Moment::seconds(self.fingerprint.until_seconds());
+            if watched >= QUIET_MILLISECONDS && self.now >= until {
                 return self.end();
             }
         }
