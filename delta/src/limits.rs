@@ -28,6 +28,12 @@ pub(crate) const SOURCES_MAX: usize = 8;
 /// Old files of a group are read into memory when they have no more bytes together; so many small ones cannot be kept
 /// open.
 pub(crate) const BASE_LOADED_BYTES_MAX: u64 = 8 << 20;
+/// What following a delta between trees may cost beside what it writes: the old bytes that its groups are made from, each as
+/// often as a group names it, and the plain forms of containers. So many times the bytes of both trees, and so many more. An
+/// honest delta stays far below; a hostile one could name large old files for each of very many small new ones.
+pub(crate) const WORK_TIMES: u64 = 16;
+/// See [`WORK_TIMES`]. Small trees may hold a few files that grow a thousandfold when they are opened.
+pub(crate) const WORK_BYTES: u64 = 2 * PLAIN_BYTES_MAX;
 /// Most bytes of a delta's plan, unpacked.
 pub(crate) const PLAN_BYTES_MAX: usize = 16 << 20;
 

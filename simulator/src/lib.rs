@@ -5,12 +5,14 @@
 //!
 //! Rooms: `fleet` makes keys and signed documents; `machine` is one node with disk, slots and service
 //! around the protocol's own core; `world` has the queue, the links and the gossip overlay; `scenario`
-//! says what happens; `checkers` judge; `report` tells, and draws a page; `swarm` plays many; `shrink`
-//! makes failing ones small; `whatif` tries a plan on a fleet.
+//! says what happens; `checkers` judge; `report` tells, and draws a page; `swarm` plays many; `twice` plays
+//! one again and finds where two runs part; `shrink` makes failing ones small; `whatif` tries a plan on a
+//! fleet; `bench` measures all of it.
 //!
 //! Deliberately absent inside a run: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
 //! protocol other than the referees' own arithmetic. `report::page` alone writes a file, when a run is over.
 
+pub mod bench;
 pub mod checkers;
 #[cfg(feature = "exam")]
 pub mod exam;
@@ -21,5 +23,6 @@ pub mod report;
 pub mod scenario;
 pub mod shrink;
 pub mod swarm;
+pub mod twice;
 pub mod whatif;
 pub mod world;

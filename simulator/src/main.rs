@@ -33,6 +33,8 @@ enum Verb {
     Report(cli::report::Report),
     /// Finds the smallest story that still breaks the same rule.
     Shrink(cli::shrink::Shrink),
+    /// Measures how fast runs are, and prints the figures beside what was aimed at.
+    Bench(cli::bench::Bench),
     /// Says what a plan would do to a fleet: how long, how many exposed, how many bytes.
     WhatIf(cli::whatif::WhatIf),
 }
@@ -45,6 +47,7 @@ fn main() -> ExitCode {
         Verb::Replay(replay) => replay.play(),
         Verb::Report(report) => report.write(),
         Verb::Shrink(shrink) => shrink.shrink(),
+        Verb::Bench(bench) => bench.measure(),
         Verb::WhatIf(question) => question.answer(),
     };
     ExitCode::from(played.unwrap_or_else(|failure: Failure| failure.print()))

@@ -7,6 +7,7 @@
 //!
 //! The tests are in `tests/e2e` (processes) and `tests/house.rs` (the shape of the source).
 
+pub mod agreement;
 pub mod binary;
 pub mod field;
 pub mod house;

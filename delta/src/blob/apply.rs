@@ -15,6 +15,7 @@ use super::ends::Opened;
 use super::files::{ByContent, File};
 use super::plan::Group;
 use super::spread::Spread;
+use super::work::Work;
 
 /// Builds the tree named `expected`, and returns it. Each file is finished only after its digest was found right; the
 /// tree is complete only if this succeeds, and the caller makes it visible only then. Files come in the delta's order,
@@ -113,11 +114,14 @@ pub(crate) fn write_groups<D: ReadAt + ?Sized>(
     scratch: &dyn Scratch,
     is_wanted: &dyn Fn(&Hash) -> bool,
 ) -> Result<(), ApplyError> {
-    for (group, body) in opened.groups() {
-        if opened.makes_any(group, is_wanted) {
-            write_group(opened, (group, &body), old, old_files, new_files, scratch)
-                .map_err(|(file, reason)| ApplyError { file, reason })?;
-        }
+    let wanted = |group: &Group| opened.makes_any(group, is_wanted);
+    let mut work = Work::new(old, &opened.new);
+    for group in opened.plan.iter().filter(|group| wanted(group)) {
+        work.spend(group.source_bytes(old))?;
+    }
+    for (group, body) in opened.groups().filter(|(group, _)| wanted(group)) {
+        write_group(opened, (group, &body), old, old_files, new_files, scratch, &mut work)
+            .map_err(|(file, reason)| ApplyError { file, reason })?;
     }
     Ok(())
 }
@@ -131,12 +135,13 @@ fn write_group<D: ReadAt + ?Sized>(
     old_files: &impl ReadTree,
     new_files: &mut impl WriteTree,
     scratch: &dyn Scratch,
+    work: &mut Work,
 ) -> Result<(), Failed> {
     let first = || group.files(&opened.new).next().map(|file| file.entry.path.clone());
     let base = Base::open(old, old_files, group.sources()).map_err(|reason| (first(), reason))?;
     let bytes = group.files(&opened.new).map(|file| file.bytes).sum();
     let mut out = Spread::new(group.files(&opened.new), new_files);
-    let outcome = body::follow(&base, body, scratch, opened.container_memory_bytes, &mut out, bytes);
+    let outcome = body::follow(&base, body, scratch, opened.container_memory_bytes, work, &mut out, bytes);
 
     let path = out.path().cloned();
     out.end(outcome).map_err(|reason| {

@@ -15,6 +15,7 @@ use crate::tree::{Tree, TreeError};
 use super::body;
 use super::files::{File, files};
 use super::plan::{self, Group};
+use super::work::Work;
 
 /// How a delta between trees begins.
 pub const DELTA_MAGIC: [u8; 6] = *b"GSDELT";
@@ -175,7 +176,8 @@ impl Trailer {
     ) -> Result<Tree, Reason> {
         let body = Part::new(delta, self.index_start, self.index_bytes).ok_or(Reason::Truncated)?;
         let mut encoding = Vec::new();
-        body::follow(&old, &body, &ScratchMemory, 0, &mut encoding, self.encoding_bytes)?;
+        let work = &mut Work::small();
+        body::follow(&old, &body, &ScratchMemory, 0, work, &mut encoding, self.encoding_bytes)?;
         if blake3::hash(&encoding) != *expected {
             return Err(Reason::Malformed("its index is not the one it names"));
         }
@@ -185,7 +187,8 @@ impl Trailer {
     fn read_plan(&self, delta: &(impl ReadAt + ?Sized)) -> Result<Vec<u8>, Reason> {
         let packed = Part::new(delta, self.plan_start, self.packed_bytes).ok_or(Reason::Truncated)?;
         let mut plan = Vec::new();
-        body::follow(NOTHING, &packed, &ScratchMemory, 0, &mut plan, self.plan_bytes)?;
+        let work = &mut Work::small();
+        body::follow(NOTHING, &packed, &ScratchMemory, 0, work, &mut plan, self.plan_bytes)?;
         Ok(plan)
     }
 

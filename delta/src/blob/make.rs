@@ -14,6 +14,7 @@ use super::files::{File, files};
 use super::groups::{Row, rows};
 use super::plan::{Group, Kind};
 use super::sources::choose;
+use super::work::Work;
 use super::{body, ends};
 
 /// How files begin that the engine may open and rebuild. Such a file is looked at by itself, however small.
@@ -85,6 +86,7 @@ pub fn diff_trees(
         out,
         plan: Vec::new(),
         summary: DeltaSummary { reused_files: files(new).count() as u64 - changed, ..Default::default() },
+        work: Work::new(old, new),
     };
     for row in rows {
         maker.row(&row, &mut |bytes| progress(done + bytes))?;
@@ -105,14 +107,18 @@ struct Maker<'a, O, N, W> {
     out: Witness<W>,
     plan: Vec<Group>,
     summary: DeltaSummary,
+    work: Work,
 }
 
 impl<O: ReadTree, N: ReadTree, W: Write> Maker<'_, O, N, W> {
     fn row(&mut self, row: &Row<'_>, tell: &mut dyn FnMut(u64)) -> Result<(), DiffError> {
-        let body = self.body(row, tell)?;
+        let mut body = self.body(row, &row.sources, tell)?;
+        let is_new = row.sources.is_empty() || !self.affords(row, &body)?;
+        if is_new && !row.sources.is_empty() {
+            body = self.body(row, &[], tell)?;
+        }
         self.out.write_all(&body).map_err(DiffError::Write)?;
-        let sources: Vec<_> = row.sources.iter().map(|source| source.at).collect();
-        let is_new = sources.is_empty();
+        let sources = row.sources.iter().map(|source| source.at).collect();
         let patched = if is_new { 0 } else { row.patched };
         self.summary.patched_files += patched;
         self.summary.new_files += row.files.len() as u64 - patched;
@@ -122,20 +128,33 @@ impl<O: ReadTree, N: ReadTree, W: Write> Maker<'_, O, N, W> {
         Ok(())
     }
 
-    fn body(&self, row: &Row<'_>, tell: &mut dyn FnMut(u64)) -> Result<Vec<u8>, DiffError> {
+    /// Whether following a row's body from its sources is within the delta's budget. If so, it is spent.
+    fn affords(&mut self, row: &Row<'_>, body: &[u8]) -> Result<bool, DiffError> {
+        let sum = |files: &[File<'_>]| files.iter().map(|file| file.bytes).sum::<u64>();
+        let (old, new) = (sum(&row.sources), sum(&row.files));
+        let plain = body::plain_bytes(body, old, new).map_err(|reason| DiffError::Write(reason.into_io()))?;
+        Ok(self.work.spend(old.saturating_add(plain)).is_ok())
+    }
+
+    fn body(
+        &self,
+        row: &Row<'_>,
+        sources: &[File<'_>],
+        tell: &mut dyn FnMut(u64),
+    ) -> Result<Vec<u8>, DiffError> {
         let made = match &row.files[..] {
             [alone] if alone.bytes > LOADED_BYTES_MAX => {
                 let new = self.verified(alone)?;
-                for source in &row.sources {
+                for source in sources {
                     copy(self.old_files, source, &mut io::sink())?;
                 }
-                let sources: Vec<_> = row.sources.iter().map(|source| source.at).collect();
+                let sources: Vec<_> = sources.iter().map(|source| source.at).collect();
                 let old = Base::open(self.old, self.old_files, &sources)
                     .map_err(|_| DiffError::Changed { file: alone.entry.path.clone() })?;
                 body::make(&old, &new, self.options, tell)
             }
             _ => {
-                let old = load(self.old_files, &row.sources)?;
+                let old = load(self.old_files, sources)?;
                 body::make(&old, &load(self.new_files, &row.files)?, self.options, tell)
             }
         };

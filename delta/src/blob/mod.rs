@@ -33,7 +33,7 @@
 //!
 //! # The files
 //! `sources/` which old files a new one is made from · `groups` what is packed together · `make` · `plan` and `ends` the
-//! format · `base` old files in a row · `spread` a row cut into new files · `apply` · `body` the only one that knows the
+//! format · `base` old files in a row · `spread` a row cut into new files · `work` what it may cost · `apply` · `body` the only one that knows the
 //! engine.
 
 mod apply;
@@ -46,6 +46,7 @@ mod make;
 mod plan;
 mod sources;
 mod spread;
+mod work;
 
 pub use apply::apply_tree;
 pub(crate) use apply::{write_groups, write_tree};

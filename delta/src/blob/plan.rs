@@ -43,6 +43,12 @@ impl Group {
         }
     }
 
+    /// The bytes of those files, each as often as it is named.
+    pub(crate) fn source_bytes(&self, old: &Tree) -> u64 {
+        let sources = self.sources().iter().filter_map(|at| file(old, *at));
+        sources.fold(0, |sum, source| sum.saturating_add(source.bytes))
+    }
+
     /// Its new files; entries were checked when the plan was read.
     pub(crate) fn files<'a>(&'a self, new: &'a Tree) -> impl Iterator<Item = File<'a>> {
         self.files.iter().filter_map(|at| file(new, *at))

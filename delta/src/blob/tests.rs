@@ -266,6 +266,32 @@ fn forged_groups_are_refused() {
     }
 }
 
+/// Many small files, each of which a delta may say is made from all of a large one.
+#[test]
+fn a_delta_that_reads_old_files_without_end_is_refused_before_it_reads() {
+    const FILES: u32 = 1200;
+    let old = Memory::default().with("large", vec![0; 8 << 20]);
+    let mut new = Memory::default();
+    for file in 0..FILES {
+        new = new.with(&format!("{file:04}"), file.to_le_bytes());
+    }
+    let (old_tree, new_tree) = (scan(&old).unwrap(), scan(&new).unwrap());
+    let release =
+        Release { old, old_tree, new, new_tree, delta: Vec::new(), summary: DeltaSummary::default() };
+    let group = |file: u32| {
+        let body = pack(&release.new.things[&path(&format!("{file:04}"))].1).unwrap();
+        (Kind::Patch { sources: vec![0] }, vec![file], body)
+    };
+    let mut made = Memory::default();
+    let error = release.apply(&release.forged((0..FILES).map(group).collect()), &mut made).unwrap_err();
+    assert!(matches!(error.reason, Reason::Limit { what: "bytes of work", .. }), "{error}");
+    assert_eq!((error.fault(), made.begun), (Fault::Delta, 0));
+    // A few of them are within the budget.
+    let whole = |file: u32| (Kind::Whole, vec![file], group(file).2);
+    let few = (0..3).map(group).chain((3..FILES).map(whole)).collect();
+    release.apply(&release.forged(few), &mut Memory::default()).unwrap();
+}
+
 #[test]
 fn a_plan_with_other_sizes_is_refused() {
     let release = sample();

@@ -99,6 +99,17 @@ impl Body {
         }
     }
 
+    /// The bytes of both plain forms that following it makes, beside the two files.
+    pub(crate) fn plain_bytes(&self) -> u64 {
+        match self {
+            Self::Whole(_) | Self::Windows(_) | Self::Weights(_) => 0,
+            Self::Module { windows, .. } => made_bytes(windows),
+            Self::Opened(opened) => {
+                opened.old.plain_bytes().unwrap_or(u64::MAX).saturating_add(made_bytes(&opened.windows))
+            }
+        }
+    }
+
     /// Writes the new file, of exactly the size given, and takes at most so much memory for containers; the caller compares
     /// its digest.
     pub(crate) fn follow(
@@ -213,6 +224,11 @@ fn read_windows(section: &mut Section<'_>, new_bytes: u64) -> Result<Vec<Located
         return Err(Reason::Malformed("the windows end before the new file does"));
     }
     Ok(windows)
+}
+
+/// The bytes that windows make, which were summed up when they were read.
+fn made_bytes(windows: &[Located]) -> u64 {
+    windows.iter().map(|window| u64::from(window.span.new_bytes)).sum()
 }
 
 /// Writes the wide form of the old module to scratch space. That it is a module was known when the patch was made.

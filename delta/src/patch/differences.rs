@@ -11,6 +11,9 @@ use crate::numbers;
 pub(super) trait Correct {
     /// Makes guessed bytes right.
     fn correct(&mut self, guess: &mut [u8]) -> Result<(), Reason>;
+
+    /// How many of the next bytes are known to be right as they are guessed, whatever the guess.
+    fn sure(&self) -> usize;
 }
 
 /// When a patch is made: knows the right bytes, and records what was wrong.
@@ -61,6 +64,10 @@ impl<'a> Recorder<'a> {
 }
 
 impl Correct for Recorder<'_> {
+    fn sure(&self) -> usize {
+        0
+    }
+
     fn correct(&mut self, guess: &mut [u8]) -> Result<(), Reason> {
         let is = &self.new[self.at..self.at + guess.len()];
         self.at += guess.len();
@@ -135,6 +142,11 @@ impl<'a> Corrections<'a> {
 }
 
 impl Correct for Corrections<'_> {
+    #[inline]
+    fn sure(&self) -> usize {
+        usize::try_from(self.right).unwrap_or(usize::MAX)
+    }
+
     #[inline]
     fn correct(&mut self, guess: &mut [u8]) -> Result<(), Reason> {
         let length = guess.len() as u64;

@@ -4,12 +4,12 @@
 //! predicted (differences), and what is in none (literals). Two doors for a file alone, [`diff`] and [`apply`]; for a file
 //! in a tree, where sizes and digests are known from elsewhere, there is only the body (`make`, [`Body`]).
 //!
-//! A patch of a file alone, format 3; numbers as in `numbers.rs`:
+//! A patch of a file alone, format 4; numbers as in `numbers.rs`:
 //!
 //! | bytes | what |
 //! |---|---|
 //! | 4 | `GSPT` |
-//! | 1 | format: 3 |
+//! | 1 | format: 4 |
 //! | 16 | the beginning of the old file's BLAKE3 |
 //! | number | size of the old file |
 //! | 32 | BLAKE3 of the new file |
@@ -53,7 +53,7 @@ use header::Header;
 /// How a patch of a file alone begins.
 pub const PATCH_MAGIC: [u8; 4] = *b"GSPT";
 /// The format that this crate writes and reads.
-pub const PATCH_VERSION: u8 = 3;
+pub const PATCH_VERSION: u8 = 4;
 
 /// How hard to look for a small delta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

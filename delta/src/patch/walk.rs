@@ -57,9 +57,26 @@ impl<M: Model> Walk<M> {
         corrections: &mut impl Correct,
     ) -> Result<(), Reason> {
         let mut corrected = 0;
+        let mut sure = corrections.sure();
         for field in &self.fields {
             let at = (field.at - old_at) as usize;
             let end = at + usize::from(field.bytes);
+            if end <= sure {
+                // Most fields: what is predicted is right.
+                let bytes = piece.get_mut(at..end).unwrap_or_default();
+                let new_at = new_at + (field.at - old_at);
+                let was = read(bytes);
+                match self.model.predict(field, was, new_at) {
+                    Some(predicted) => {
+                        write(bytes, predicted);
+                        let is = read(bytes);
+                        self.counts.right += 1;
+                        self.model.learn(field, was, new_at, is);
+                    }
+                    None => self.model.learn(field, was, new_at, was),
+                }
+                continue;
+            }
             corrections.correct(piece.get_mut(corrected..at).unwrap_or_default())?;
             let bytes = piece.get_mut(at..end).unwrap_or_default();
             let new_at = new_at + (field.at - old_at);
@@ -75,6 +92,7 @@ impl<M: Model> Walk<M> {
             }
             self.model.learn(field, was, new_at, is);
             corrected = end;
+            sure = end.saturating_add(corrections.sure());
         }
         corrections.correct(piece.get_mut(corrected..).unwrap_or_default())
     }

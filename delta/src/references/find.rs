@@ -63,10 +63,10 @@ impl File<'_> {
         self.layout.place_in_window(file_at)
     }
 
-    /// What of a section is in the window.
+    /// What of a section is in the window: never before the section, not even where it has no bytes.
     pub(super) fn visible(&self, section: &Section) -> Range<u64> {
         let (range, window) = (section.range(), &self.layout.window);
-        let start = range.start.max(window.start);
+        let start = section.at.max(window.start);
         start..range.end.min(window.end).min(self.source.size()).max(start)
     }
 

@@ -35,6 +35,23 @@ impl Reference {
     }
 }
 
+/// What tells what fields of a kind will be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sort {
+    /// Where a place went.
+    Place,
+    /// The stack's other slots.
+    Frame,
+    /// Other numbers of lines.
+    Line,
+    /// Other members of structures.
+    Member,
+    /// Other numbers of what it stands for.
+    Number,
+    /// What other tokens became.
+    Token,
+}
+
 /// How a field names its target. Signed numbers of four bytes, unless it says otherwise.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -250,19 +267,29 @@ impl Kind {
         matches!(self, Self::Length | Self::LongLength)
     }
 
-    /// Whether it is a number that stands for something.
-    pub(super) fn is_of_numbers(self) -> bool {
-        (Self::Type.number()..=Self::Checksum.number()).contains(&self.number())
+    /// What tells what it will be.
+    #[inline]
+    pub(super) fn sort(self) -> Sort {
+        match self {
+            Self::Slot
+            | Self::LongSlot
+            | Self::FrameSlot
+            | Self::LongFrameSlot
+            | Self::Enter
+            | Self::LongEnter
+            | Self::Leave
+            | Self::LongLeave => Sort::Frame,
+            Self::Number => Sort::Line,
+            Self::Member => Sort::Member,
+            Self::Type | Self::ForeignType | Self::Name | Self::ForeignName | Self::Checksum => Sort::Number,
+            Self::Token | Self::Tokens4 | Self::Tokens8 => Sort::Token,
+            _ => Sort::Place,
+        }
     }
 
     /// Whether it is tokens.
     pub(super) fn is_of_tokens(self) -> bool {
-        (Self::Token.number()..=Self::Tokens8.number()).contains(&self.number())
-    }
-
-    /// Whether it is about the stack.
-    pub(super) fn is_of_frame(self) -> bool {
-        (Self::Slot.number()..=Self::LongLeave.number()).contains(&self.number())
+        self.sort() == Sort::Token
     }
 
     /// How far after the field its distance begins.

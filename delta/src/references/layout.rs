@@ -171,6 +171,11 @@ impl Layout {
         self.elements.get(index as usize)
     }
 
+    /// All spans.
+    pub(super) fn spans(&self) -> &[Span] {
+        &self.spans
+    }
+
     fn spans_of(&self, element: u32) -> &[Span] {
         let range = self.element(element).map_or(0..0, |element| element.spans.clone());
         self.spans.get(range.start as usize..range.end as usize).unwrap_or_default()

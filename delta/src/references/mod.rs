@@ -38,6 +38,7 @@ mod lines;
 mod members;
 mod numbers;
 mod objects;
+mod pages;
 mod predictor;
 mod prepared;
 mod projection;

@@ -6,7 +6,7 @@
 
 use super::frames::Frames;
 use super::kallsyms::TOKENS;
-use super::kind::{Kind, Reference};
+use super::kind::{Kind, Reference, Sort};
 use super::layout::{BEYOND, Layout};
 use super::learning::{FOR_TARGETS, Learned};
 use super::lines::Lines;
@@ -31,6 +31,8 @@ pub(crate) struct Predictor<'a> {
     regions: &'a [Region],
     /// The region in work.
     current: usize,
+    /// Old places in it that are in a row in memory, in both files, with the last field.
+    within: Within,
     projection: Projection,
     learned: Learned,
     frames: Frames,
@@ -68,11 +70,26 @@ struct Predicted {
     named: Option<u64>,
 }
 
+/// A stretch of places.
+#[derive(Clone, Copy)]
+struct Within {
+    start: u32,
+    bytes: u32,
+}
+
+impl Within {
+    #[inline]
+    fn has(self, place: u32) -> bool {
+        place.wrapping_sub(self.start) < self.bytes
+    }
+}
+
 #[derive(Clone, Copy)]
 struct Before {
     old_at: u32,
-    old: Address,
-    new: Address,
+    /// The places that it named.
+    old: u32,
+    new: u32,
     /// Whether it was where the regions say.
     expected: bool,
 }
@@ -85,6 +102,7 @@ impl<'a> Predictor<'a> {
             new: Locator::new(new),
             regions,
             current: 0,
+            within: Within { start: 0, bytes: 0 },
             projection: Projection::new(regions),
             learned: Learned::new(FOR_TARGETS),
             frames: Frames::default(),
@@ -104,27 +122,31 @@ impl<'a> Predictor<'a> {
     #[inline]
     pub(crate) fn predict(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
         self.last = None;
-        if reference.kind.is_of_frame() {
-            return self.frames.predict(reference.kind, was, reference.at);
+        match reference.kind.sort() {
+            Sort::Place => self.predict_place(reference, was, new_at),
+            Sort::Frame => self.frames.predict(reference.kind, was, reference.at),
+            Sort::Line => self.lines.predict(was, reference.at),
+            Sort::Member => self.members.predict(was, reference.at),
+            Sort::Number => self.numbers.predict(reference, was, &self.projection),
+            Sort::Token => {
+                Some(u64::from_le_bytes(was.to_le_bytes().map(|token| self.tokens[usize::from(token)])))
+            }
         }
-        if reference.kind == Kind::Number {
-            return self.lines.predict(was, reference.at);
-        }
-        if reference.kind == Kind::Member {
-            return self.members.predict(was, reference.at);
-        }
-        if reference.kind.is_of_numbers() {
-            return self.numbers.predict(reference, was, &self.projection);
-        }
-        if reference.kind.is_of_tokens() {
-            return Some(u64::from_le_bytes(was.to_le_bytes().map(|token| self.tokens[usize::from(token)])));
-        }
-        self.advance(new_at);
-        if self.stays_in_region(reference, was, new_at) {
+    }
+
+    #[inline]
+    fn predict_place(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
+        self.enter(reference.at, new_at);
+        if let Some(distance) = reference.kind.distance(was)
+            && self.within.has(reference.at.wrapping_add(distance))
+            && self.within.has(reference.at)
+        {
+            // Most jumps: what a distance tells of is in the same region, and it stays as it is.
             return Some(was);
         }
         let before = self.before.filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
-        let old_before = before.map(|before| before.old);
+        let old_before =
+            before.filter(|_| reference.kind.is_length()).map(|before| self.old.target(before.old));
         let target = self.old.named_by(reference, was, reference.base, old_before)?;
         let projected = self.project(target);
         let guess = self.guess(target, projected);
@@ -135,7 +157,9 @@ impl<'a> Predictor<'a> {
         }
         let base = if reference.kind.has_base() { self.base(reference)? } else { 0 };
         let moved = Reference { at: new_at, ..*reference };
-        let named = self.new.naming(&moved, was, guess?, base, before.map(|before| before.new))?;
+        let new_before =
+            before.filter(|_| reference.kind.is_length()).map(|before| self.new.target(before.new));
+        let named = self.new.naming(&moved, was, guess?, base, new_before)?;
         if let Some(last) = &mut self.last {
             last.named = Some(named);
         }
@@ -147,25 +171,23 @@ impl<'a> Predictor<'a> {
     /// What the field was predicted as last is.
     #[inline]
     pub(crate) fn learn(&mut self, reference: &Reference, was: u64, new_at: u32, is: u64) {
-        if reference.kind.is_of_frame() {
-            return self.frames.learn(reference.kind, was, is);
-        }
-        if reference.kind == Kind::Number {
-            return self.lines.learn(was, reference.at, is);
-        }
-        if reference.kind == Kind::Member {
-            return self.members.learn(was, reference.at, is);
-        }
-        if reference.kind.is_of_numbers() {
-            return self.numbers.learn(reference, was, is, &self.projection);
-        }
-        if reference.kind.is_of_tokens() {
-            let tokens = was.to_le_bytes().into_iter().zip(is.to_le_bytes());
-            for (old, new) in tokens.take(usize::from(reference.bytes())) {
-                self.tokens[usize::from(old)] = new;
+        match reference.kind.sort() {
+            Sort::Place => self.learn_place(reference, new_at, is),
+            Sort::Frame => self.frames.learn(reference.kind, was, is),
+            Sort::Line => self.lines.learn(was, reference.at, is),
+            Sort::Member => self.members.learn(was, reference.at, is),
+            Sort::Number => self.numbers.learn(reference, was, is, &self.projection),
+            Sort::Token => {
+                let tokens = was.to_le_bytes().into_iter().zip(is.to_le_bytes());
+                for (old, new) in tokens.take(usize::from(reference.bytes())) {
+                    self.tokens[usize::from(old)] = new;
+                }
             }
-            return;
         }
+    }
+
+    #[inline]
+    fn learn_place(&mut self, reference: &Reference, new_at: u32, is: u64) {
         let before = self.before.take().filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         if reference.kind == Kind::Page {
             let page = self.new.page(new_at, is);
@@ -173,13 +195,19 @@ impl<'a> Predictor<'a> {
             return;
         }
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
-        let before = before.map(|before| before.new);
+        let before = before.filter(|_| reference.kind.is_length());
+        let before = before.map(|before| self.new.target(before.new));
         let Some(actual) = self.actual(reference, &last, is, before) else { return };
+        let expected = last.projected == Some(Projected { place: actual, covered: true });
         if !reference.kind.is_length() {
-            let old = self.old.target(last.target);
-            let new = self.new.target(actual);
-            let expected = last.projected == Some(Projected { place: actual, covered: true });
-            self.before = Some(Before { old_at: reference.at, old, new, expected });
+            self.before = Some(Before { old_at: reference.at, old: last.target, new: actual, expected });
+        }
+        if expected && last.guess == Some(actual) {
+            // Nothing is news.
+            if self.astray.is_some_and(|(old, ..)| old.abs_diff(last.target) <= STREAK_BYTES) {
+                self.astray = None;
+            }
+            return;
         }
         self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
         if let Some(projected) = last.projected.filter(|projected| projected.covered) {
@@ -240,25 +268,31 @@ impl<'a> Predictor<'a> {
         self.learned.neighbour(target, farthest).or(projected.map(|projected| projected.place))
     }
 
-    /// Finds the region that a new field is in.
+    /// Turns to the region that a new field is in, and to what of it is in a row in memory with the field, in both files.
     #[inline]
-    fn advance(&mut self, new_at: u32) {
+    fn enter(&mut self, at: u32, new_at: u32) {
         let ends = |region: &Region| region.new + (region.bytes.max(1) - 1);
+        let current = self.current;
         while self.regions.get(self.current).is_some_and(|region| ends(region) < new_at) {
             self.current += 1;
         }
+        if self.current != current || !self.within.has(at) {
+            self.within = self.find_within(at, new_at);
+        }
     }
 
-    /// Whether a field tells the distance to something in the same region, as most jumps do. It stays as it is.
-    #[inline]
-    fn stays_in_region(&mut self, reference: &Reference, was: u64, new_at: u32) -> bool {
-        let Some(distance) = reference.kind.distance(was) else { return false };
-        let target = reference.at.wrapping_add(distance);
-        let Some(region) = self.regions.get(self.current) else { return false };
-        let new_target = target.wrapping_sub(region.old).wrapping_add(region.new);
-        target.wrapping_sub(region.old) < region.bytes
-            && self.old.are_in_a_row(reference.at, target)
-            && self.new.are_in_a_row(new_at, new_target)
+    fn find_within(&mut self, at: u32, new_at: u32) -> Within {
+        let nowhere = Within { start: 0, bytes: 0 };
+        let Some(region) = self.regions.get(self.current) else { return nowhere };
+        let spans = self.old.layout.span_at(at).zip(self.new.layout.span_at(new_at));
+        let Some((old, new)) = spans else { return nowhere };
+        let (start, end) = (u64::from(region.old), u64::from(region.old) + u64::from(region.bytes));
+        let to_old = |place: u64| place.saturating_add(region.old.into()).saturating_sub(region.new.into());
+        let new_end = u64::from(new.place) + u64::from(new.bytes);
+        let start = start.max(old.place.into()).max(to_old(new.place.into()));
+        let end = end.min(u64::from(old.place) + u64::from(old.bytes)).min(to_old(new_end));
+        let short = |place: u64| u32::try_from(place).unwrap_or(u32::MAX);
+        Within { start: short(start), bytes: short(end.saturating_sub(start)) }
     }
 
     /// Where a target is that a field of the region in work names.

@@ -7,6 +7,8 @@ use crate::matching::Region;
 /// Most pieces that are kept: with more, the shortest regions are left out. They take 4.5 MiB.
 const PIECES_MAX: usize = 384 << 10;
 const BLOCK_SHIFT: u32 = 11;
+/// So many pieces of a block are looked at one after another before the right one is sought.
+const LOOKED_AT: usize = 4;
 
 /// A stretch of the old window and where it went, where several regions claim it: with the longest of them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +72,12 @@ impl Projection {
         let from = self.blocks.get(block).map_or(self.pieces.len(), |first| *first as usize);
         let until = self.blocks.get(block + 1).map_or(self.pieces.len(), |next| *next as usize + 1);
         let candidates = self.pieces.get(from..until.min(self.pieces.len())).unwrap_or_default();
+        // Mostly there are few.
+        for (number, piece) in candidates.iter().take(LOOKED_AT).enumerate() {
+            if piece.old + (piece.bytes - 1) >= old {
+                return from + number;
+            }
+        }
         from + candidates.partition_point(|piece| piece.old + (piece.bytes - 1) < old)
     }
 

@@ -17,6 +17,8 @@ use super::kind::{Kind, Reference};
 use crate::limits::REFERENCES_BYTES_MAX;
 
 const BLOCK_BYTES: u32 = 512;
+/// Most bytes of the references of a block: each has at least a byte of it.
+const BLOCK_REFERENCES_BYTES: usize = 12 * BLOCK_BYTES as usize;
 const ANY_KIND: u8 = 7;
 const FAR: u32 = 31;
 const NEW_BASE: u8 = 0x80;
@@ -137,6 +139,7 @@ impl Stretch {
             block: first + block,
             end: 0,
             bases: [0; Kind::COUNT],
+            based: false,
             kinds: self.dialect.kinds(),
         };
         reader.begin_block();
@@ -150,6 +153,8 @@ pub(super) struct Writer {
     limit: u32,
     end: u32,
     bases: [Option<u32>; Kind::COUNT],
+    /// Whether any of them is known.
+    based: bool,
     short: [u8; Kind::COUNT],
 }
 
@@ -162,7 +167,7 @@ impl Writer {
         }
         let stretch = Stretch { range: start..start, dialect, blocks: vec![0], bytes: Vec::new(), count: 0 };
         let end = block_start(start / BLOCK_BYTES);
-        Self { stretch, limit: window_bytes, end, bases: [None; Kind::COUNT], short }
+        Self { stretch, limit: window_bytes, end, bases: [None; Kind::COUNT], based: false, short }
     }
 
     /// Adds a reference, unless it begins before the end of the last one or reaches past the window.
@@ -192,6 +197,7 @@ impl Writer {
             let difference = base.wrapping_sub(self.bases[number].unwrap_or(0)).cast_signed();
             put(bytes, ((difference << 1) ^ (difference >> 31)).cast_unsigned());
             self.bases[number] = Some(base);
+            self.based = true;
         }
         self.stretch.count += 1;
         self.stretch.range.end = end;
@@ -205,7 +211,15 @@ impl Writer {
             let start = u32::try_from(self.stretch.bytes.len()).unwrap_or(u32::MAX);
             self.stretch.blocks.resize(entered, start);
             self.end = block_start(block);
-            self.bases = [None; Kind::COUNT];
+            if self.based {
+                self.bases = [None; Kind::COUNT];
+                self.based = false;
+            }
+            // Grown by a quarter and not to twice the size: what is reserved is held, too.
+            let bytes = &mut self.stretch.bytes;
+            if bytes.capacity() - bytes.len() < BLOCK_REFERENCES_BYTES {
+                bytes.reserve_exact(BLOCK_REFERENCES_BYTES.max(bytes.len() / 4));
+            }
         }
     }
 
@@ -235,12 +249,17 @@ struct Reader<'a> {
     block: u32,
     end: u32,
     bases: [u32; Kind::COUNT],
+    /// Whether any of them is not zero.
+    based: bool,
     kinds: [Kind; ANY_KIND as usize],
 }
 
 impl Reader<'_> {
     fn begin_block(&mut self) {
-        self.bases = [0; Kind::COUNT];
+        if self.based {
+            self.bases = [0; Kind::COUNT];
+            self.based = false;
+        }
         self.end = block_start(self.block);
         self.next_block = self.blocks.first().map_or(0, |start| self.bytes - *start as usize);
     }
@@ -289,6 +308,7 @@ impl Iterator for Reader<'_> {
                     let difference = (zigzag >> 1) ^ (zigzag & 1).wrapping_neg();
                     let base = &mut self.bases[usize::from(kind.number())];
                     *base = base.wrapping_add(difference);
+                    self.based = true;
                 }
                 kind
             }

@@ -2,6 +2,7 @@
 
 use super::kind::{Kind, Reference, bits, signed, signed_byte};
 use super::layout::{BEYOND, Layout, Span};
+use super::pages::Pages;
 
 /// An element's number, where there is none: addresses are places.
 const NO_ELEMENT: u32 = u32::MAX;
@@ -37,6 +38,8 @@ pub(super) struct Locator<'a> {
     fields: Option<Span>,
     /// Those of the last targets, the latest first: code names other code, constants and variables in turn.
     targets: [Option<Span>; RECENT],
+    by_place: Pages,
+    by_address: Pages,
 }
 
 /// How many spans are remembered.
@@ -44,7 +47,10 @@ const RECENT: usize = 3;
 
 impl<'a> Locator<'a> {
     pub(super) fn new(layout: &'a Layout) -> Self {
-        Self { layout, fields: None, targets: [None; RECENT] }
+        let spans = if layout.elements.len() == 1 { layout.spans() } else { &[] };
+        let by_place = Pages::new(spans, |span| span.place.into());
+        let by_address = Pages::new(spans, |span| span.address);
+        Self { layout, fields: None, targets: [None; RECENT], by_place, by_address }
     }
 
     /// The address of a field.
@@ -59,6 +65,9 @@ impl<'a> Locator<'a> {
     /// The address of a target.
     #[inline]
     pub(super) fn target(&mut self, place: u32) -> Address {
+        if let Some(span) = self.by_place.get(place.into()).filter(|span| span.has_place(place)) {
+            return address_in(Some(*span), place);
+        }
         let known = self.targets.iter().flatten().find(|span| span.has_place(place));
         let span = known.copied().or_else(|| self.remember(self.layout.span_at(place)));
         address_in(span, place)
@@ -77,19 +86,14 @@ impl<'a> Locator<'a> {
             return u32::try_from(address.value).ok().filter(|place| *place < BEYOND);
         }
         let is_in = |span: &&Span| span.element == address.element && span.has_address(address.value);
+        if let Some(span) = self.by_address.get(address.value).filter(is_in) {
+            let within = u32::try_from(address.value.wrapping_sub(span.address)).ok()?;
+            return span.place.checked_add(within);
+        }
         let known = self.targets.iter().flatten().find(is_in).copied();
         let span = known.or_else(|| self.remember(self.layout.span_of(address.element, address.value)))?;
         let within = u32::try_from(address.value.wrapping_sub(span.address)).ok()?;
         span.place.checked_add(within)
-    }
-
-    /// Whether a field and another place are in a row both in memory and in places.
-    #[inline]
-    pub(super) fn are_in_a_row(&mut self, field: u32, other: u32) -> bool {
-        if self.fields.is_none_or(|span| !span.has_place(field)) {
-            self.fields = self.layout.span_at(field);
-        }
-        self.fields.is_some_and(|span| span.has_place(field) && span.has_place(other))
     }
 
     /// The element that a field belongs to, for addresses that say nothing about it.

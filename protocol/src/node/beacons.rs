@@ -10,7 +10,7 @@ use crate::bounds::{
     BEACON_ACTIVE_MAX, BEACON_FAR, BEACON_IDLE, BEACON_ON_DEMAND_EVERY, FREEZE_AFTER, LIVE_LINGER,
 };
 use crate::facts::health::Health;
-use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Heads, SignedFact, Statement};
+use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Fact, Heads, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 
@@ -65,9 +65,11 @@ impl Node {
         }
         self.freeze.next_at = now + BEACON_IDLE;
         let Some((_, census)) = self.trust.newest_census() else { return };
-        let lately = |node: &NodeId| self.freshness.last(node).is_some_and(|at| now < at + FREEZE_AFTER);
+        let long = self.freeze_after();
+        let lately = |node: &NodeId| self.freshness.last(node).is_some_and(|at| now < at + long);
         let elector = |node: &NodeId| *node != self.me && census.is_elector(node);
         let heard = self.freshness.nodes().filter(|node| elector(node) && lately(node)).count();
+        let heard = if self.is_large() { heard + self.syncs.ended_since(now, long) } else { heard };
         let (heard, needed) = (u32::try_from(heard).unwrap_or(u32::MAX), self.electors().confirmers());
         let suspected = heard < needed && !self.links.is_empty();
         if suspected && !self.freeze.suspected {
@@ -77,7 +79,7 @@ impl Node {
     }
 
     /// Whether the rollout asks for the live pace: it goes on, or has ended so lately that others may not know.
-    fn is_live(tracked: &Tracked, now: Time) -> bool {
+    pub(super) fn is_live(tracked: &Tracked, now: Time) -> bool {
         tracked.settled_at.is_none_or(|at| now < at + LIVE_LINGER)
     }
 
@@ -93,12 +95,12 @@ impl Node {
     }
 
     fn my_period(&self, now: Time) -> Span {
-        let takes_part = |tracked: &&Tracked| {
-            let open = tracked.roster.rank(&self.me).is_some_and(|rank| rank < tracked.derived.open);
-            tracked.roster.everybody_judges || tracked.roster.is_juror(&self.me) || open
-        };
         let live = || self.rollouts.values().filter(|tracked| Self::is_live(tracked, now));
-        match live().filter(takes_part).map(|tracked| tracked.manifest.plan.beacon_period()).min() {
+        match live()
+            .filter(|tracked| tracked.takes_part())
+            .map(|tracked| tracked.manifest.plan.beacon_period())
+            .min()
+        {
             Some(period) => period,
             None if live().next().is_some() => BEACON_FAR,
             None => BEACON_IDLE,
@@ -117,8 +119,12 @@ impl Node {
             self.beacons.not_after(now);
         }
         if self.beacons.next_at.is_some_and(|at| at <= now) {
-            let signed = self.sign_beacon(now, out);
-            self.publish(&signed, out);
+            if self.is_awaited(now) {
+                let fact = self.sign_beacon(now, out);
+                self.spread_beacon(now, &fact, out);
+            } else {
+                self.beacons.last_at = Some(now);
+            }
             // A little unevenness keeps a fleet that started at once from speaking at once.
             let jitter = self.generator.below(period.0 / 8 + 1);
             self.beacons.next_at = Some(now + period - Span(jitter));
@@ -127,19 +133,25 @@ impl Node {
 
     /// A beacon for a peer that asks for news: newly signed, so that it rises, but not for every question.
     pub(super) fn beacon_on_demand(&mut self, now: Time, out: &mut impl Outbox) -> Option<SignedFact> {
+        if !self.is_watched_by_all() {
+            return None;
+        }
         let recent = self.beacons.last_at.is_some_and(|at| now < at + BEACON_ON_DEMAND_EVERY);
-        if recent || !self.may_sign() { self.beacons.latest() } else { Some(self.sign_beacon(now, out)) }
+        if recent || !self.may_sign() {
+            self.beacons.latest()
+        } else {
+            Some(self.sign_beacon(now, out).signed.clone())
+        }
     }
 
-    fn sign_beacon(&mut self, now: Time, out: &mut impl Outbox) -> SignedFact {
+    fn sign_beacon(&mut self, now: Time, out: &mut impl Outbox) -> Arc<Fact> {
         self.beacons.count = self.beacons.count.saturating_add(1);
         self.beacons.last_at = Some(now);
         let beacon = self.compose_beacon();
-        let fact = self.hand.sign(self.fleet, Statement::Beacon(beacon), out);
-        let signed = fact.signed.clone();
-        self.beacons.latest = Some(signed.clone());
-        self.merge(now, &Arc::new(fact), out);
-        signed
+        let fact = Arc::new(self.hand.sign(self.fleet, Statement::Beacon(beacon), out));
+        self.beacons.latest = Some(fact.signed.clone());
+        self.merge(now, &fact, out);
+        fact
     }
 
     fn compose_beacon(&self) -> Beacon {

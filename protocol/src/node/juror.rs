@@ -25,11 +25,15 @@ impl Node {
         if self.rollouts.get(&id).is_none_or(|r| r.ended() || now < r.look_at) {
             return;
         }
+        if let Some(tracked) = self.rollouts.get_mut(&id).filter(|tracked| !tracked.counts()) {
+            tracked.look_at = Time(u64::MAX);
+            return;
+        }
         self.review_signers(id);
         let shut = self.shut(id, now);
         let Some(mut tracked) = self.rollouts.remove(&id) else { return };
         self.look(&mut tracked, &shut, now, out);
-        if tracked.roster.is_juror(&self.me) && self.may_sign() {
+        if tracked.i_judge && self.may_sign() {
             self.stop_if_called_for(&tracked, out);
             self.stand_in_term(&tracked, now, out);
             self.propose_if_leading(&mut tracked, now, out);
@@ -107,10 +111,8 @@ impl Node {
     fn look(&mut self, tracked: &mut Tracked, shut: &Shut, now: Time, out: &mut impl Outbox) {
         let open = tracked.derived.open;
         let scene = Scene {
-            rollout: tracked.id,
             roster: &tracked.roster,
             plan: &tracked.manifest.plan,
-            registers: &self.registers,
             freshness: &self.freshness,
             me: self.me,
             now,
@@ -148,8 +150,9 @@ impl Node {
             out.report(Event::Holding { rollout: tracked.id, hold });
         }
         let period = tracked.manifest.plan.beacon_period();
+        let soonest = if tracked.is_far() { tracked.count_every() } else { Span(1) };
         let by_clock = tracked.tally.next.map(|next| tracked.view.at(now, next));
-        tracked.look_at = by_clock.map_or(now + period, |at| at.min(now + period)).max(now + Span(1));
+        tracked.look_at = by_clock.map_or(now + period, |at| at.min(now + period)).max(now + soonest);
     }
 
     /// The proposal of the leader of the term that counts.

@@ -94,6 +94,7 @@ impl Node {
             self.registers.remove(&key);
             out.forget(Record::fact_key(&key));
         }
+        self.registers.unhush(id);
     }
 
     /// Bindings below the newest done order bind nothing any more: such manifests are refused.

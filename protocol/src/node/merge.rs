@@ -8,8 +8,11 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::tracked::Tracked;
 use super::writes::Then;
-use crate::bounds::{COUNT_AT_ONCE_MAX, COUNT_EVERY};
-use crate::facts::{BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, VoteState};
+use crate::bounds::COUNT_AT_ONCE_MAX;
+use crate::facts::{
+    Ballot, BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, Vote, VoteState,
+};
+use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::{Derived, Stop};
@@ -61,9 +64,10 @@ impl Node {
             }
             Statement::Manifest(manifest) => self.track(now, fact, manifest, out),
             Statement::Vote(vote) => {
+                self.note_vote(vote);
                 if let Some(tracked) = self.rollouts.get_mut(&vote.rollout) {
                     let large = tracked.roster.count() > COUNT_AT_ONCE_MAX;
-                    let at = if large { now + COUNT_EVERY } else { now };
+                    let at = if large { now + tracked.count_every() } else { now };
                     tracked.look_at = tracked.look_at.min(at);
                     tracked.install.holders_grew |=
                         vote.state != VoteState::Skip(crate::facts::SkipReason::NoComponent);
@@ -77,7 +81,10 @@ impl Node {
                     note: vote.note.clone(),
                 });
             }
-            Statement::Ballot(ballot) => self.make_stale(ballot.rollout, now),
+            Statement::Ballot(ballot) => {
+                self.note_ballot(ballot);
+                self.make_stale(ballot.rollout, now);
+            }
             Statement::Propose(propose) => {
                 if let Some(tracked) = self.rollouts.get_mut(&propose.rollout) {
                     tracked.look_at = now;
@@ -102,13 +109,64 @@ impl Node {
             return self.saw_myself(beacon, out);
         }
         let came_back = self.beacon_period().is_some_and(|p| !self.freshness.is_fresh(&beacon.node, now, p));
-        self.freshness.rose(beacon.node, beacon.rank(), now);
+        // Of members that sit on no jury the views know when they were heard from: see `far`.
+        if self.keeps_fresh(&beacon.node) {
+            self.freshness.rose(beacon.node, beacon.rank(), now);
+        }
         if came_back {
             mark!(MemberComesBack);
-            self.look_at_all(now);
         }
+        self.note_heard(&beacon.node, came_back, now);
         out.learn(beacon.node, &beacon.addresses);
         self.sync_if_behind(now, beacon, out);
+    }
+
+    /// A juror's ballot as everybody counts it.
+    pub(super) fn note_ballot(&mut self, ballot: &Ballot) {
+        if let Some(tracked) = self.rollouts.get_mut(&ballot.rollout) {
+            tracked.said.says(&tracked.roster, &ballot.juror, ballot.say);
+        }
+    }
+
+    /// A member's vote as jurors count it.
+    pub(super) fn note_vote(&mut self, vote: &Vote) {
+        if let Some(tracked) = self.rollouts.get_mut(&vote.rollout).filter(|tracked| tracked.counts())
+            && let Some(rank) = tracked.roster.rank(&vote.node)
+        {
+            tracked.view.voted(rank, vote.attempt, vote.state);
+        }
+    }
+
+    /// A node was heard from: those who count it are told, and look again if it had been silent.
+    fn note_heard(&mut self, node: &NodeId, came_back: bool, now: Time) {
+        for tracked in self.rollouts.values_mut().filter(|tracked| tracked.counts()) {
+            if let Some(rank) = tracked.roster.rank(node) {
+                tracked.view.heard(rank, now);
+            }
+            let far = tracked.is_far() && !tracked.roster.is_juror(node);
+            if came_back || far {
+                let at = if far { now + tracked.count_every() } else { now };
+                tracked.look_at = tracked.look_at.min(at);
+            }
+        }
+    }
+
+    /// Votes of a rollout whose jury was drawn are the jury's: syncs do not carry them.
+    pub(super) fn hush_if_far(&mut self, tracked: &Tracked) {
+        if tracked.is_far() {
+            self.registers.hush(tracked.id);
+        }
+    }
+
+    /// Tells a new rollout's view when its members were last heard from.
+    fn note_all_heard(&mut self, id: RolloutId) {
+        if let Some(tracked) = self.rollouts.get_mut(&id).filter(|tracked| tracked.counts()) {
+            for (node, at) in self.freshness.heard() {
+                if let Some(rank) = tracked.roster.rank(node) {
+                    tracked.view.heard(rank, at);
+                }
+            }
+        }
     }
 
     fn look_at_all(&mut self, now: Time) {
@@ -135,13 +193,17 @@ impl Node {
         let census = Arc::clone(census);
         out.admit(&self.members.nodes);
         self.freshness.retain(|node| census.member(node).is_some());
+        for tracked in self.rollouts.values_mut() {
+            let roster = Arc::clone(&tracked.roster);
+            tracked.view.keep_heard(|rank| {
+                roster.members.get(rank).is_some_and(|node| census.member(node).is_some())
+            });
+        }
         let gone: Vec<Key> = self
             .registers
-            .range(Key::Beacon(crate::identity::PublicKey([0; 32]))..)
-            .filter_map(|(key, _)| match key {
-                Key::Beacon(node) if census.member(node).is_none() => Some(key.clone()),
-                _ => None,
-            })
+            .beacons()
+            .filter(|fact| fact.statement.author().is_some_and(|node| census.member(&node).is_none()))
+            .map(|fact| fact.key.clone())
             .collect();
         for key in gone {
             self.registers.remove(&key);
@@ -166,7 +228,10 @@ impl Node {
             order: manifest.order,
             members: roster.count(),
         });
-        self.rollouts.insert(id, Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, now));
+        let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, now);
+        self.hush_if_far(&tracked);
+        self.rollouts.insert(id, tracked);
+        self.note_all_heard(id);
         for other in self.rollouts.values_mut() {
             other.look_at = now;
             other.stale |=
@@ -238,7 +303,7 @@ impl Node {
             let conflict = self.conflicts(id);
             let Some(tracked) = self.rollouts.get_mut(&id) else { continue };
             let before = tracked.derived;
-            let after = Derived::read(id, &tracked.roster, &self.registers, conflict);
+            let after = Derived::of(&tracked.said, id, &tracked.roster, &self.registers, conflict);
             tracked.derived = after;
             tracked.stale = false;
             tracked.look_at = now;

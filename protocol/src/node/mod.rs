@@ -12,6 +12,7 @@
 //! | `juror` | open, propose, change term, stop |
 //! | `install` | stage, activate, try, confirm, revert on this machine |
 //! | `beacons`, `syncing`, `relays` | news: signs of life, anti-entropy, how often a change is passed on |
+//! | `far` | what differs in fleets of more electors than a jury has seats |
 //! | `signing`, `writes` | own facts: recovered before the first, durable before they leave |
 //! | `hand` | who signs: the node's key, or what it signed when it was recorded |
 //! | `keep`, `tombstones` | what is kept and for how long |
@@ -24,6 +25,7 @@ mod accept;
 mod beacons;
 pub mod entropy;
 pub mod event;
+mod far;
 mod hand;
 pub mod input;
 mod install;
@@ -45,6 +47,7 @@ mod tracked;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
 use self::accept::Judged;
@@ -121,6 +124,8 @@ pub struct Node {
     reader: Arc<dyn Reader>,
     /// Who is on the newest census.
     members: Arc<Members>,
+    /// Whether this node is one of them.
+    enrolled: bool,
 }
 
 impl Node {
@@ -164,6 +169,7 @@ impl Node {
             Input::Received { from, via, frame } => self.receive(now, from, via, frame, out),
             Input::LinkUp(node) => {
                 self.links.insert(node);
+                self.linked_holder();
                 self.syncs.drop_session(&node);
                 self.begin_sync(now, node, out);
             }
@@ -218,17 +224,26 @@ impl Node {
         self.recover(now, out);
         self.refresh(now, out);
         self.collect(now, out);
-        let ids: Vec<RolloutId> = self.rollouts.keys().copied().collect();
-        for id in &ids {
-            self.look_as_juror(*id, now, out);
+        let mut last = None;
+        while let Some(id) = self.rollout_after(last) {
+            self.look_as_juror(id, now, out);
+            last = Some(id);
         }
-        for id in &ids {
-            self.drive_install(*id, now, out);
+        let mut last = None;
+        while let Some(id) = self.rollout_after(last) {
+            self.drive_install(id, now, out);
+            last = Some(id);
         }
         self.beacon_if_due(now, out);
         self.watch_for_freeze(now, out);
         self.sync_if_due(now, out);
         self.relay_if_due(now, out);
+    }
+
+    /// The next rollout by name.
+    fn rollout_after(&self, last: Option<RolloutId>) -> Option<RolloutId> {
+        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
+        self.rollouts.range((from, Bound::Unbounded)).next().map(|(id, _)| *id)
     }
 
     fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {

@@ -1,6 +1,6 @@
 //! How often one register's changes are passed on (hole H40).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::bounds::{RELAY_BURST, RELAY_BURST_BEACON, RELAY_WINDOW};
 use crate::facts::Key;
@@ -19,8 +19,8 @@ struct Window {
 #[derive(Debug, Default)]
 pub(super) struct Relays {
     windows: BTreeMap<Key, Window>,
-    /// No window ends before this.
-    none_before: Option<Time>,
+    /// The windows in the order in which they end; one that was begun anew stands here twice.
+    ends: VecDeque<(Time, Key)>,
     /// Windows that owe something.
     owing: usize,
 }
@@ -35,7 +35,9 @@ impl Relays {
             self.owing -= usize::from(window.owed);
             *window = fresh;
         }
-        self.none_before = Some(self.none_before.map_or(fresh.ends, |ends| ends.min(window.ends)));
+        if window.relayed == 0 && !window.owed {
+            self.ends.push_back((window.ends, key.clone()));
+        }
         if window.relayed < burst {
             window.relayed += 1;
             true
@@ -49,23 +51,17 @@ impl Relays {
     /// The registers whose held-back change is due now. Ended windows are forgotten.
     pub(super) fn due(&mut self, now: Time) -> Vec<Key> {
         let mut due = Vec::new();
-        if self.none_before.is_none_or(|ends| ends > now) {
-            return due;
-        }
-        let (mut next, mut owing) = (None, 0);
-        self.windows.retain(|key, window| {
-            if window.ends > now {
-                next = Some(next.map_or(window.ends, |ends: Time| ends.min(window.ends)));
-                owing += usize::from(window.owed);
-                return true;
-            }
-            if window.owed {
+        while let Some((ends, key)) = self.ends.pop_front_if(|(ends, _)| *ends <= now) {
+            if self.windows.get(&key).is_some_and(|window| window.ends == ends)
+                && let Some(window) = self.windows.remove(&key)
+                && window.owed
+            {
                 mark!(RelayOwed);
-                due.push(key.clone());
+                self.owing -= 1;
+                due.push(key);
             }
-            false
-        });
-        (self.none_before, self.owing) = (next, owing);
+        }
+        due.sort_unstable();
         due
     }
 

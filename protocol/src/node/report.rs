@@ -139,7 +139,7 @@ impl Node {
             allowed: tracked.allowed.open,
             hold: if ending.is_some() { Hold::Ended } else { tracked.watch.hold },
             hold_left_ms: (ending.is_none() && tracked.view.runs()).then_some(hold_left),
-            my_rank: roster.rank(&self.me),
+            my_rank: tracked.my_rank,
             my_stage: tracked.install.stage,
             trial_left_ms: tracked.install.trial_ends().map(|at| at.since(now).0),
             votes: roster

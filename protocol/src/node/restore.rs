@@ -61,6 +61,7 @@ pub(super) fn node(
         started: false,
         reader,
         members: Arc::default(),
+        enrolled: false,
     };
     let facts = node.take_records(restored);
     node.take_facts_back(&facts);
@@ -114,15 +115,15 @@ impl Node {
                 let id = RolloutId(fact.id);
                 if let Some(census) = self.trust.census(manifest.census) {
                     let roster = self.reader.roster(id, manifest, census);
-                    let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, Time(0));
+                    let tracked =
+                        Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, Time(0));
+                    self.hush_if_far(&tracked);
                     self.rollouts.insert(id, tracked);
                 }
             }
-            Statement::Vote(_)
-            | Statement::Ballot(_)
-            | Statement::Propose(_)
-            | Statement::Command(_)
-            | Statement::Beacon(_) => {}
+            Statement::Vote(vote) => self.note_vote(vote),
+            Statement::Ballot(ballot) => self.note_ballot(ballot),
+            Statement::Propose(_) | Statement::Command(_) | Statement::Beacon(_) => {}
         }
     }
 }

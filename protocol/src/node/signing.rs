@@ -77,7 +77,7 @@ impl Signer {
 impl Node {
     /// Whether this node may sign now.
     pub(super) fn may_sign(&self) -> bool {
-        self.signer.boot().is_some() && !self.signer.cloned && self.is_member(&self.me)
+        self.signer.boot().is_some() && !self.signer.cloned && self.enrolled
     }
 
     pub(super) fn is_recovering(&self) -> bool {
@@ -87,7 +87,7 @@ impl Node {
     pub(super) fn signing(&self) -> Signing {
         if self.signer.cloned {
             Signing::Cloned
-        } else if !self.is_member(&self.me) {
+        } else if !self.enrolled {
             Signing::NotEnrolled
         } else if self.may_sign() {
             Signing::Yes
@@ -101,6 +101,7 @@ impl Node {
     pub(super) fn list_members(&mut self) {
         if let Some((_, census)) = self.trust.newest_census() {
             self.members = self.reader.members(census);
+            self.enrolled = census.member(&self.me).is_some();
         }
     }
 
@@ -112,7 +113,7 @@ impl Node {
 
     /// Takes this start's number once enough electors have told what this node signed earlier.
     pub(super) fn recover(&mut self, now: Time, out: &mut impl Outbox) {
-        if self.signer.boot.is_some() || !self.is_member(&self.me) {
+        if self.signer.boot.is_some() || !self.enrolled {
             return;
         }
         let needed = match self.electors().confirmers() {
@@ -188,9 +189,8 @@ impl Node {
                 }
                 Then::Switch(rollout) => self.switch_on_record(rollout, now, out),
                 Then::Publish(fact) => {
-                    let signed = fact.signed.clone();
                     self.merge(now, &fact, out);
-                    self.publish(&signed, out);
+                    self.spread(&fact, out);
                 }
             }
         }

@@ -1,6 +1,6 @@
 //! Syncs with peers: when they begin, and this node's part in them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -19,6 +19,9 @@ use crate::mutations::{self, Mutation};
 use crate::sync::summary::{self, Page};
 use crate::time::Time;
 use crate::wire::frame::{Entry, Frame};
+
+/// Peers that are remembered because a sync with them ended: more than a jury's confirmers.
+const ENDED_MAX: usize = 32;
 
 /// One sync that this node began.
 #[derive(Debug)]
@@ -51,11 +54,26 @@ pub(super) struct Syncs {
     sessions: BTreeMap<NodeId, Session>,
     next_at: Option<Time>,
     last_extra: Option<Time>,
+    /// With whom syncs ended lately, the oldest first; at most `ENDED_MAX`.
+    ended: VecDeque<(Time, NodeId)>,
 }
 
 impl Syncs {
     pub(super) fn start(&mut self, now: Time) {
         self.next_at = Some(now);
+    }
+
+    fn ended(&mut self, now: Time, peer: NodeId) {
+        self.ended.retain(|(_, other)| *other != peer);
+        self.ended.push_back((now, peer));
+        if self.ended.len() > ENDED_MAX {
+            self.ended.pop_front();
+        }
+    }
+
+    /// With how many peers a sync ended within this time.
+    pub(super) fn ended_since(&self, now: Time, within: crate::time::Span) -> usize {
+        self.ended.iter().filter(|(at, _)| now < *at + within).count()
     }
 
     /// A rollout has come: the next sync is due at the active pace.
@@ -91,7 +109,7 @@ impl Node {
         sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, pages: BTreeMap::new() });
         let frame = Frame::Digest {
             digest: self.registers.digest(),
-            beacon: self.beacons.latest(),
+            beacon: self.beacons.latest().filter(|_| self.is_watched_by_all()),
             yours: None,
             equal: false,
         };
@@ -181,7 +199,7 @@ impl Node {
                 self.take_beacon(now, from, shown, out);
                 self.take_beacon(now, from, yours.as_ref(), out);
                 if *equal {
-                    return self.end_sync(from, out);
+                    return self.end_sync(now, from, out);
                 }
                 let beacon = self.beacon_on_demand(now, out);
                 let yours = self.later_beacon_of(from, shown);
@@ -194,7 +212,7 @@ impl Node {
             Frame::Summary { first, last, entries, beacon, yours } => {
                 self.take_beacon(now, from, beacon.as_ref(), out);
                 self.take_beacon(now, from, yours.as_ref(), out);
-                self.answer_page(from, *first..=*last, entries, out);
+                self.answer_page(now, from, *first..=*last, entries, out);
             }
             Frame::Want { keys } => {
                 let facts = summary::facts_of(&self.registers, keys);
@@ -232,6 +250,7 @@ impl Node {
 
     fn answer_page(
         &mut self,
+        now: Time,
         from: NodeId,
         keys: RangeInclusive<u64>,
         entries: &[Entry],
@@ -251,7 +270,7 @@ impl Node {
         if !difference.wanted.is_empty() {
             out.send(from, Frame::Want { keys: difference.wanted }.encode());
         }
-        self.end_sync_if_over(from, out);
+        self.end_sync_if_over(now, from, out);
     }
 
     fn take_facts(
@@ -291,11 +310,15 @@ impl Node {
             if let Some(session) = self.syncs.sessions.get_mut(&from) {
                 session.open_pages = session.open_pages.saturating_sub(1);
             }
-            self.end_sync_if_over(from, out);
+            self.end_sync_if_over(now, from, out);
         }
     }
 
     fn take_beacon(&mut self, now: Time, from: NodeId, beacon: Option<&SignedFact>, out: &mut impl Outbox) {
+        let watched = |signed: &&SignedFact| {
+            signed.signatures.iter().all(|one| self.is_watched(&one.key) || one.key == self.me)
+        };
+        let beacon = beacon.filter(watched);
         match beacon.map(|signed| self.judge(signed)) {
             Some(Ok(Judged::Rises(fact))) => self.take(now, &fact, out),
             Some(Err(why)) => out.report(Event::Refused { from: Some(from), why }),
@@ -303,15 +326,16 @@ impl Node {
         }
     }
 
-    fn end_sync_if_over(&mut self, peer: NodeId, out: &mut impl Outbox) {
+    fn end_sync_if_over(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
         if self.syncs.sessions.get(&peer).is_some_and(Session::is_over) {
-            self.end_sync(peer, out);
+            self.end_sync(now, peer, out);
         }
     }
 
-    fn end_sync(&mut self, peer: NodeId, out: &mut impl Outbox) {
+    fn end_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
         if let Some(session) = self.syncs.sessions.remove(&peer) {
             self.signer.heard(peer);
+            self.syncs.ended(now, peer);
             out.report(Event::Synced { with: peer, learned: session.learned });
         }
     }

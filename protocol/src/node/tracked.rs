@@ -6,7 +6,8 @@ use super::event::Hold;
 use super::install::Install;
 use crate::bounds::PATIENCE;
 use crate::facts::{Fact, RolloutId};
-use crate::rollout::derived::Derived;
+use crate::identity::NodeId;
+use crate::rollout::derived::{Derived, Said};
 use crate::rollout::gate::Allowed;
 use crate::rollout::roster::Roster;
 use crate::rollout::view::{Tally, View};
@@ -22,6 +23,12 @@ pub(super) struct Tracked {
     /// Whether this policy, the newest when it was asked, accepts the manifest's signers.
     pub(super) signers: Option<(Arc<Policy>, bool)>,
     pub(super) roster: Arc<Roster>,
+    /// This node's rank in the line.
+    pub(super) my_rank: Option<u32>,
+    /// Whether this node is a juror.
+    pub(super) i_judge: bool,
+    /// What its jurors said.
+    pub(super) said: Said,
     pub(super) derived: Derived,
     /// A register that `derived` reads has risen.
     pub(super) stale: bool,
@@ -60,14 +67,18 @@ impl Tracked {
         fact: Arc<Fact>,
         manifest: Arc<Manifest>,
         roster: Arc<Roster>,
+        me: &NodeId,
         now: Time,
     ) -> Self {
         Self {
+            my_rank: roster.rank(me),
+            i_judge: roster.is_juror(me),
             id,
             fact,
             manifest,
             signers: None,
             roster,
+            said: Said::default(),
             derived: Derived::default(),
             stale: true,
             view: View::default(),
@@ -86,6 +97,13 @@ impl Tracked {
             install: Install::default(),
             settled_at: None,
         }
+    }
+
+    /// Whether this node judges or its rank is open.
+    pub(super) fn takes_part(&self) -> bool {
+        self.i_judge
+            || self.roster.everybody_judges
+            || self.my_rank.is_some_and(|rank| rank < self.derived.open)
     }
 
     /// Stopped or done.

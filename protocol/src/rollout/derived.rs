@@ -46,24 +46,66 @@ pub struct Derived {
     pub flow_counter: Option<u32>,
 }
 
+/// What the jurors' registers say, by seat: a copy that is kept as they rise, so that a ballot costs one
+/// step and not a walk through all.
+#[derive(Clone, Debug, Default)]
+pub struct Said {
+    opens: Vec<u32>,
+    terms: Vec<u32>,
+    stops: Vec<Option<StopReason>>,
+}
+
+impl Said {
+    /// What they say now.
+    pub fn read(rollout: RolloutId, roster: &Roster, registers: &Registers) -> Self {
+        let mut all = Self::default();
+        for juror in &roster.jury {
+            for kind in [BallotKind::Open, BallotKind::Term, BallotKind::Stop] {
+                if let Some(say) = said(registers, rollout, *juror, kind) {
+                    all.says(roster, juror, say);
+                }
+            }
+        }
+        all
+    }
+
+    /// A juror's register rose.
+    pub fn says(&mut self, roster: &Roster, juror: &NodeId, say: Say) {
+        let Some(seat) = roster.seat(juror) else { return };
+        let jurors = roster.jury.len();
+        if self.opens.len() < jurors {
+            self.opens.resize(jurors, 0);
+            self.terms.resize(jurors, 0);
+            self.stops.resize(jurors, None);
+        }
+        match say {
+            Say::Open(open) => self.opens[seat] = open,
+            Say::Term(term) => self.terms[seat] = term,
+            Say::Stop(reason) => self.stops[seat] = Some(reason),
+        }
+    }
+}
+
 impl Derived {
     /// Reads a rollout's registers. `conflict`: another manifest of the same order is known.
     pub fn read(rollout: RolloutId, roster: &Roster, registers: &Registers, conflict: bool) -> Self {
-        let (mut opens, mut terms, mut stops) = (Vec::new(), Vec::new(), Vec::new());
-        for juror in &roster.jury {
-            if let Some(Say::Open(open)) = said(registers, rollout, *juror, BallotKind::Open) {
-                opens.push(open);
-                if mutations::is(Mutation::VoteCountedTwice) {
-                    opens.push(open);
-                }
-            }
-            if let Some(Say::Term(term)) = said(registers, rollout, *juror, BallotKind::Term) {
-                terms.push(term);
-            }
-            if let Some(Say::Stop(reason)) = said(registers, rollout, *juror, BallotKind::Stop) {
-                stops.push(reason);
-            }
+        Self::of(&Said::read(rollout, roster, registers), rollout, roster, registers, conflict)
+    }
+
+    /// As [`Derived::read`], where what the jurors say has been read.
+    pub fn of(
+        said: &Said,
+        rollout: RolloutId,
+        roster: &Roster,
+        registers: &Registers,
+        conflict: bool,
+    ) -> Self {
+        let mut opens = said.opens.clone();
+        if mutations::is(Mutation::VoteCountedTwice) {
+            opens.extend_from_slice(&said.opens);
         }
+        let terms = &said.terms;
+        let stops: Vec<StopReason> = said.stops.iter().flatten().copied().collect();
         let command = |kind| instruction(registers, rollout, kind);
         let promoted = match command(CommandKind::Promote) {
             Some(Instruction::Promote(open)) => open,
@@ -80,8 +122,8 @@ impl Derived {
         let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);
         Self {
             open: roster.quorum.reached(&opens).max(promoted),
-            term: roster.quorum.reached(&terms),
-            hinted_term: roster.quorum.hinted(&terms),
+            term: roster.quorum.reached(terms),
+            hinted_term: roster.quorum.hinted(terms),
             stop: operator_stop.or(jury_stop).or(conflict.then_some(Stop::Conflict)),
             paused,
             flow_counter,

@@ -24,6 +24,11 @@ impl Freshness {
         self.heard.get(node).map(|(_, at)| *at)
     }
 
+    /// All that were heard from, and when they last were.
+    pub fn heard(&self) -> impl Iterator<Item = (&NodeId, Time)> {
+        self.heard.iter().map(|(node, (_, at))| (node, *at))
+    }
+
     /// All that were heard from.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
         self.heard.keys()

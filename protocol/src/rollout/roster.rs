@@ -78,6 +78,11 @@ impl Roster {
         self.seats.contains_key(node)
     }
 
+    /// A juror's seat.
+    pub fn seat(&self, node: &NodeId) -> Option<usize> {
+        self.seats.get(node).and_then(|seat| usize::try_from(*seat).ok())
+    }
+
     /// How many members there are.
     pub fn count(&self) -> u32 {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)

@@ -1,13 +1,11 @@
 //! A juror's own view of a rollout: what it has seen, for how long, on a clock that stands while too few jurors are fresh.
 
-use std::collections::BTreeMap;
-
 use serde::{Deserialize, Serialize};
 
 use super::freshness::Freshness;
 use super::roster::Roster;
-use crate::bounds::SILENCE;
-use crate::facts::{Failure, Key, Registers, RolloutId, Statement, VoteState};
+use crate::bounds::{FRESH_PERIODS, SILENCE};
+use crate::facts::{Failure, VoteState};
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
@@ -38,14 +36,10 @@ pub struct Tally {
 
 /// Everything that a view is computed from.
 pub struct Scene<'a> {
-    /// The rollout.
-    pub rollout: RolloutId,
     /// Its line and jury.
     pub roster: &'a Roster,
     /// Its plan.
     pub plan: &'a Plan,
-    /// All facts.
-    pub registers: &'a Registers,
     /// Who was heard from.
     pub freshness: &'a Freshness,
     /// This node: always fresh to itself.
@@ -63,13 +57,6 @@ impl Scene<'_> {
     pub fn fresh_jurors(&self) -> u32 {
         let fresh = self.roster.jury.iter().filter(|juror| self.is_fresh(juror)).count();
         u32::try_from(fresh).unwrap_or(u32::MAX)
-    }
-
-    fn vote(&self, node: NodeId) -> Option<(u8, VoteState)> {
-        match &self.registers.get(&Key::Vote(self.rollout, node))?.statement {
-            Statement::Vote(vote) => Some((vote.attempt, vote.state)),
-            _ => None,
-        }
     }
 }
 
@@ -90,7 +77,20 @@ pub struct View {
     clock: Span,
     last: Option<Time>,
     runs: bool,
-    seen: BTreeMap<NodeId, Seen>,
+    /// By rank, as far as ranks were counted.
+    seen: Vec<Option<Seen>>,
+    /// By rank, what the members last said.
+    votes: Vec<Option<(u8, VoteState)>>,
+    /// By rank, when the members' beacons last rose.
+    heard: Vec<Option<Time>>,
+}
+
+fn put<T: Clone>(list: &mut Vec<Option<T>>, rank: u32, what: T) {
+    let place = rank as usize;
+    if list.len() <= place {
+        list.resize(place + 1, None);
+    }
+    list[place] = Some(what);
 }
 
 impl View {
@@ -101,7 +101,23 @@ impl View {
 
     /// How many nodes it remembers.
     pub fn seen(&self) -> usize {
-        self.seen.len()
+        self.seen.len().max(self.votes.len()).max(self.heard.len())
+    }
+
+    /// The member of this rank has voted.
+    pub fn voted(&mut self, rank: u32, attempt: u8, state: VoteState) {
+        put(&mut self.votes, rank, (attempt, state));
+    }
+
+    /// The beacon of the member of this rank rose.
+    pub fn heard(&mut self, rank: u32, at: Time) {
+        put(&mut self.heard, rank, at);
+    }
+
+    /// Forgets when members were heard from for whose rank `keep` is false.
+    pub fn keep_heard(&mut self, keep: impl Fn(usize) -> bool) {
+        let gone = self.heard.iter_mut().enumerate().filter(|(rank, _)| !keep(*rank));
+        gone.for_each(|(_, heard)| *heard = None);
     }
 
     /// Whether the clock runs: a quorum of jurors is fresh.
@@ -132,8 +148,12 @@ impl View {
             fresh_jurors,
             ..Tally::default()
         };
-        for node in scene.roster.open_members(open) {
-            self.count(scene, *node, &mut tally);
+        let open = scene.roster.open_members(open);
+        if self.seen.len() < open.len() {
+            self.seen.resize(open.len(), None);
+        }
+        for (rank, node) in open.iter().enumerate() {
+            self.count(scene, rank, node, &mut tally);
         }
         tally.lost += tally.bad + tally.doubt;
         tally
@@ -152,14 +172,16 @@ impl View {
         fresh_jurors
     }
 
-    fn count(&mut self, scene: &Scene<'_>, node: NodeId, tally: &mut Tally) {
-        let (clock, what) = (self.clock, scene.vote(node));
-        let seen = self.seen.entry(node).or_insert(Seen { what, since: clock, baked: false });
+    fn count(&mut self, scene: &Scene<'_>, rank: usize, node: &NodeId, tally: &mut Tally) {
+        let (clock, what) = (self.clock, self.votes.get(rank).copied().flatten());
+        let heard = self.heard.get(rank).copied().flatten();
+        let lately = heard.is_some_and(|at| scene.now < at + scene.plan.beacon_period().times(FRESH_PERIODS));
+        let seen = self.seen[rank].get_or_insert(Seen { what, since: clock, baked: false });
         if phase(seen.what) != phase(what) {
             *seen = Seen { what, since: clock, baked: false };
         }
         let seconds = |s: u32| Span::seconds(u64::from(s));
-        let (fresh, since) = (scene.is_fresh(&node), seen.since);
+        let (fresh, since) = (lately || *node == scene.me, seen.since);
         let silent_limit =
             Span(since.0.saturating_add(seconds(scene.plan.trial_s).0).saturating_add(SILENCE.0));
         let mut wait_until = |limit: Span| {

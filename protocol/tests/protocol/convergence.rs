@@ -23,6 +23,35 @@ use crate::pool::pool;
 
 const MINUTE: Span = Span::seconds(60);
 
+/// Where the jury is drawn from many electors, nobody but the jury is told how single nodes fare: a vote
+/// that a node holds is no difference to others.
+#[test]
+fn votes_of_a_large_fleet_are_no_difference_between_nodes() {
+    let papers = Papers::new(65);
+    let (rollout, manifest) = papers.release(1, "1.0");
+    let mut sides = [Listener::new(&papers, "left"), Listener::new(&papers, "right")];
+    let relay = papers.nodes[0].public();
+    for side in &mut sides {
+        for fact in [&papers.policy_fact, &papers.census, &manifest] {
+            side.take(Input::Submitted(fact.signed.clone()));
+        }
+    }
+    let vote = Vote {
+        rollout,
+        node: papers.nodes[3].public(),
+        state: VoteState::Trying,
+        attempt: 1,
+        beat: 0,
+        numbers: HealthNumbers::default(),
+        note: String::new(),
+    };
+    let vote = papers.by(3, Statement::Vote(vote));
+    assert_eq!(sides[0].hear(relay, &vote), Verdict::Accepted);
+    let [left, right] = &mut sides;
+    assert_eq!(sync(left, right), Some(0));
+    assert_eq!(left.holds(), right.holds());
+}
+
 /// A node that only listens: it is in no census, so it signs nothing.
 struct Listener {
     node: Node,
@@ -209,7 +238,8 @@ fn an_idle_fleet_learns_nothing_and_says_little() {
 /// A state of several pages: what one side has greater and what the other has cross in one sync.
 #[test]
 fn a_sync_of_many_pages_brings_everything_both_ways() {
-    let papers = Papers::new(700);
+    // Of more electors a jury would be drawn, and the votes would be its alone.
+    let papers = Papers::with_electors(700, 60);
     let (rollout, manifest) = papers.release(1, "1.0");
     let mut sides = [Listener::new(&papers, "left"), Listener::new(&papers, "right")];
     let relay = papers.nodes[0].public();

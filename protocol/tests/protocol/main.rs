@@ -8,6 +8,7 @@ mod fleet;
 mod hostile;
 mod install;
 mod journeys;
+mod large;
 mod laws;
 mod pool;
 mod recordings;

@@ -1,11 +1,12 @@
 //! `swell-exam`: breaks the core on purpose and sees whether the simulator notices.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use clap::Parser;
 use groundswell_protocol::mutations::Mutation;
 use groundswell_simulator::exam::survey::{survey, unreached};
-use groundswell_simulator::exam::{Finding, SEEDS_MAX, sit, stories, table};
+use groundswell_simulator::exam::{Finding, SEEDS_MAX, Thoroughness, sit, stories, table};
 use groundswell_simulator::world::World;
 
 /// Where the table is kept.
@@ -26,6 +27,9 @@ struct Cli {
     /// Says instead which marks the stories of so many seeds reach, and where first.
     #[arg(long)]
     marks: Option<u64>,
+    /// Shrinks each story that shows a mutation, for so many seconds.
+    #[arg(long)]
+    shrink: Option<u64>,
     /// Writes the table to the simulator's `EXAM.md`.
     #[arg(long)]
     write: bool,
@@ -41,7 +45,8 @@ fn main() -> ExitCode {
     }
     let wanted = |m: &&Mutation| cli.only.is_empty() || cli.only.iter().any(|name| name == m.name());
     let mutations: Vec<Mutation> = Mutation::ALL.iter().filter(wanted).copied().collect();
-    let findings = sit(&mutations, cli.seeds, &tell);
+    let how = Thoroughness { seeds: cli.seeds, shrink: cli.shrink.map(Duration::from_secs) };
+    let findings = sit(&mutations, how, &mut tell);
     println!("{}", table(&findings));
     if cli.write
         && let Err(error) = std::fs::write(PAGE, table(&findings))

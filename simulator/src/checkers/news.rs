@@ -40,7 +40,9 @@ impl News {
             Frame::Seen { .. } => {
                 self.seen.insert(from);
             }
-            Frame::Want { .. } | Frame::Facts { .. } => {}
+            // Where the jury was drawn from many, jurors send each other their beacons so.
+            Frame::Facts { facts, .. } => facts.iter().for_each(take),
+            Frame::Want { .. } => {}
         }
     }
 }

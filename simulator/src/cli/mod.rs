@@ -1,5 +1,6 @@
 //! The command line: one file a verb. Here are what the verbs share.
 
+pub(crate) mod bench;
 pub(crate) mod list;
 mod recording;
 pub(crate) mod replay;
@@ -34,6 +35,7 @@ EXAMPLES
   swell-sim replay recordings/swell-1234abcd-0001764367200.rec
   swell-sim report split-brain -o out.html
   swell-sim shrink 17 --out small.toml
+  swell-sim bench --only queue
   swell-sim what-if --plan plan.toml --fleet roster.json";
 
 /// Why a verb could not begin. Nothing was played or written.

@@ -10,16 +10,15 @@ pub mod stories;
 pub mod survey;
 mod table;
 
-use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
 
 use groundswell_protocol::mutations::{self, Mutation};
 
 use crate::checkers::Violation;
 use crate::report::Outcome;
-use crate::scenario::Scenario;
-use crate::world::World;
+use crate::scenario::{Act, Scenario};
+use crate::shrink::{Failing, Settings, shrink_with};
+use crate::swarm::{self, End, crew};
 
 pub use table::table;
 
@@ -35,6 +34,8 @@ pub struct Finding {
     pub first_sign: Option<u64>,
     /// The first seed at which a property spoke that must; `None`: none of those that were played.
     pub found: Option<Found>,
+    /// The smallest story that shows it, if it was looked for.
+    pub smallest: Option<Scenario>,
 }
 
 /// Where a mutation showed.
@@ -42,57 +43,74 @@ pub struct Finding {
 pub struct Found {
     /// Seeds played until then, this one included.
     pub seed: u64,
-    /// Machines of its story.
-    pub nodes: u32,
-    /// Things that happen in its story.
-    pub steps: usize,
+    /// Its story.
+    pub story: Scenario,
     /// What was said.
     pub breach: Violation,
 }
 
+/// How thorough an exam is.
+#[derive(Clone, Copy, Debug)]
+pub struct Thoroughness {
+    /// Seeds until a mutation counts as not found.
+    pub seeds: u64,
+    /// For how long each story that shows one is shrunk, if at all.
+    pub shrink: Option<Duration>,
+}
+
 /// Plays a story on a core in which `mutation` is planted.
-pub fn play(mutation: Option<Mutation>, scenario: Scenario, seed: u64) -> Outcome {
-    mutations::with(mutation, || World::play(scenario, seed, Box::new(|_| {})))
+pub fn play(mutation: Option<Mutation>, story: &Scenario, seed: u64) -> (End, Option<Outcome>) {
+    mutations::with(mutation, || swarm::play(story, seed, false))
+}
+
+/// What goes wrong in a story: its steps but for what is handed in, and its liars.
+pub fn faults(story: &Scenario) -> usize {
+    let handed_in = |act: &Act| matches!(act, Act::Publish { .. });
+    story.steps.iter().filter(|step| !handed_in(&step.act)).count() + story.liars.len()
 }
 
 /// Plays seeds upwards until a referee speaks that must.
-pub fn examine(mutation: Mutation, seeds: u64) -> Finding {
+pub fn examine(mutation: Mutation, how: Thoroughness) -> Finding {
     let must =
         |breach: &&Violation| mutation.caught_by().contains(&format!("{:?}", breach.property).as_str());
     let mut first_sign = None;
-    let found = (1..=seeds).find_map(|seed| {
+    let found = (1..=how.seeds).find_map(|seed| {
         let story = stories::story(seed);
-        let (nodes, steps) = (story.nodes, story.steps.len());
-        let outcome = catch_unwind(AssertUnwindSafe(|| play(Some(mutation), story, seed)));
-        let violations = outcome.as_ref().map_or(&[][..], |outcome| &outcome.violations);
-        if outcome.is_err() || !violations.is_empty() {
+        let (end, outcome) = play(Some(mutation), &story, seed);
+        if end != End::Held {
             first_sign.get_or_insert(seed);
         }
-        let breach = violations.iter().find(must)?.clone();
-        Some(Found { seed, nodes, steps, breach })
+        let breach = outcome?.violations.iter().find(must)?.clone();
+        Some(Found { seed, story, breach })
     });
-    Finding { mutation, first_sign, found }
+    let smallest = found.as_ref().zip(how.shrink).map(|(found, budget)| smallest(mutation, found, budget));
+    Finding { mutation, first_sign, found, smallest }
+}
+
+fn smallest(mutation: Mutation, found: &Found, budget: Duration) -> Scenario {
+    let Violation { property, at_ms, what, .. } = found.breach.clone();
+    let failing = Failing { scenario: found.story.clone(), seed: found.seed };
+    let plays = |one: &Failing| play(Some(mutation), &one.scenario, one.seed);
+    let settings = Settings { budget, threads: 1 };
+    let end = End::Breached { property, at_ms, what };
+    shrink_with(failing, &end, settings, &plays, &mut |_, _| {}).scenario
 }
 
 /// Examines every mutation, on as many threads as the machine has cores. `tell` hears of each as it ends.
-pub fn sit(mutations: &[Mutation], seeds: u64, tell: &(dyn Fn(&Finding) + Sync)) -> Vec<Finding> {
-    let next = AtomicUsize::new(0);
-    let findings = Mutex::new(Vec::new());
+pub fn sit(mutations: &[Mutation], how: Thoroughness, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
-    std::thread::scope(|scope| {
-        for _ in 0..threads {
-            scope.spawn(|| {
-                while let Some(mutation) = mutations.get(next.fetch_add(1, Ordering::Relaxed)) {
-                    let finding = examine(*mutation, seeds);
-                    tell(&finding);
-                    if let Ok(mut findings) = findings.lock() {
-                        findings.push(finding);
-                    }
-                }
-            });
+    let mut findings = Vec::new();
+    let one = |turn: u64| {
+        let place = usize::try_from(turn).unwrap_or(usize::MAX);
+        mutations.get(place).map(|mutation| examine(*mutation, how))
+    };
+    crew::share(threads, mutations.len() as u64, one, |_, finding| {
+        if let Some(finding) = finding {
+            tell(&finding);
+            findings.push(finding);
         }
+        true
     });
-    let mut findings = findings.into_inner().unwrap_or_default();
     findings.sort_by_key(|finding| finding.mutation);
     findings
 }

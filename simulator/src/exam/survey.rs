@@ -28,12 +28,12 @@ pub fn survey(seeds: impl IntoIterator<Item = u64>) -> Reached {
         if reached.len() == Mark::ALL.len() {
             break;
         }
-        note(&mut reached, story, seed);
+        note(&mut reached, &story, seed);
     }
     reached
 }
 
-fn note(reached: &mut Reached, story: Scenario, seed: u64) {
+fn note(reached: &mut Reached, story: &Scenario, seed: u64) {
     let name = story.name.clone();
     let (_, marks) = marks::collect(|| play(None, story, seed));
     for mark in marks {

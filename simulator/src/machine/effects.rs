@@ -47,7 +47,12 @@ pub struct Effects(pub Vec<Effect>);
 
 impl Outbox for Effects {
     fn send(&mut self, to: NodeId, frame: Vec<u8>) {
-        self.0.push(Effect::Send(to, Message::new(frame)));
+        // One frame to many: it is held once.
+        let frame = match self.0.last() {
+            Some(Effect::Send(_, last)) if last.bytes() == frame => Payload::clone(last),
+            _ => Message::new(frame),
+        };
+        self.0.push(Effect::Send(to, frame));
     }
 
     fn broadcast(&mut self, frame: Vec<u8>) {

@@ -40,6 +40,10 @@ pub struct Counters {
     pub hops: u64,
     /// Most hops of any of them.
     pub hops_max: u64,
+    /// How many of the first copies came straight from whoever began to gossip them.
+    pub straight: u64,
+    /// Neighbours in the mesh of all machines together, at the end.
+    pub mesh_neighbours: u64,
     /// Gossiped frames that a machine had already.
     pub duplicates: u64,
     /// Frames that were not sent because the neighbour had said in time that it has them.

@@ -11,7 +11,9 @@ use std::ops::RangeInclusive;
 
 use crate::report::Outcome;
 use crate::scenario::{Scenario, random};
+use crate::twice;
 use crate::world::World;
+use crate::world::fingerprint::Described;
 
 pub use end::{End, worst};
 
@@ -70,14 +72,27 @@ pub fn play(scenario: &Scenario, seed: u64, twice: bool) -> (End, Option<Outcome
     if twice {
         match run() {
             Ok(second) if second.fingerprint != first.fingerprint => {
-                let end = End::Differs { one: first.fingerprint.clone(), other: second.fingerprint };
-                return (end, Some(first));
+                return (differs(scenario, seed, &first, &second), Some(first));
             }
             Ok(_) => {}
             Err(what) => return (End::Crashed { what: format!("the second time: {what}") }, Some(first)),
         }
     }
     (End::of(&first), Some(first))
+}
+
+/// Two runs differed: finds the first event in which two runs part.
+fn differs(scenario: &Scenario, seed: u64, first: &Outcome, second: &Outcome) -> End {
+    let parted = crash::caught(|| twice::twice(scenario, seed));
+    let (one, other) = match &parted {
+        Ok(Err(parting)) => (parting.events.0.as_ref(), parting.events.1.as_ref()),
+        _ => (None, None),
+    };
+    let word = |outcome: &Outcome, event: Option<&Described>| match event {
+        Some(event) => format!("{} (event {}: {})", outcome.fingerprint, event.after.event, event.what),
+        None => outcome.fingerprint.clone(),
+    };
+    End::Differs { one: word(first, one), other: word(second, other) }
 }
 
 impl Flock {

@@ -19,6 +19,11 @@ pub struct Keep {
     pub every: u64,
     /// The events that are described one by one, by number.
     pub describe: Range<u64>,
+    /// The run goes on to this virtual second, also if all is settled before.
+    pub until_seconds: u64,
+    /// A difference that tests plant in this event.
+    #[cfg(test)]
+    pub planted: Option<u64>,
 }
 
 /// Where a run stood after so many events.
@@ -73,6 +78,17 @@ impl Fingerprint {
     /// Mixes a number in.
     pub(super) fn mix(&mut self, number: u64) {
         self.value = mix(self.value ^ number).wrapping_add(GAMMA);
+    }
+
+    /// The virtual second to which the run goes on at least.
+    pub(super) fn until_seconds(&self) -> u64 {
+        self.keep.until_seconds
+    }
+
+    /// Whether a test has planted a difference in the present event.
+    #[cfg(test)]
+    pub(super) fn is_planted(&self) -> bool {
+        self.keep.planted == Some(self.events)
     }
 
     /// An event begins. `describe` is asked only within the window.

@@ -226,6 +226,10 @@ impl World {
             if let Some(what) = world.unless_frozen(what) {
                 world.fingerprint.begin(now, what.tag(), || format!("{what:?}"));
                 world.happen(what);
+                #[cfg(test)]
+                if world.fingerprint.is_planted() {
+                    world.deliver(0, Input::Wake);
+                }
                 world.fingerprint.end(now);
             }
             world.recorder.judged(world.referees.violations());
@@ -264,7 +268,7 @@ impl World {
             links,
             faults: Faults::default(),
             bulk,
-            overlay: Overlay::new(scenario.gossip, nodes, &root),
+            overlay: Overlay::new(scenario.gossip, nodes, &root).judging(scenario.links.judging_micros),
             referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)),
             story: Story::new(tell, &releases),
             recorder: Recorder::default(),

@@ -121,7 +121,7 @@ impl World {
         // Flood publishing: whoever begins tells all that it is linked with.
         for place in 0..self.overlay.linked(node).len() {
             let to = self.overlay.linked(node)[place];
-            self.pass_on(node, to, 1, &flight);
+            self.pass_on(node, to, 1, &flight, 0);
         }
     }
 
@@ -132,20 +132,28 @@ impl World {
         for place in 0..self.overlay.mesh(node).len() {
             let to = self.overlay.mesh(node)[place];
             if to != except {
-                self.pass_on(node, to, hops.saturating_add(1), flight);
+                self.pass_on(
+                    node,
+                    to,
+                    hops.saturating_add(1),
+                    flight,
+                    self.overlay.wait_micros(node, flight),
+                );
             }
         }
     }
 
-    fn pass_on(&mut self, node: u32, to: u32, hops: u8, flight: &Flight) {
+    /// Sends a message on, `wait` microseconds from now.
+    fn pass_on(&mut self, node: u32, to: u32, hops: u8, flight: &Flight, wait: u64) {
         let latency = self.links.latency_micros(node, to);
-        if flight.had(to, self.now, latency) {
-            // Its word that it has got this was here in time.
+        // Its word that it has got this is here in time. Of a small message that word is its copy, which has waited there.
+        let waited = if flight.is_large() { 0 } else { self.overlay.wait_micros(to, flight) };
+        if flight.had(to, self.now.after_micros(wait), latency + waited) {
             self.counters.not_wanted += 1;
             return;
         }
         self.count_frame(flight.message());
-        self.carry(node, to, flight.message(), Some((hops, flight)), 0);
+        self.carry(node, to, flight.message(), Some((hops, flight)), wait);
     }
 
     /// Whoever lacks a message and hears of it asks for it: there and back and there again.
@@ -208,6 +216,7 @@ impl World {
         }
         self.counters.first_copies += 1;
         self.counters.hops += u64::from(hops);
+        self.counters.straight += u64::from(hops == 1);
         self.counters.hops_max = self.counters.hops_max.max(u64::from(hops));
         let frame = flight.message();
         self.lying.heard(to, true, frame);

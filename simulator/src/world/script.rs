@@ -277,7 +277,8 @@ impl World {
             } else if self.bytes_when_idle.is_none() {
                 self.bytes_when_idle = Some((self.now, self.counters.frame_bytes));
             }
-            if watched >= QUIET_MILLISECONDS {
+            let until = Moment::seconds(self.fingerprint.until_seconds());
+            if watched >= QUIET_MILLISECONDS && self.now >= until {
                 return self.end();
             }
         }
@@ -394,6 +395,7 @@ impl World {
             signatures_asked: checks.asked,
             signatures_verified: checks.verified,
             way: self.links.tally(),
+            mesh_neighbours: (0..self.scenario.nodes).map(|node| self.overlay.mesh(node).len() as u64).sum(),
             crossed_bytes: traffic.crossed(),
             most_sent_bytes: traffic.sent.iter().copied().max().unwrap_or(0),
             ..self.counters

@@ -5,7 +5,8 @@
 //! step for a few instructions. That is found out soon, because almost every byte begins some instruction, and costs at
 //! most a few fields that are predicted wrongly.
 
-use super::opcodes::{ESCAPE, Form, ONE_BYTE, TWO_BYTE};
+use super::opcodes::{Form, ONE_BYTE, TWO_BYTE};
+use super::quick::decode_quickly;
 
 /// The longest instruction. A piece of code is decoded with so many bytes after its end.
 pub(super) const INSTRUCTION_BYTES_MAX: usize = 15;
@@ -17,14 +18,16 @@ pub(super) struct Instruction {
     pub(super) bytes: u8,
     /// How much of it stands before its immediate: where a displacement ends.
     pub(super) before_immediate: u8,
-    /// Its opcode; that of the escape if it has two bytes, and nothing in particular behind a vector prefix.
-    pub(super) opcode: u8,
-    /// The ModRM byte; nothing in particular if there is none.
-    pub(super) modrm: u8,
     /// What it has.
     pub(super) facts: u16,
 }
 
+/// It loads an address into a register.
+pub(super) const LOADS: u16 = 0x01;
+/// It pushes a number onto the stack.
+pub(super) const PUSHES: u16 = 0x02;
+/// It moves a number into a register.
+pub(super) const MOVES: u16 = 0x04;
 /// It has four bytes of distance from its end, before its immediate.
 pub(super) const RELATIVE: u16 = 0x08;
 /// It has a displacement of four bytes that is added to no program counter.
@@ -37,97 +40,39 @@ pub(super) const BRANCH: u16 = 0x40;
 pub(super) const SHORT_BRANCH: u16 = 0x80;
 /// It has an immediate of four bytes.
 pub(super) const IMMEDIATE: u16 = 0x100;
-/// Its opcode is one of those that may add to the stack pointer.
-pub(super) const ADDS: u16 = 0x200;
+/// Its displacement, if it has [`SLOT`], is from the stack pointer.
+pub(super) const STACK: u16 = 0x200;
 /// It has a prefix for the segment that Linux keeps a processor's own data in.
 pub(super) const OWN_SEGMENT: u16 = 0x400;
+/// It takes its immediate, of one byte or of four, from the stack pointer, as functions do at their beginning.
+pub(super) const ENTERS: u16 = 0x800;
+/// It adds its immediate to the stack pointer, as functions do at their end.
+pub(super) const LEAVES: u16 = 0x1000;
+/// Facts that speak of a field.
+pub(super) const FIELDS: u16 = !(LOADS | PUSHES | MOVES | STACK | OWN_SEGMENT);
 
-/// What the quick way knows of an opcode, for both opcode maps in a row. What it knows of the ModRM byte is added.
-const OPCODES: [u32; 512] = opcodes();
-/// What it knows of a ModRM byte.
-const MODRMS: [u32; 256] = modrms();
+/// What an opcode of the first map tells by itself.
+pub(super) const fn facts_of_opcode(opcode: u8) -> u16 {
+    match opcode {
+        0x68 => PUSHES,
+        0x70..=0x7f | 0xe0..=0xe3 | 0xeb => SHORT_BRANCH,
+        0x8d => LOADS,
+        0xb8..=0xbf => MOVES,
+        _ => 0,
+    }
+}
 
-/// How many bytes there are before an immediate, without prefixes.
-const BEFORE: u32 = 0xf;
-/// The bytes of the immediate.
-const AFTER_SHIFT: u32 = 4;
-const AFTER: u32 = 7;
-/// A ModRM byte follows.
-const HAS_MODRM: u32 = 0x80;
-/// The byte after the ModRM byte says whether the displacement is from RSP, or R12.
-const STACK: u32 = 0x100;
-/// The quick way does not know this one.
-const UNKNOWN: u32 = 0x200;
-/// Nor this one, if it has REX.W.
-const WIDE: u32 = 0x400;
-/// Above these are the facts.
-const FACTS_SHIFT: u32 = 16;
+/// What a ModRM byte tells behind an opcode that adds a number.
+pub(super) const fn facts_of_adding(modrm: u8) -> u16 {
+    match modrm {
+        0xec => ENTERS,
+        0xc4 => LEAVES,
+        _ => 0,
+    }
+}
 
 /// What the byte after the ModRM byte is if the displacement is from RSP, or R12.
-const STACK_POINTER: u8 = 0x24;
-
-const fn opcodes() -> [u32; 512] {
-    const FOUR: u32 = 4 << AFTER_SHIFT;
-    const ONE: u32 = 1 << AFTER_SHIFT;
-    let mut table = [UNKNOWN; 512];
-    let mut at = 0;
-    while at < 512 {
-        let form = if at < 256 { ONE_BYTE[at] } else { TWO_BYTE[at - 256] };
-        table[at] = match form {
-            Form::Bare => 1,
-            Form::Byte => 1 | ONE,
-            Form::Immediate => 1 | FOUR | facts(IMMEDIATE),
-            Form::Wide => 1 | FOUR | facts(IMMEDIATE) | WIDE,
-            Form::Branch => 1 | FOUR | facts(BRANCH),
-            Form::Modrm => 1 | HAS_MODRM,
-            Form::ModrmByte => 1 | ONE | HAS_MODRM,
-            Form::ModrmImmediate => 1 | FOUR | facts(IMMEDIATE) | HAS_MODRM,
-            _ => UNKNOWN,
-        };
-        at += 1;
-    }
-    let mut opcode = 0_u8;
-    while opcode < u8::MAX {
-        if is_short_branch(opcode) {
-            table[opcode as usize] |= facts(SHORT_BRANCH);
-        }
-        opcode += 1;
-    }
-    table[0x81] |= facts(ADDS);
-    table[0x83] |= facts(ADDS);
-    table[256 + 0x38] = UNKNOWN;
-    table[256 + 0x3a] = UNKNOWN;
-    table
-}
-
-const fn facts(facts: u16) -> u32 {
-    (facts as u32) << FACTS_SHIFT
-}
-
-const fn is_short_branch(opcode: u8) -> bool {
-    matches!(opcode, 0x70..=0x7f | 0xe0..=0xe3 | 0xeb)
-}
-
-const fn modrms() -> [u32; 256] {
-    let mut table = [1; 256];
-    let mut at = 0;
-    while at < 0xc0 {
-        let (mode, register) = (at >> 6, at & 7);
-        table[at] = match (mode, register) {
-            (0, 5) => 5 | facts(RELATIVE),
-            (0, 4) => UNKNOWN,
-            (0, _) => 1,
-            (1, 4) => 3 | STACK,
-            (1, 5) => 2 | facts(SLOT),
-            (1, _) => 2,
-            (_, 4) => 6 | facts(DISPLACEMENT) | STACK,
-            (_, 5) => 5 | facts(DISPLACEMENT | SLOT),
-            _ => 5 | facts(DISPLACEMENT),
-        };
-        at += 1;
-    }
-    table
-}
+pub(super) const STACK_POINTER: u8 = 0x24;
 
 /// Decodes the instruction at the beginning of the bytes. What is none, or is cut off, passes as one byte without facts.
 #[inline(always)]
@@ -138,44 +83,6 @@ pub(super) fn decode(code: &[u8]) -> Instruction {
         return instruction;
     }
     decode_slowly(code)
-}
-
-/// Most instructions: REX at most, one or two opcode bytes, and no rare way to address memory. Almost without branches that
-/// depend on the code, and with as little work as can be: all code is decoded whenever a patch is applied.
-#[inline(always)]
-fn decode_quickly(code: &[u8; INSTRUCTION_BYTES_MAX]) -> Option<Instruction> {
-    let word = u64::from_le_bytes(*code.first_chunk()?);
-    let rex = low(word);
-    let has_rex = u32::from(rex & 0xf0 == 0x40);
-    let word = word >> (8 * has_rex);
-    let escaped = u32::from(low(word) == ESCAPE);
-    let word = word >> (8 * escaped);
-    let opcode = low(word);
-    let modrm = low(word >> 8);
-    let of_opcode = OPCODES[usize::from(opcode) | (escaped as usize) << 8];
-    let has_modrm = ((of_opcode / HAS_MODRM) & 1).wrapping_neg();
-    let known = of_opcode + (MODRMS[usize::from(modrm)] & has_modrm);
-    let wide = ((u32::from(rex) >> 3) & has_rex) * WIDE;
-    if known & (UNKNOWN | wide) != 0 {
-        return None;
-    }
-    let on_stack = (known / STACK) & u32::from(low(word >> 16) & 0x3f == STACK_POINTER);
-    let high_base = u32::from(rex) & has_rex;
-    let slot = u32::from(SLOT);
-    let facts = ((known >> FACTS_SHIFT) | (on_stack * slot)) & !(high_base * slot);
-    let before_immediate = low(u64::from((known & BEFORE) + has_rex + escaped));
-    Some(Instruction {
-        bytes: before_immediate + low(((known >> AFTER_SHIFT) & AFTER).into()),
-        before_immediate,
-        opcode: if escaped == 1 { ESCAPE } else { opcode },
-        modrm,
-        facts: u16::try_from(facts).unwrap_or_default(),
-    })
-}
-
-#[inline]
-fn low(word: u64) -> u8 {
-    word.to_le_bytes()[0]
 }
 
 /// Every instruction.
@@ -231,7 +138,9 @@ impl Cursor<'_> {
                 return None;
             }
         }
-        instruction.opcode = opcode;
+        if form != Form::Escape {
+            instruction.facts |= facts_of_opcode(opcode);
+        }
         match form {
             Form::Escape => form = self.escaped()?,
             Form::Vex2 => form = self.vector(1, 1)?,
@@ -247,14 +156,12 @@ impl Cursor<'_> {
             }
             _ => {}
         }
-        if form == Form::Byte && is_short_branch(instruction.opcode) {
-            instruction.facts |= SHORT_BRANCH;
-        }
-        if matches!(instruction.opcode, 0x81 | 0x83) {
-            instruction.facts |= ADDS;
-        }
         instruction.before_immediate = self.at;
+        let modrm = self.code.get(usize::from(self.at)).copied().unwrap_or_default();
         self.operands(form, &mut instruction)?;
+        if matches!(opcode, 0x81 | 0x83) {
+            instruction.facts |= facts_of_adding(modrm);
+        }
         instruction.bytes = self.at;
         Some(instruction)
     }
@@ -334,7 +241,6 @@ impl Cursor<'_> {
     #[inline]
     fn modrm(&mut self, instruction: &mut Instruction) -> Option<u8> {
         let modrm = self.next()?;
-        instruction.modrm = modrm;
         let (mode, register) = (modrm >> 6, modrm & 7);
         if mode == 3 {
             instruction.before_immediate = self.at;
@@ -342,13 +248,15 @@ impl Cursor<'_> {
         }
         let mut base = register;
         let mut slot = register == 5;
+        let mut on_stack = false;
         if register == 4 {
             let scaled = self.next()?;
             slot = scaled & 0x3f == STACK_POINTER;
+            on_stack = slot;
             base = scaled & 7;
         }
         if slot && mode > 0 && !self.high_base {
-            instruction.facts |= SLOT;
+            instruction.facts |= if on_stack { SLOT | STACK } else { SLOT };
         }
         match (mode, base) {
             (0, 5) if register == 5 => {
@@ -393,10 +301,10 @@ mod tests {
         check(&[0x0f, 0x84, 1, 2, 3, 4], BRANCH, 2);
         check(&[0xeb, 1], SHORT_BRANCH, 1);
         // lea rdi, [rip + x]
-        check(&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], RELATIVE, 7);
+        check(&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], RELATIVE | LOADS, 7);
         // cmp dword [rip + x], 5 and cmp dword [rip + x], imm32
-        check(&[0x83, 0x3d, 1, 2, 3, 4, 5], RELATIVE | ADDS, 6);
-        check(&[0x81, 0x3d, 1, 2, 3, 4, 5, 6, 7, 8], RELATIVE | IMMEDIATE | ADDS, 6);
+        check(&[0x83, 0x3d, 1, 2, 3, 4, 5], RELATIVE, 6);
+        check(&[0x81, 0x3d, 1, 2, 3, 4, 5, 6, 7, 8], RELATIVE | IMMEDIATE, 6);
         // mov word [rip + x], imm16
         check(&[0x66, 0xc7, 0x05, 1, 2, 3, 4, 5, 6], RELATIVE, 7);
         // test byte [rip + x], 1 and not byte [rip + x]
@@ -407,8 +315,8 @@ mod tests {
         // mov rax, gs:[x]
         check(&[0x65, 0x48, 0x8b, 0x04, 0x25, 1, 2, 3, 4], DISPLACEMENT | OWN_SEGMENT, 9);
         // mov edi, imm32 and movabs rax, imm64
-        check(&[0xbf, 1, 2, 3, 4], IMMEDIATE, 1);
-        check(&[0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8], 0, 2);
+        check(&[0xbf, 1, 2, 3, 4], IMMEDIATE | MOVES, 1);
+        check(&[0x48, 0xb8, 1, 2, 3, 4, 5, 6, 7, 8], MOVES, 2);
         // vmovdqa ymm0, [rip + x]; vpshufd xmm0, [rip + x], 1; vmovdqu64 zmm0, [rip + x]; vzeroupper
         check(&[0xc5, 0xfd, 0x6f, 0x05, 1, 2, 3, 4], RELATIVE, 8);
         check(&[0xc5, 0xf9, 0x70, 0x05, 1, 2, 3, 4, 1], RELATIVE, 8);
@@ -418,15 +326,16 @@ mod tests {
         check(&[0x66, 0x0f, 0x38, 0x00, 0x05, 1, 2, 3, 4], RELATIVE, 9);
         check(&[0x66, 0x0f, 0x3a, 0x0f, 0x05, 1, 2, 3, 4, 8], RELATIVE, 9);
         // mov rax, [rsp + 8]; mov [rbp - 8], eax; mov rax, [rsp + x]; the first two with r12 and r13
-        check(&[0x48, 0x8b, 0x44, 0x24, 8], SLOT, 5);
+        check(&[0x48, 0x8b, 0x44, 0x24, 8], SLOT | STACK, 5);
         check(&[0x89, 0x45, 0xf8], SLOT, 3);
-        check(&[0x48, 0x8b, 0x84, 0x24, 1, 2, 3, 4], SLOT | DISPLACEMENT, 8);
+        check(&[0x48, 0x8b, 0x84, 0x24, 1, 2, 3, 4], SLOT | STACK | DISPLACEMENT, 8);
         check(&[0x49, 0x8b, 0x44, 0x24, 8], 0, 5);
         check(&[0x41, 0x89, 0x45, 0xf8], 0, 4);
         // vmovups [rsp + x], ymm0; mov rax, [rsp + rbx + 8]; sub rsp, 24
-        check(&[0xc5, 0xfc, 0x11, 0x84, 0x24, 1, 2, 3, 4], SLOT | DISPLACEMENT, 9);
+        check(&[0xc5, 0xfc, 0x11, 0x84, 0x24, 1, 2, 3, 4], SLOT | STACK | DISPLACEMENT, 9);
         check(&[0x48, 0x8b, 0x44, 0x1c, 8], 0, 5);
-        check(&[0x48, 0x83, 0xec, 24], ADDS, 3);
+        check(&[0x48, 0x83, 0xec, 24], ENTERS, 3);
+        check(&[0x48, 0x81, 0xc4, 1, 2, 3, 4], LEAVES | IMMEDIATE, 3);
         // ret, endbr64, nop word [rax + rax], enter
         check(&[0xc3], 0, 1);
         check(&[0xf3, 0x0f, 0x1e, 0xfa], 0, 4);
@@ -451,8 +360,7 @@ mod tests {
         fn the_quick_way_agrees_with_the_slow_one(code: [u8; INSTRUCTION_BYTES_MAX]) {
             if let Some(quick) = decode_quickly(&code) {
                 let slow = decode_slowly(&code);
-                let modrm = if slow.facts & (SLOT | ADDS) != 0 { quick.modrm } else { slow.modrm };
-                prop_assert_eq!(Instruction { modrm, ..quick }, slow);
+                prop_assert_eq!(quick, slow);
             }
         }
     }

@@ -4,7 +4,7 @@
 //! waiting. So a stretch of code is parted in four lanes that are decoded in turns. Lanes begin where a function seems to,
 //! so that hardly any begins within an instruction; one that does is in step again after a few.
 
-use super::decode::{INSTRUCTION_BYTES_MAX, Instruction, decode};
+use super::decode::{FIELDS, INSTRUCTION_BYTES_MAX, Instruction, decode};
 
 /// How many are decoded in turns.
 const LANES: usize = 4;
@@ -80,7 +80,7 @@ fn step(lane: &mut Lane, code: &[u8], found: &mut [Found]) {
     let instruction = decode(code.get(lane.at..).unwrap_or_default());
     if let Some(place) = found.get_mut(lane.found) {
         *place = Found { at: u32::try_from(lane.at).unwrap_or(u32::MAX), instruction };
-        lane.found += usize::from(instruction.facts != 0);
+        lane.found += usize::from(instruction.facts & FIELDS != 0);
     }
     lane.at += usize::from(instruction.bytes);
 }

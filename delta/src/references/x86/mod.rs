@@ -4,6 +4,7 @@
 mod decode;
 mod lanes;
 mod opcodes;
+mod quick;
 
 use std::io;
 use std::ops::Range;
@@ -14,8 +15,8 @@ use super::kind::{Kind, signed};
 use super::store::Writer;
 use super::tables::Tables;
 use decode::{
-    ADDS, BRANCH, DISPLACEMENT, IMMEDIATE, INSTRUCTION_BYTES_MAX, Instruction, OWN_SEGMENT, RELATIVE,
-    SHORT_BRANCH, SLOT,
+    BRANCH, DISPLACEMENT, ENTERS, IMMEDIATE, INSTRUCTION_BYTES_MAX, Instruction, LEAVES, LOADS, MOVES,
+    OWN_SEGMENT, PUSHES, RELATIVE, SHORT_BRANCH, SLOT, STACK,
 };
 use lanes::{Found, Lanes, STRETCH_BYTES};
 
@@ -35,7 +36,7 @@ pub(super) fn find(
         }),
         own: file.section(b".data..percpu").map_or(0, |section| section.bytes),
         relocations: relocations_of(file, section),
-        file,
+        constants: constants_of(file),
         tables,
     };
     let mut lanes = Lanes::new();
@@ -58,27 +59,37 @@ fn relocations_of(file: &File<'_>, section: &Section) -> Option<u32> {
     if section.name() == b".plt" { file.place_of(file.section(b".rela.plt")) } else { None }
 }
 
-const LOAD_ADDRESS: u8 = 0x8d;
-const PUSH_NUMBER: u8 = 0x68;
-/// The first of eight opcodes, one for each register.
-const MOVE_NUMBER: u8 = 0xb8;
+/// What of the window is neither code nor written to.
+fn constants_of(file: &File<'_>) -> Vec<(Range<u64>, u32)> {
+    let sections = file.sections.iter();
+    let constants =
+        sections.filter(|section| section.is_loaded() && !section.is_code() && !section.is_writable());
+    let ranges = constants.filter_map(|section| {
+        let visible = file.visible(section);
+        let address = |at: u64| section.address.wrapping_add(at - section.at);
+        Some((address(visible.start)..address(visible.end), file.place(visible.start)?))
+    });
+    ranges.collect()
+}
+
 /// Where in a structure something may be, if it takes four bytes to say so.
 const MEMBERS: Range<u32> = 128..65_536;
 /// What may be the number of a line.
 const NUMBERS: Range<u32> = 16..100_000;
 
-struct Scan<'a, 'b> {
+struct Scan<'a> {
     bounds: Range<u64>,
     /// How addresses stand in immediates, if they do.
     high: Option<Kind>,
     /// A processor's own data, whose addresses begin at zero.
     own: u64,
     relocations: Option<u32>,
-    file: &'a File<'a>,
-    tables: &'b mut Tables,
+    /// Where constants are in memory, and in the window.
+    constants: Vec<(Range<u64>, u32)>,
+    tables: &'a mut Tables,
 }
 
-impl Scan<'_, '_> {
+impl Scan<'_> {
     /// Adds the references of a stretch of code. Returns how much of it is done: it may be a little more.
     fn stretch(
         &mut self,
@@ -112,7 +123,7 @@ impl Scan<'_, '_> {
             self.relative(place, address, code, found, end, out);
         } else if found.facts & SHORT_BRANCH != 0 {
             out.push(place + u32::from(end), Kind::Short, 0);
-        } else if found.facts & (IMMEDIATE | ADDS) != 0 {
+        } else if found.facts & (IMMEDIATE | ENTERS | LEAVES) != 0 {
             self.immediate(place, code, found, out);
         }
     }
@@ -139,7 +150,7 @@ impl Scan<'_, '_> {
         };
         if self.bounds.contains(&target) || self.is_own(found, target) {
             out.push(place + u32::from(at), kind, 0);
-            if found.opcode == LOAD_ADDRESS {
+            if found.facts & LOADS != 0 {
                 self.mark(target);
             }
         }
@@ -150,16 +161,9 @@ impl Scan<'_, '_> {
     }
 
     fn mark(&mut self, address: u64) {
-        let sections = self.file.sections.iter();
-        let data =
-            sections.filter(|section| section.is_loaded() && !section.is_code() && !section.is_writable());
-        for section in data {
-            let distance = address.wrapping_sub(section.address);
-            if distance < section.bytes
-                && let Some(place) = self.file.place(section.at.wrapping_add(distance))
-            {
-                self.tables.mark(place);
-            }
+        for (range, place) in self.constants.iter().filter(|(range, _)| range.contains(&address)) {
+            let within = u32::try_from(address - range.start).unwrap_or(u32::MAX);
+            self.tables.mark(place.saturating_add(within));
         }
     }
 
@@ -180,22 +184,16 @@ impl Scan<'_, '_> {
     #[inline]
     fn immediate(&mut self, place: u32, code: &[u8], found: &Instruction, out: &mut Writer) {
         let at = place + u32::from(found.before_immediate);
-        if found.facts & ADDS != 0 {
-            let long = found.facts & IMMEDIATE != 0;
-            if let Some(kind) = frame_size(found.modrm, long) {
-                out.push(at, kind, 0);
-                return;
-            }
-            if !long {
-                return;
-            }
+        if found.facts & (ENTERS | LEAVES) != 0 {
+            out.push(at, frame_size(found.facts), 0);
+            return;
         }
         let number = field(code, found.before_immediate);
         if let Some(kind) = self.kind_of_address(number) {
             out.push(at, kind, 0);
-        } else if let Some(relocations) = self.relocations.filter(|_| found.opcode == PUSH_NUMBER) {
+        } else if let Some(relocations) = self.relocations.filter(|_| found.facts & PUSHES != 0) {
             out.push(at, Kind::Symbol, relocations);
-        } else if found.opcode & 0xf8 == MOVE_NUMBER && NUMBERS.contains(&number) {
+        } else if found.facts & MOVES != 0 && NUMBERS.contains(&number) {
             out.push(at, Kind::Number, 0);
         }
     }
@@ -212,7 +210,7 @@ impl Scan<'_, '_> {
 
 fn slot(place: u32, found: &Instruction, out: &mut Writer) {
     let long = found.facts & DISPLACEMENT != 0;
-    let (kind, bytes) = match (found.modrm & 7 == 4, long) {
+    let (kind, bytes) = match (found.facts & STACK != 0, long) {
         (true, false) => (Kind::Slot, 1),
         (true, true) => (Kind::LongSlot, 4),
         (false, false) => (Kind::FrameSlot, 1),
@@ -222,13 +220,12 @@ fn slot(place: u32, found: &Instruction, out: &mut Writer) {
 }
 
 /// Subtracting from and adding to the stack pointer, at a function's beginning and end.
-fn frame_size(modrm: u8, long: bool) -> Option<Kind> {
-    match (modrm, long) {
-        (0xec, false) => Some(Kind::Enter),
-        (0xec, true) => Some(Kind::LongEnter),
-        (0xc4, false) => Some(Kind::Leave),
-        (0xc4, true) => Some(Kind::LongLeave),
-        _ => None,
+fn frame_size(facts: u16) -> Kind {
+    match (facts & ENTERS != 0, facts & IMMEDIATE != 0) {
+        (true, false) => Kind::Enter,
+        (true, true) => Kind::LongEnter,
+        (false, false) => Kind::Leave,
+        (false, true) => Kind::LongLeave,
     }
 }
 

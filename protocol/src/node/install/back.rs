@@ -83,7 +83,7 @@ impl Node {
     pub(super) fn go_back_in_turn(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
         let Some(tracked) = self.rollouts.get(&id) else { return };
         let spread = Span::seconds(u64::from(tracked.manifest.plan.revert_spread_s));
-        let (rank, count) = (tracked.roster.rank(&self.me).unwrap_or(0), tracked.roster.count().max(1));
+        let (rank, count) = (tracked.my_rank.unwrap_or(0), tracked.roster.count().max(1));
         let share = Span(spread.0 / u64::from(count) * u64::from(rank));
         let stage = tracked.install.stage;
         let Some(install) = self.install(id) else { return };

@@ -4,13 +4,14 @@ use super::recipes::recipes;
 use super::{Install, Node, Part};
 use crate::bounds::{HOLDERS_MAX, STAGE_RETRY, STAGE_RETRY_MAX};
 use crate::digest::Digest;
-use crate::facts::{Key, RolloutId, SkipReason, Statement, VoteState};
-use crate::identity::{NodeId, PublicKey};
+use crate::facts::{RolloutId, SkipReason, Statement, VoteState};
+use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
 use crate::node::outbox::{Outbox, Recipe, Work};
+use crate::node::tracked::Tracked;
 use crate::time::Time;
 use crate::trust::manifest::Manifest;
 
@@ -88,13 +89,22 @@ impl Node {
         }
     }
 
-    /// Members that say they hold the whole tree.
+    /// A peer is linked that may hold what this node looks for.
+    pub(in crate::node) fn linked_holder(&mut self) {
+        for tracked in self.rollouts.values_mut().filter(|tracked| tracked.is_far()) {
+            tracked.install.holders_grew = true;
+        }
+    }
+
+    /// Members that say they hold the whole tree; where nobody hears that, the peers that are linked.
     fn holders(&self, id: RolloutId) -> Vec<NodeId> {
-        let first = Key::Vote(id, PublicKey([0; 32]));
-        let last = Key::Vote(id, PublicKey([255; 32]));
+        if self.rollouts.get(&id).is_some_and(Tracked::is_far) {
+            return self.links.iter().take(HOLDERS_MAX).copied().collect();
+        }
         self.registers
-            .range(first..=last)
-            .filter_map(|(_, fact)| match &fact.statement {
+            .votes(id)
+            .into_iter()
+            .filter_map(|fact| match &fact.statement {
                 Statement::Vote(vote) if !matches!(vote.state, VoteState::Skip(_)) => Some(vote.node),
                 _ => None,
             })

@@ -73,8 +73,8 @@ pub(super) struct Install {
     retries: u32,
     /// Which trial this is, from 1.
     attempt: u8,
-    /// The jurors' beacons when this node learnt that it is open.
-    base: BTreeMap<NodeId, u64>,
+    /// How far the jurors' beacons had come when this node learnt that it is open; `None`: it had heard none.
+    base: BTreeMap<NodeId, Option<u64>>,
     /// When this node began to tell jurors.
     announced_at: Option<Time>,
     /// Jurors that have seen my `Trying`.
@@ -218,7 +218,7 @@ impl Node {
     }
 
     fn part(&self, tracked: &Tracked) -> Part {
-        if let Some(rank) = tracked.roster.rank(&self.me) {
+        if let Some(rank) = tracked.my_rank {
             return Part::Member(rank);
         }
         let pinned = self.trust.census(tracked.manifest.census);
@@ -233,7 +233,7 @@ impl Node {
     /// there is nothing to say.
     fn ensure_vote(&mut self, id: RolloutId, state: VoteState, out: &mut impl Outbox) -> bool {
         let Some(tracked) = self.rollouts.get(&id) else { return false };
-        if tracked.roster.rank(&self.me).is_none() {
+        if tracked.my_rank.is_none() {
             return true;
         }
         let install = &tracked.install;

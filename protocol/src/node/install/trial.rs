@@ -78,7 +78,7 @@ impl Node {
             return;
         }
         let others = tracked.roster.jury.iter().filter(|juror| **juror != self.me);
-        let base = others.map(|juror| (*juror, self.freshness.rank(juror))).collect();
+        let base = others.map(|juror| (*juror, self.heard_of(juror))).collect();
         if let Some(install) = self.install(id) {
             install.base = base;
         }
@@ -95,6 +95,11 @@ impl Node {
         }
         let Some(tracked) = self.rollouts.get(&id) else { return };
         let needed = tracked.roster.quorum.confirmers() as usize;
+        let heard = self.first_heard_of(tracked);
+        if let Some(install) = self.install(id).filter(|_| !heard.is_empty()) {
+            install.base.extend(heard);
+        }
+        let Some(tracked) = self.rollouts.get(&id) else { return };
         let (fresh, silent): (Vec<NodeId>, Vec<NodeId>) =
             tracked.install.base.keys().copied().partition(|juror| self.gave_news(tracked, juror));
         if fresh.len() >= needed || mutations::is(Mutation::FreshnessIgnored) {
@@ -119,9 +124,25 @@ impl Node {
         }
     }
 
+    /// How far a juror's beacons had come when this node last heard of them, if ever.
+    fn heard_of(&self, juror: &NodeId) -> Option<u64> {
+        let held = self.registers.get(&Key::Beacon(*juror)).map_or(0, |fact| fact.rank);
+        Some(held.max(self.freshness.rank(juror))).filter(|rank| *rank > 0)
+    }
+
+    /// The first beacons of jurors of whom this node had heard nothing. They may be old ones, played back
+    /// (hole H28): only the next ones are news.
+    fn first_heard_of(&self, tracked: &Tracked) -> Vec<(NodeId, Option<u64>)> {
+        let strangers = tracked.install.base.iter().filter(|(_, base)| base.is_none());
+        strangers
+            .map(|(juror, _)| (*juror, self.heard_of(juror)))
+            .filter(|(_, rank)| rank.is_some())
+            .collect()
+    }
+
     /// Whether a juror's beacon has risen since, and shows nothing that this node lacks.
     fn gave_news(&self, tracked: &Tracked, juror: &NodeId) -> bool {
-        let base = tracked.install.base.get(juror).copied().unwrap_or(u64::MAX);
+        let Some(base) = tracked.install.base.get(juror).copied().flatten() else { return false };
         let heads = self.heads();
         match self.registers.get(&Key::Beacon(*juror)).map(|fact| (&fact.statement, fact.rank)) {
             Some((Statement::Beacon(beacon), rank)) => {

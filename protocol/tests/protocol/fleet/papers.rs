@@ -71,6 +71,11 @@ pub(crate) fn enrolment(node: NodeId) -> Enrolment {
 impl Papers {
     /// The papers of a fleet of `count` nodes, all of them electors.
     pub(crate) fn new(count: usize) -> Self {
+        Self::with_electors(count, count)
+    }
+
+    /// The papers of a fleet of `count` nodes, of which the first `electors` are electors.
+    pub(crate) fn with_electors(count: usize, electors: usize) -> Self {
         let [root, release, operator, enrol] = ["root", "release", "operator", "enrol"].map(key);
         let roles = Roles {
             root: role(&root),
@@ -89,7 +94,11 @@ impl Papers {
         let fleet = policy.founds();
         let policy_fact = Fact::sign(fleet, Statement::Policy(Arc::new(policy.clone())), &[&root]);
         let nodes: Vec<KeyPair> = (1..=count).map(|number| key(&format!("node {number}"))).collect();
-        let list: Vec<Enrolment> = nodes.iter().map(|node| enrolment(node.public())).collect();
+        let enrolled = |(place, node): (usize, &KeyPair)| Enrolment {
+            elector: place < electors,
+            ..enrolment(node.public())
+        };
+        let list: Vec<Enrolment> = nodes.iter().enumerate().map(enrolled).collect();
         let census = Census::new(1, 1, Digest([0; 32]), &list);
         let census = Fact::sign(fleet, Statement::Census(Arc::new(census)), &[&enrol]);
         Self { root, release, operator, enrol, nodes, fleet, policy, policy_fact, census }

@@ -20,6 +20,10 @@ pub struct LinkLaw {
     /// The varying part goes up to this, in microseconds.
     #[serde(rename = "jitter", with = "Written::<Micros>")]
     pub jitter_micros: u64,
+    /// What a gossiped frame waits at a machine before it is passed on: until the agent comes to it and the core has
+    /// judged it. Whoever sends the machine a copy meanwhile is sent none. On average, in microseconds.
+    #[serde(rename = "judging", with = "Written::<Micros>", skip_serializing_if = "is_zero")]
+    pub judging_micros: u64,
     /// Frames lost, of 1,000, each by itself.
     #[serde(rename = "loss", with = "Written::<Permille>")]
     pub loss_permille: u32,
@@ -44,6 +48,11 @@ pub struct LinkLaw {
     /// Bytes that a machine takes in each second, unless its class says otherwise.
     #[serde(rename = "down", with = "Written::<Bytes>")]
     pub down_bytes: u64,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde hands references")]
+fn is_zero(micros: &u64) -> bool {
+    *micros == 0
 }
 
 /// One-way latency, in microseconds.
@@ -75,6 +84,7 @@ impl Default for LinkLaw {
             latency_max_micros: 40_000,
             distances: Vec::new(),
             jitter_micros: 5_000,
+            judging_micros: 0,
             loss_permille: 0,
             bursts: None,
             duplicate_permille: 2,

@@ -15,7 +15,7 @@ const SEEN_MILLISECONDS: u64 = 60_000;
 struct Seen {
     /// One bit a machine.
     bits: Vec<u64>,
-    /// Of a large message: when each machine got it.
+    /// When each machine got it: of a large message, or of all where they wait to be judged.
     times: BTreeMap<u32, Moment>,
     last_new: Moment,
     count: usize,
@@ -24,6 +24,7 @@ struct Seen {
 struct Under {
     message: Payload,
     began: Moment,
+    timed: bool,
     seen: RefCell<Seen>,
 }
 
@@ -48,6 +49,11 @@ impl Flight {
         self.0.seen.borrow().bits[node as usize / 64] & (1 << (node % 64)) != 0
     }
 
+    /// Whether it is large enough for machines to say that they have got it.
+    pub fn is_large(&self) -> bool {
+        self.0.message.length() >= IDONTWANT_BYTES
+    }
+
     /// Whether a machine got it so early that `after` microseconds later its word of that had come.
     pub fn had(&self, node: u32, now: Moment, after: u64) -> bool {
         self.0.seen.borrow().times.get(&node).is_some_and(|at| at.after_micros(after) <= now)
@@ -64,7 +70,7 @@ impl Flight {
         *word |= bit;
         seen.count += 1;
         seen.last_new = now;
-        if self.0.message.length() >= IDONTWANT_BYTES {
+        if self.0.timed {
             seen.times.insert(node, now);
         }
         true
@@ -84,6 +90,7 @@ impl Flight {
 /// All messages that are remembered.
 pub(super) struct Flights {
     nodes: usize,
+    note_times: bool,
     by_name: BTreeMap<u64, Flight>,
     /// In the order in which they began.
     order: VecDeque<Flight>,
@@ -91,7 +98,12 @@ pub(super) struct Flights {
 
 impl Flights {
     pub(super) fn new(nodes: usize) -> Self {
-        Self { nodes, by_name: BTreeMap::new(), order: VecDeque::new() }
+        Self { nodes, note_times: false, by_name: BTreeMap::new(), order: VecDeque::new() }
+    }
+
+    /// Whether it is noted of small messages too when each machine got them.
+    pub(super) fn note_times(&mut self, note: bool) {
+        self.note_times = note;
     }
 
     pub(super) fn of(&mut self, now: Moment, message: &Payload) -> Flight {
@@ -100,7 +112,8 @@ impl Flights {
         }
         let seen =
             Seen { bits: vec![0; self.nodes.div_ceil(64)], times: BTreeMap::new(), last_new: now, count: 0 };
-        let under = Under { message: Payload::clone(message), began: now, seen: RefCell::new(seen) };
+        let timed = self.note_times || message.length() >= IDONTWANT_BYTES;
+        let under = Under { message: Payload::clone(message), began: now, timed, seen: RefCell::new(seen) };
         let flight = Flight(Rc::new(under));
         self.by_name.insert(message.id(), flight.clone());
         self.order.push_back(flight.clone());

@@ -1,0 +1,135 @@
+//! Large fleets: where the jury is drawn from many, news of single nodes is the jury's alone.
+//!
+//! With more electors than a jury has seats it is not for everybody to hear from everybody: that would
+//! cost each node as much as there are nodes. So in a rollout whose jury was drawn
+//!
+//! - votes go from their author to the jurors, and syncs do not carry them; a `Staged` goes nowhere, since
+//!   the gate takes it for silence;
+//! - jurors and open nodes send their beacon to the jurors, with their vote, at the plan's pace: what was
+//!   lost on the way comes again with the next one;
+//! - who sits on no jury counts nothing, and hears from jurors when it asks for fresh news;
+//! - bytes are looked for at the peers that are linked, since nobody hears of holders.
+//!
+//! Manifests, ballots, proposals and commands spread as ever. In fleets of fewer electors nothing differs.
+
+use std::sync::Arc;
+
+use super::Node;
+use super::outbox::Outbox;
+use super::tracked::Tracked;
+use crate::bounds::{COUNT_EVERY, FREEZE_AFTER, JURY_MAX, SYNC_EVERY_IDLE};
+use crate::facts::{Fact, Key, RolloutId, Statement, VoteState};
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+use crate::wire::frame::Frame;
+
+/// One more count a second for so many members fewer: a juror's count costs as much as ranks are open.
+const COUNTED_PER_MILLISECOND: u64 = 20;
+
+impl Tracked {
+    /// Whether its jury was drawn from many.
+    pub(super) fn is_far(&self) -> bool {
+        !self.roster.everybody_judges
+    }
+
+    /// Whether this node counts votes of it.
+    pub(super) fn counts(&self) -> bool {
+        self.i_judge || !self.is_far()
+    }
+
+    /// How long votes wait to be counted together.
+    pub(super) fn count_every(&self) -> Span {
+        COUNT_EVERY.max(Span(u64::from(self.roster.count()) / COUNTED_PER_MILLISECOND))
+    }
+}
+
+impl Node {
+    /// Whether the fleet has more electors than a jury has seats.
+    pub(super) fn is_large(&self) -> bool {
+        self.members.electors.len() > JURY_MAX
+    }
+
+    /// Whether anything here turns on a node's signs of life.
+    pub(super) fn is_watched(&self, node: &NodeId) -> bool {
+        !self.is_large()
+            || self.rollouts.values().any(|tracked| {
+                !tracked.is_far()
+                    || tracked.roster.is_juror(node)
+                    || tracked.i_judge && tracked.roster.rank(node).is_some()
+            })
+    }
+
+    /// Whether it is noted here when a node was last heard from.
+    pub(super) fn keeps_fresh(&self, node: &NodeId) -> bool {
+        let near = |tracked: &Tracked| !tracked.is_far() || tracked.roster.is_juror(node);
+        !self.is_large() || self.rollouts.values().any(near)
+    }
+
+    /// Whether others turn on this node's signs of life, so that a sync is to carry one.
+    pub(super) fn is_watched_by_all(&self) -> bool {
+        !self.is_large() || self.rollouts.values().any(|tracked| tracked.i_judge || !tracked.is_far())
+    }
+
+    /// The rollouts, of those that are live, whose jurors must hear from this node at the plan's pace.
+    fn juries(&self, now: Time) -> impl Iterator<Item = &Tracked> {
+        self.rollouts
+            .values()
+            .filter(move |tracked| tracked.is_far() && Self::is_live(tracked, now) && tracked.takes_part())
+    }
+
+    /// Sends this node's newest beacon to those who must hear it.
+    pub(super) fn spread_beacon(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
+        let small = |tracked: &Tracked| !tracked.is_far() && Self::is_live(tracked, now);
+        if !self.is_large() || self.rollouts.values().any(small) {
+            self.publish(&fact.signed, out);
+        }
+        if self.is_large() {
+            for tracked in self.juries(now) {
+                let vote = self.registers.get(&Key::Vote(tracked.id, self.me));
+                let vote = vote.filter(|fact| !is_staged(fact));
+                let facts: Vec<_> = std::iter::once(fact).chain(vote).collect();
+                self.tell_jury(tracked, &facts, out);
+            }
+        }
+    }
+
+    /// Whether anybody waits for this node's beacon.
+    pub(super) fn is_awaited(&self, now: Time) -> bool {
+        let small = |tracked: &Tracked| !tracked.is_far() && Self::is_live(tracked, now);
+        !self.is_large() || self.rollouts.values().any(small) || self.juries(now).next().is_some()
+    }
+
+    /// Sends a fact of mine that has become durable to those who must hear it.
+    pub(super) fn spread(&mut self, fact: &Arc<Fact>, out: &mut impl Outbox) {
+        let far = |id: &RolloutId| self.rollouts.get(id).filter(|tracked| tracked.is_far());
+        match &fact.statement {
+            Statement::Vote(vote) if far(&vote.rollout).is_some() => {
+                if let Some(tracked) = far(&vote.rollout).filter(|_| !is_staged(fact)) {
+                    self.tell_jury(tracked, &[fact], out);
+                }
+            }
+            _ => self.publish(&fact.signed, out),
+        }
+    }
+
+    fn tell_jury(&self, tracked: &Tracked, facts: &[&Arc<Fact>], out: &mut impl Outbox) {
+        let facts = facts.iter().map(|fact| fact.signed.clone()).collect();
+        let frame = Frame::Facts { facts, confirm: false, last: false }.encode();
+        for juror in tracked.roster.jury.iter().filter(|juror| **juror != self.me) {
+            out.send(*juror, frame.clone());
+        }
+    }
+
+    /// For how long a node that hears from few may be without news before that is suspicious.
+    pub(super) fn freeze_after(&self) -> Span {
+        if self.is_large() {
+            FREEZE_AFTER.max(SYNC_EVERY_IDLE.times(2 * u64::from(self.electors().confirmers())))
+        } else {
+            FREEZE_AFTER
+        }
+    }
+}
+
+fn is_staged(fact: &Fact) -> bool {
+    matches!(&fact.statement, Statement::Vote(vote) if vote.state == VoteState::Staged)
+}

@@ -1,0 +1,66 @@
+//! Fleets with more electors than a jury has seats: who judges is drawn, and few hear from each other.
+
+use groundswell_protocol::facts::{Ballot, Beacon, Fact, Heads, Say, Statement};
+use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::event::Stage;
+use groundswell_protocol::node::{Input, Via};
+use groundswell_protocol::time::Span;
+
+use crate::fleet::{Fleet, gossip};
+
+const SECOND: Span = Span::seconds(1);
+
+/// H28: a node that never heard of the jurors of a release cannot tell old beacons from new ones. So the
+/// first that it hears of each is no news yet, however often it is played back; the next one is.
+#[test]
+fn beacons_of_strangers_are_news_only_when_they_rise() {
+    let mut fleet = Fleet::new(65);
+    assert!(fleet.run_until(Span::seconds(60), Fleet::all_sign));
+    let (rollout, manifest) = fleet.release(1, "1.0");
+    let line = fleet.line(rollout);
+    let (jurors, node, liar) = (line[1..].to_vec(), line[0], line[1]);
+    let others: Vec<usize> = (0..65).filter(|other| *other != node).collect();
+    fleet.partition(&[&[node], &others]);
+    fleet.submit(node, manifest);
+    let from = fleet.machines[liar].id;
+    let hear = |fleet: &mut Fleet, fact: &Fact| {
+        let frame = gossip(fact);
+        fleet.input(node, Input::Received { from, via: Via::Gossip, frame: &frame });
+    };
+    for juror in &jurors {
+        let say = Say::Open(1);
+        let ballot = Ballot { rollout, juror: fleet.machines[*juror].id, say };
+        let ballot = fleet.papers.by(*juror, Statement::Ballot(ballot));
+        hear(&mut fleet, &ballot);
+    }
+    let reached = |stage| move |fleet: &Fleet| fleet.stage(node, rollout) == Some(stage);
+    assert!(fleet.run_until(Span::seconds(60), reached(Stage::Freshening)));
+
+    let speak = |fleet: &mut Fleet, count| {
+        for juror in &jurors {
+            let beacon = beacon(fleet.machines[*juror].id, count);
+            let beacon = fleet.papers.by(*juror, Statement::Beacon(beacon));
+            hear(fleet, &beacon);
+        }
+    };
+    for _ in 0..30 {
+        speak(&mut fleet, 1);
+        fleet.advance(SECOND);
+        assert_eq!(fleet.stage(node, rollout), Some(Stage::Freshening));
+    }
+    speak(&mut fleet, 2);
+    assert!(fleet.run_until(SECOND, reached(Stage::Announcing)));
+}
+
+fn beacon(node: NodeId, count: u32) -> Beacon {
+    Beacon {
+        node,
+        boot: 1,
+        incarnation: 7,
+        count,
+        heads: Heads { policy: 1, census: 1, facts: 0 },
+        active: Vec::new(),
+        installed: Vec::new(),
+        addresses: Vec::new(),
+    }
+}

@@ -1,0 +1,216 @@
+//! The figures: how fast runs are, and how much memory the largest takes, beside what was aimed at.
+//!
+//! Each row is measured on whole runs with all checks on, on as many cores as there are seeds to share out.
+//! A row that plays many seeds shares them out to threads; a row of one run has one core. A row's peak of
+//! memory is that of the whole process: measure it alone (`--only`) to know its own. The row of shrinking
+//! needs a planted bug, which no build that is shipped can carry: it stands in the exam's table.
+
+mod heap;
+mod queues;
+mod stories;
+
+use std::time::Instant;
+
+use serde::Serialize;
+
+use crate::report::Outcome;
+use crate::scenario::{Scenario, random};
+use crate::swarm::crew;
+use crate::world::World;
+use crate::world::fingerprint::Keep;
+
+/// One row of the table.
+#[derive(Clone, Debug, Serialize)]
+pub struct Row {
+    /// Its name.
+    pub name: &'static str,
+    /// What was run.
+    pub run: String,
+    /// What was aimed at.
+    pub goal: &'static str,
+    /// What was reached.
+    pub reached: String,
+    /// Whether that is enough.
+    pub ok: bool,
+    /// What else was seen.
+    pub beside: String,
+}
+
+/// The rows by name, in the table's order.
+pub const ROWS: [&str; 5] = ["seven", "ci", "ten-thousand", "hundred-thousand", "queue"];
+
+/// Measures a row, on so many cores. `None`: there is none of this name.
+pub fn measure(name: &str, cores: usize) -> Option<Row> {
+    Some(match name {
+        "seven" => seven(cores),
+        "ci" => ci(cores),
+        "ten-thousand" => ten_thousand(),
+        "hundred-thousand" => hundred_thousand(),
+        "queue" => queues::row(),
+        _ => return None,
+    })
+}
+
+/// What runs came to together.
+#[derive(Clone, Copy, Debug, Default)]
+struct Sum {
+    runs: u64,
+    virtual_ms: u64,
+    events: u64,
+    breached: u64,
+    differ: u64,
+}
+
+impl Sum {
+    fn add(&mut self, outcome: &Outcome) {
+        self.runs += 1;
+        self.virtual_ms += outcome.virtual_ms;
+        self.events += outcome.counters.happenings;
+        self.breached += u64::from(!outcome.violations.is_empty());
+    }
+
+    fn beside(&self) -> String {
+        let mut text = format!("{} runs, {} events", self.runs, self.events);
+        for (count, what) in [(self.breached, "breached a property"), (self.differ, "differed")] {
+            if count > 0 {
+                text.push_str(&format!(", {count} {what}"));
+            }
+        }
+        text
+    }
+}
+
+fn play(scenario: Scenario, seed: u64, until_seconds: u64) -> Outcome {
+    let keep = Keep { until_seconds, ..Keep::default() };
+    World::play_keeping(scenario, seed, Box::new(|_| {}), keep).0
+}
+
+/// Seconds of real time since, in hundredths; at least one.
+fn hundredths(since: Instant) -> u64 {
+    u64::try_from(since.elapsed().as_millis() / 10).unwrap_or(u64::MAX).max(1)
+}
+
+fn seconds(hundredths: u64) -> String {
+    format!("{}.{:02} s", hundredths / 100, hundredths % 100)
+}
+
+const SEVEN_SEEDS: u64 = 200;
+const SEVEN_SECONDS: u64 = 3_600;
+const SEVEN_GOAL: u64 = 20_000;
+
+fn seven(cores: usize) -> Row {
+    let begun = Instant::now();
+    let mut sum = Sum::default();
+    let one = |turn| play(random::story(turn + 1, &(7..=7)), turn + 1, SEVEN_SECONDS);
+    crew::share(cores, SEVEN_SEEDS, one, |_, outcome| {
+        sum.add(&outcome);
+        true
+    });
+    let took = hundredths(begun);
+    let pace = sum.virtual_ms / 10 / took;
+    Row {
+        name: "seven",
+        run: format!("7 nodes, every fault, {SEVEN_SEEDS} seeds of an hour"),
+        goal: "at least 20,000 simulated seconds a second",
+        reached: format!("{pace} simulated seconds a second"),
+        ok: pace >= SEVEN_GOAL,
+        beside: sum.beside(),
+    }
+}
+
+const CI_SEEDS: u64 = 300;
+const CI_SECONDS: u64 = 600;
+
+fn ci(cores: usize) -> Row {
+    let begun = Instant::now();
+    let mut sum = Sum::default();
+    let one = |turn| {
+        let seed = turn + 1;
+        let mut story = random::story(seed, &(100..=100));
+        story.limit_seconds = CI_SECONDS;
+        [story.clone(), story].map(|story| play(story, seed, CI_SECONDS))
+    };
+    crew::share(cores, CI_SEEDS, one, |_, [first, second]| {
+        sum.differ += u64::from(first.fingerprint != second.fingerprint);
+        sum.add(&first);
+        sum.add(&second);
+        true
+    });
+    let took = hundredths(begun);
+    Row {
+        name: "ci",
+        run: format!("{CI_SEEDS} seeds of 100 nodes for {CI_SECONDS} simulated s, each twice"),
+        goal: "at most 120 s",
+        reached: seconds(took),
+        ok: took <= 12_000 && sum.differ == 0,
+        beside: sum.beside(),
+    }
+}
+
+fn ten_thousand() -> Row {
+    let begun = Instant::now();
+    let mut sum = Sum::default();
+    let outcome = play(stories::rollout(10_000), 1, 0);
+    sum.add(&outcome);
+    let took = hundredths(begun);
+    let pace = outcome.virtual_ms / 10 / took;
+    Row {
+        name: "ten-thousand",
+        run: format!("10,000 nodes, a rollout with faults ({} s)", outcome.virtual_ms / 1000),
+        goal: "at least 60 simulated seconds a second",
+        reached: format!("{pace} simulated seconds a second"),
+        ok: pace >= 60,
+        beside: format!("{}, {}, {}", sum.beside(), seconds(took), ended(&outcome)),
+    }
+}
+
+fn hundred_thousand() -> Row {
+    let begun = Instant::now();
+    let mut sum = Sum::default();
+    let outcome = play(stories::rollout(100_000), 1, 3_600);
+    sum.add(&outcome);
+    let took = hundredths(begun);
+    let pace = sum.events.saturating_mul(100) / took;
+    let memory = peak_memory_kib();
+    Row {
+        name: "hundred-thousand",
+        run: format!("100,000 nodes, a rollout of {} s with faults", outcome.virtual_ms / 1000),
+        goal: "at least 2,000,000 events a second, at most 10 min and 3 GiB",
+        reached: format!(
+            "{pace} events a second, {}, {}",
+            seconds(took),
+            memory.map_or("memory unknown".to_owned(), |kib| format!("{} MiB", kib / 1024))
+        ),
+        ok: pace >= 2_000_000 && took <= 60_000 && memory.is_some_and(|kib| kib <= 3 << 20),
+        beside: format!("{}, {}", sum.beside(), ended(&outcome)),
+    }
+}
+
+fn ended(outcome: &Outcome) -> String {
+    let ending = outcome.ending.as_deref().unwrap_or("not ended");
+    format!("{ending}, {} ran it", outcome.exposed)
+}
+
+/// The most memory that this process has held, in KiB, where the kernel says so.
+fn peak_memory_kib() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    line.split_whitespace().next()?.parse().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rollout_of_few_machines_goes_as_the_large_ones() {
+        let outcome = play(stories::rollout(70), 1, 0);
+        assert!(outcome.violations.is_empty(), "{:?}", outcome.violations);
+        assert_eq!(outcome.ending.as_deref(), Some("done"));
+    }
+
+    #[test]
+    fn there_is_no_row_of_another_name() {
+        assert!(measure("shrink", 1).is_none());
+    }
+}

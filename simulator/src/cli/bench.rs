@@ -1,0 +1,58 @@
+//! `swell-sim bench`.
+
+use clap::Args;
+use groundswell_simulator::bench::{ROWS, Row, measure};
+use groundswell_simulator::report::EXIT_OK;
+
+use super::{Failure, say, say_json};
+
+/// Exit code: a figure was missed. The same as for a property of liveness: it is late.
+const EXIT_MISSED: u8 = groundswell_simulator::report::EXIT_STUCK;
+
+#[derive(Args)]
+pub(crate) struct Bench {
+    /// One row alone: seven, ci, ten-thousand, hundred-thousand or queue.
+    #[arg(long, value_name = "NAME")]
+    only: Option<String>,
+    /// Cores for rows of many seeds. [default: all]
+    #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
+    cores: Option<u16>,
+    /// Prints one JSON object instead of the table.
+    #[arg(long)]
+    json: bool,
+}
+
+impl Bench {
+    /// Measures, and prints each row as it is known.
+    pub(crate) fn measure(&self) -> Result<u8, Failure> {
+        let all = || std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let cores = self.cores.map_or_else(all, usize::from);
+        let names: Vec<&str> = match &self.only {
+            Some(name) if !ROWS.contains(&name.as_str()) => {
+                let hint = format!("the rows are {}", ROWS.join(", "));
+                return Err(Failure::new(format!("there is no row {name:?}"), hint));
+            }
+            Some(name) => vec![name],
+            None => ROWS.to_vec(),
+        };
+        let mut rows: Vec<Row> = Vec::new();
+        for row in names.into_iter().filter_map(|name| measure(name, cores)) {
+            if !self.json {
+                print(&row);
+            }
+            rows.push(row);
+        }
+        let ok = rows.iter().all(|row| row.ok);
+        if self.json {
+            say_json(&serde_json::json!({ "ok": ok, "cores": cores, "rows": rows }));
+        }
+        Ok(if ok { EXIT_OK } else { EXIT_MISSED })
+    }
+}
+
+fn print(row: &Row) {
+    say(&format!("{:<18}{}", row.name, row.run));
+    say(&format!("  goal            {}", row.goal));
+    say(&format!("  reached         {}  {}", row.reached, if row.ok { "ok" } else { "MISSED" }));
+    say(&format!("  beside          {}", row.beside));
+}
