@@ -16,7 +16,7 @@
 //! | [`control`] | HTTP and JSON on a Unix socket, for everything below |
 //! | [`release`] | keys, fleet documents, building, signing, publishing; offline |
 //! | [`deltas`] | deltas between files and directories for people; measured against other tools |
-//! | [`bench`] | the swarm measured against other clients in network namespaces |
+//! | [`bench`](mod@bench) | the swarm measured against other clients in network namespaces |
 //! | [`cli`], [`console`], [`demo`] | what people see |
 //! | [`telemetry`] | logs and metrics, from the one stream of events |
 //!
