@@ -16,6 +16,7 @@
 //! | [`control`] | HTTP and JSON on a Unix socket, for everything below |
 //! | [`release`] | keys, fleet documents, building, signing, publishing; offline |
 //! | [`deltas`] | deltas between files and directories for people; measured against other tools |
+//! | [`bench`](mod@bench) | the swarm measured against other clients in network namespaces |
 //! | [`cli`], [`console`], [`demo`] | what people see |
 //! | [`telemetry`] | logs and metrics, from the one stream of events |
 //!
@@ -26,6 +27,7 @@
 //! Any decision about a rollout: that is the core's. Operators' keys: commands are signed where people are,
 //! and the agent only checks them. Unsafe code.
 
+pub mod bench;
 pub mod cli;
 pub mod config;
 pub mod console;

@@ -3,6 +3,7 @@
 //! A verb takes its parsed arguments and gives an `screen::Answer` or a [`Failure`]; this file alone
 //! prints and ends the process. Deliberately absent: work. Verbs call the rooms that do it.
 
+mod bench;
 mod clock;
 mod daemon;
 mod delta;
@@ -74,6 +75,8 @@ enum Verb {
     Rollout(rollout::RolloutVerb),
     #[command(subcommand)]
     Delta(delta::DeltaVerb),
+    #[command(subcommand)]
+    Bench(bench::BenchVerb),
     Console(run::ConsoleArgs),
     Demo(run::DemoArgs),
     #[command(hide = true)]
@@ -108,6 +111,7 @@ fn run(verb: Verb, screen: Screen) -> Result<ExitCode, Failure> {
         Verb::Status(args) => status::run(&args, screen)?,
         Verb::Rollout(verb) => rollout::run(verb, screen)?,
         Verb::Delta(verb) => delta::run(verb, screen)?,
+        Verb::Bench(verb) => return bench::run(verb, screen),
         Verb::Agent(args) => return run::agent(&args),
         Verb::Console(args) => return run::console(&args),
         Verb::Demo(args) => return run::demo(&args, screen.json),

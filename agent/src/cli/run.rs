@@ -109,7 +109,7 @@ pub(super) fn agent(args: &AgentArgs) -> Result<ExitCode, Failure> {
 }
 
 /// A runtime for what runs for long.
-fn runtime(what: &str) -> Result<Runtime, Failure> {
+pub(super) fn runtime(what: &str) -> Result<Runtime, Failure> {
     Builder::new_multi_thread().enable_all().build().map_err(|error| {
         Failure::new(
             Code::Local,
