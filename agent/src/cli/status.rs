@@ -12,6 +12,7 @@ use groundswell_protocol::rollout::quorum::Quorum;
 
 use super::clock;
 use super::daemon::SocketArgs;
+use super::explain::missing_lines;
 use super::failure::Failure;
 use super::screen::{Answer, Screen, table};
 use super::words::{bar, bytes, count, span, thousandths, when};
@@ -107,6 +108,9 @@ fn head(agent: &AgentStatus, screen: Screen, now: u64) -> String {
             bytes(transfer.bytes),
             count(transfer.peers, "peer")
         );
+        for line in missing_lines(transfer) {
+            let _ = writeln!(text, "missing {}", screen.warn(&line));
+        }
     }
     text.push_str(&swarm(&agent.swarm, screen));
     if status.conflict {

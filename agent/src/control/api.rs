@@ -19,6 +19,7 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::node::{Event, Status};
 use groundswell_protocol::transfer::egress::EgressReport;
+use groundswell_protocol::transfer::shortage::Shortage;
 use groundswell_protocol::trust::names::ComponentName;
 use serde::{Deserialize, Serialize};
 
@@ -34,6 +35,8 @@ pub const DIGESTS_MAX: usize = 100_000;
 pub const ANSWER_MAX: usize = 128 * 1024 * 1024;
 /// Bytes of an error answer that a client reads.
 pub const ERROR_MAX: usize = 64 * 1024;
+/// Blobs with missing pieces that are shown of one fetch.
+pub const SHORTAGES_SHOWN: usize = 4;
 /// Bytes of one line of the event stream that a client reads.
 pub const LINE_MAX: usize = 64 * 1024;
 
@@ -87,6 +90,23 @@ pub struct TransferView {
     pub done_bytes: u64,
     /// Peers that it asks.
     pub peers: u32,
+    /// Blobs of which nobody who can be reached has every piece, for half a minute or longer; at most
+    /// `SHORTAGES_SHOWN`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingView>,
+    /// How many such blobs there are.
+    #[serde(default)]
+    pub missing_blobs: u32,
+}
+
+/// Pieces of a blob that nobody who can be reached has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingView {
+    /// The blob.
+    pub blob: Digest,
+    /// Which pieces, how many, and for how long.
+    #[serde(flatten)]
+    pub shortage: Shortage,
 }
 
 /// What the swarm's rules come to on this node.

@@ -10,6 +10,7 @@ use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
+use super::keeping::Arrivals;
 use crate::control::api::{AgentStatus, EgressRequest};
 use crate::control::{Backend, EventLog, EventStream, ImportError};
 use crate::slots::Slots;
@@ -38,6 +39,7 @@ pub(super) struct AgentBackend {
     pub(super) store: BlobStore,
     pub(super) slots: Arc<Slots>,
     pub(super) transfer: Transfer,
+    pub(super) arrivals: Arrivals,
     /// What is said when the loop has ended before it could answer.
     pub(super) last: Arc<AgentStatus>,
 }
@@ -86,6 +88,7 @@ impl Backend for AgentBackend {
         bytes: u64,
         body: impl AsyncRead + Send + Unpin,
     ) -> Result<(), ImportError> {
+        self.arrivals.note(digest);
         let store = self.store.clone();
         let imported = import(store, digest, bytes, body).await;
         if imported.is_ok() {

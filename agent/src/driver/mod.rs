@@ -12,6 +12,7 @@
 //! | `recorder` | writes all of it down, if that is wanted |
 //! | `perform` | hands each effect to the room that does it |
 //! | `bytes` | fetch jobs: which blobs a recipe still needs |
+//! | `keeping` | what the store must not let go of yet |
 //! | `ledger` | the budgets of releases, kept over restarts |
 //! | `components` | one task a component: slots, process, probes |
 //! | `backend` | the control API's questions |
@@ -22,6 +23,7 @@ mod bytes;
 mod clock;
 mod components;
 mod feedback;
+mod keeping;
 mod ledger;
 mod perform;
 mod recorder;
@@ -44,6 +46,7 @@ use self::bytes::{Bytes, Fetched};
 use self::clock::{Clock, wall_clock};
 use self::components::Components;
 use self::feedback::Feedback;
+use self::keeping::{Arrivals, kept};
 use self::ledger::Ledger;
 use self::recorder::Recorder;
 use crate::control::EventLog;
@@ -86,6 +89,7 @@ struct Agent {
     transfer: Transfer,
     components: Components,
     ledger: Ledger,
+    arrivals: Arrivals,
     events: EventLog,
     metrics: Metrics,
     feedback: mpsc::Sender<Feedback>,
@@ -327,15 +331,20 @@ impl Agent {
         }
     }
 
-    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone.
+    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone. What may be the
+    /// last copy stays.
     fn clean_store(&self) {
         if !self.bytes.is_idle() {
             return;
         }
         let mut keep: BTreeSet<_> = self.node.named_blobs();
         keep.extend(self.bytes.needed());
-        let store = self.store.clone();
+        let (store, slots) = (self.store.clone(), self.slots.clone());
+        let (arrivals, scarce) = (self.arrivals.clone(), self.node.scarce_trees());
         tokio::task::spawn_blocking(move || {
+            let in_slot = |chunk: &_| slots.locate_chunk(chunk).is_some();
+            let now = std::time::Instant::now();
+            keep.extend(kept(&store, &arrivals, &scarce, &in_slot, now));
             if let Err(error) = store.retain(&keep) {
                 tracing::warn!("Old blobs were not cleaned up: {error}.");
             }

@@ -20,6 +20,7 @@ use super::bytes::Bytes;
 use super::clock::Clock;
 use super::components::Components;
 use super::feedback::FEEDBACK_MAX;
+use super::keeping::Arrivals;
 use super::ledger::Ledger;
 use super::recorder::Recorder;
 use super::{About, Agent, Ears};
@@ -186,6 +187,7 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         journal,
         bytes: Bytes::new(store.clone(), slots.clone(), transfer.clone()),
         slots,
+        arrivals: Arrivals::new(store.digests().into_iter()),
         store,
         ledger: Ledger::open(config.data.join("egress.json"), transfer.clone()),
         transfer,
@@ -217,6 +219,7 @@ fn backend(agent: &Agent, requests: mpsc::Sender<Request>) -> AgentBackend {
         store: agent.store.clone(),
         slots: agent.slots.clone(),
         transfer: agent.transfer.clone(),
+        arrivals: agent.arrivals.clone(),
         last: Arc::new(last),
     }
 }

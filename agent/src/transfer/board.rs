@@ -7,6 +7,7 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::egress::EgressReport;
+use groundswell_protocol::transfer::shortage::Shortage;
 
 /// Peers whose traffic is remembered; the one heard of longest ago makes room.
 pub const PEERS_RATED_MAX: usize = 256;
@@ -61,6 +62,7 @@ pub(super) struct Board(Mutex<Written>);
 #[derive(Default)]
 struct Written {
     progress: BTreeMap<Digest, Progress>,
+    shortages: BTreeMap<Digest, Shortage>,
     counters: Counters,
     peers: BTreeMap<NodeId, Traffic>,
     budgets: Vec<EgressReport>,
@@ -128,6 +130,18 @@ impl Board {
         peers.collect()
     }
 
+    pub(super) fn shortages(&self) -> Vec<(Digest, Shortage)> {
+        self.written().shortages.iter().map(|(blob, shortage)| (*blob, shortage.clone())).collect()
+    }
+
+    pub(super) fn set_shortage(&self, blob: Digest, shortage: Option<Shortage>) {
+        let mut written = self.written();
+        match shortage {
+            Some(shortage) => drop(written.shortages.insert(blob, shortage)),
+            None => drop(written.shortages.remove(&blob)),
+        }
+    }
+
     pub(super) fn budgets(&self) -> Vec<EgressReport> {
         self.written().budgets.clone()
     }
@@ -141,7 +155,9 @@ impl Board {
     }
 
     pub(super) fn remove_progress(&self, blob: &Digest) {
-        self.written().progress.remove(blob);
+        let mut written = self.written();
+        written.progress.remove(blob);
+        written.shortages.remove(blob);
     }
 
     pub(super) fn uploaded(&self, now: Time, peer: NodeId, bytes: u64) {

@@ -25,6 +25,7 @@ use std::sync::Arc;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord, EgressReport};
+use groundswell_protocol::transfer::shortage::{FAIR_TIME, Shortage};
 use tokio::sync::{mpsc, oneshot};
 
 use crate::store::Content;
@@ -67,6 +68,8 @@ pub struct TransferLimits {
     pub fetches_at_once: usize,
     /// Streams to peers, and again as many from peers, at most. At least 1.
     pub streams: usize,
+    /// How long pieces are with nobody who can be reached before that is said, in milliseconds.
+    pub fair_ms: u64,
 }
 
 impl Default for TransferLimits {
@@ -78,6 +81,7 @@ impl Default for TransferLimits {
             download_bytes_per_second: None,
             fetches_at_once: 32,
             streams: 128,
+            fair_ms: FAIR_TIME.0,
         }
     }
 }
@@ -222,6 +226,11 @@ impl Transfer {
         let (answer, answered) = oneshot::channel();
         self.call(Command::Records { answer })?;
         answered.await.map_err(|_| NotTaken)
+    }
+
+    /// Blobs under way of which nobody who can be reached has every piece, for some time now.
+    pub fn shortages(&self) -> Vec<(Digest, Shortage)> {
+        self.board.shortages()
     }
 
     /// How the budgets stand.

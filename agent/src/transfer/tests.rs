@@ -252,6 +252,65 @@ async fn a_budget_is_kept_counted_and_outlives_the_publisher_s_restart() {
     assert!(report.beyond_bytes > 3 << 20, "{report:?}");
 }
 
+/// A peer that has only the first `held` pieces of a blob, and serves them.
+fn partial_holder(fleet: &Fleet, number: u8, content: Vec<u8>, held: u32) {
+    let mut incoming = fleet.net.join(id(number));
+    let outline = Arc::new(Outline::of(&content).unwrap());
+    tokio::spawn(async move {
+        while let Some((_, mut stream)) = incoming.recv().await {
+            let (content, outline) = (content.clone(), outline.clone());
+            tokio::spawn(async move {
+                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream).await {
+                    let answer = match ask {
+                        Ask::Ask { blob } => {
+                            let mut pieces = PieceSet::none(outline.pieces());
+                            (0..held).for_each(|piece| assert!(pieces.insert(piece)));
+                            Answer::Have(Have::new(blob, outline.bytes(), &pieces, Vec::new()))
+                        }
+                        Ask::Outline { page, .. } => Answer::outline_page(&outline, page),
+                        Ask::Request { blob, piece, .. } => {
+                            let data = content.chunks(PIECE_BYTES as usize).nth(piece as usize).unwrap();
+                            Answer::Piece { blob, piece, data: data.to_vec() }
+                        }
+                        Ask::Cancel { .. } | Ask::Forget { .. } => continue,
+                    };
+                    if write_message(&mut stream, &answer.encode()).await.is_err()
+                        || flush(&mut stream).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pieces_that_nobody_has_are_named_and_other_blobs_have_their_turn() {
+    let mut fleet = Fleet::new();
+    fleet.limits.fair_ms = 0;
+    fleet.limits.fetches_at_once = 1;
+    let (scarce, plenty) = (content(1 << 20, 1), content(300_000, 2));
+    partial_holder(&fleet, 9, scarce.clone(), 10);
+    let mut receiver = fleet.node(2);
+    receiver.transfer.fetch(want(&scarce), vec![id(9)]).unwrap();
+    receiver.until(|transfer| transfer.shortages().iter().any(|(_, shortage)| shortage.pieces == 6)).await;
+    let (blob, shortage) = receiver.transfer.shortages().remove(0);
+    assert_eq!((blob, shortage.words().as_str(), shortage.of), (want(&scarce).blob, "10 to 15", 16));
+    assert_eq!(shortage.bytes, 6 * u64::from(PIECE_BYTES));
+
+    let publisher = fleet.node(1);
+    publisher.store.insert(&plenty).unwrap();
+    receiver.transfer.fetch(want(&plenty), vec![publisher.id]).unwrap();
+    receiver.stored(&[want(&plenty)]).await;
+
+    publisher.store.insert(&scarce).unwrap();
+    receiver.transfer.add_holders(want(&scarce).blob, vec![publisher.id]).unwrap();
+    receiver.stored(&[want(&scarce)]).await;
+    assert!(receiver.transfer.shortages().is_empty());
+    assert!(publisher.uploaded() <= plenty.len() as u64 + 6 * u64::from(PIECE_BYTES), "the rest was kept");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_chunks_travel_together() {
     let fleet = Fleet::new();
