@@ -30,7 +30,7 @@ const PAUSES: u64 = 4;
 pub struct Locality {
     /// Other members of the site that are there.
     near: BTreeSet<NodeId>,
-    /// What those draw by who draw lots: all but those who held everything when they were first heard.
+    /// What those draw by who draw lots: all but those who are known to bring nothing in.
     lots: BTreeMap<NodeId, u64>,
     mine: u64,
     /// How many of the site come before this node, by piece; at most [`PLACES`].
@@ -66,8 +66,8 @@ impl Locality {
         }
     }
 
-    /// `peer` has the whole blob: it brings nothing in.
-    pub fn holds_all(&mut self, peer: &NodeId) {
+    /// `peer` has the whole blob, or fetches nothing of it: it brings nothing in.
+    pub fn takes_no_turn(&mut self, peer: &NodeId) {
         if self.lots.remove(peer).is_some() {
             self.draw_lots();
         }
@@ -81,6 +81,38 @@ impl Locality {
     /// Whether `peer` is of this site.
     pub fn is_near(&self, peer: &NodeId) -> bool {
         self.near.contains(peer)
+    }
+
+    /// This node fetches `piece` from outside. If it was not its turn, those before it who are not known to take part
+    /// draw no more: nobody waits for them again.
+    pub fn stepped_in(&mut self, piece: u32, takes_part: impl Fn(&NodeId) -> bool) {
+        if self.places.get(piece as usize).is_none_or(|place| *place == 0) {
+            return;
+        }
+        let (lot, before) = (draw(self.mine, piece), self.lots.len());
+        self.lots.retain(|node, salt| draw(*salt, piece) < lot || takes_part(node));
+        if self.lots.len() < before {
+            self.draw_lots();
+        }
+    }
+
+    /// Members of the site to begin with, at most `most`: those whose turn the first pieces are, and those that
+    /// follow `me` in the order of keys, so that all of a site are linked with each other by some way.
+    pub fn to_begin_with(&self, me: NodeId, most: usize) -> Vec<NodeId> {
+        let mut named: Vec<NodeId> = Vec::new();
+        for piece in (0..self.places.len()).take(most / 2).filter_map(|piece| u32::try_from(piece).ok()) {
+            let first = self.lots.iter().max_by_key(|(_, salt)| draw(**salt, piece)).map(|(node, _)| *node);
+            named.extend(first.filter(|first| !named.contains(first)));
+        }
+        for node in self.near.range(me..).chain(self.near.range(..me)) {
+            if named.len() >= most {
+                break;
+            }
+            if !named.contains(node) {
+                named.push(*node);
+            }
+        }
+        named
     }
 
     /// A piece came, from anybody, or the fetch began.
@@ -172,6 +204,35 @@ mod tests {
         let later = (0..100).find(|piece| !view.allows(Time(118_000), *piece, false)).unwrap();
         assert!(!view.allows(Time(118_000) + Span::seconds(7), later, false));
         assert!(view.allows(Time(118_000) + Span::seconds(9), later, false));
+    }
+
+    #[test]
+    fn nobody_waits_twice_for_those_who_take_no_part() {
+        let site = site(10);
+        let mut view = Locality::new(site[0], &site, BLOB, 1000);
+        view.came(Time(0));
+        let mine = |view: &Locality| (0..1000).filter(|piece| view.allows(Time(0), *piece, false)).count();
+        let before = mine(&view);
+        let other = (0..1000).find(|piece| !view.allows(Time(0), *piece, false)).unwrap();
+        view.stepped_in(other, |_| true);
+        assert_eq!(mine(&view), before, "they take part");
+        view.stepped_in(other, |_| false);
+        assert!(view.allows(Time(0), other, false) && mine(&view) > before);
+        site[1..].iter().for_each(|node| view.takes_no_turn(node));
+        assert_eq!(mine(&view), 1000);
+    }
+
+    #[test]
+    fn the_members_to_begin_with_are_few_different_and_of_the_site() {
+        let site = site(30);
+        for me in &site {
+            let view = Locality::new(*me, &site, BLOB, 100);
+            let named = view.to_begin_with(*me, 8);
+            let different: BTreeSet<NodeId> = named.iter().copied().collect();
+            assert_eq!((named.len(), different.len()), (8, 8));
+            assert!(named.iter().all(|node| node != me && site.contains(node)));
+        }
+        assert_eq!(Locality::new(site[0], &site[..2], BLOB, 1).to_begin_with(site[0], 8), [site[1]]);
     }
 
     #[test]

@@ -232,7 +232,7 @@ impl Download {
                 Some(pieces) => {
                     peer.standing = Standing::Ready;
                     if pieces.is_full() {
-                        self.locality.holds_all(&id);
+                        self.locality.takes_no_turn(&id);
                     }
                     self.set_pieces(id, pieces);
                     have.peers.iter().for_each(|other| self.found(now, *other, false));
@@ -339,6 +339,7 @@ impl Download {
     }
 
     fn absent(&mut self, now: Time, id: NodeId) {
+        self.locality.takes_no_turn(&id);
         self.let_go(id);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.standing = Standing::Absent(now + ABSENT_PAUSE);
@@ -537,6 +538,7 @@ impl Download {
         };
         peer.asked.insert(piece, now);
         peer.note_owed(now);
+        self.note_stepping_in(id, piece);
         self.taken.insert(piece);
         self.asked_of.entry(piece).or_default().push(id);
         let ask = Ask::Request { blob: self.blob, piece, tried, insist };

@@ -1,6 +1,7 @@
 //! Who can be reached for what: a node's own site first, and what nobody has.
 
 use super::Download;
+use super::peer::Standing;
 use crate::identity::NodeId;
 use crate::time::Time;
 use crate::transfer::locality::Locality;
@@ -12,6 +13,21 @@ impl Download {
         self.locality = Locality::new(self.me, site, self.blob, piece_count(self.bytes));
         self.locality.came(now);
         self
+    }
+
+    /// Members of the site to ask from the start.
+    pub fn site_to_begin_with(&self, most: usize) -> Vec<NodeId> {
+        self.locality.to_begin_with(self.me, most)
+    }
+
+    /// A piece is asked of `id`: if that is outside, others of the site may have been waited for in vain.
+    pub(super) fn note_stepping_in(&mut self, id: NodeId, piece: u32) {
+        if !self.locality.is_near(&id) {
+            let peers = &self.peers;
+            let answers =
+                |node: &NodeId| peers.get(node).is_some_and(|peer| peer.standing == Standing::Ready);
+            self.locality.stepped_in(piece, answers);
+        }
     }
 
     /// Everybody who was named, and whether the caller named them: to begin anew later.
