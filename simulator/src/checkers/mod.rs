@@ -255,7 +255,7 @@ impl Referees {
     pub fn lied(&mut self, now: Moment, place: u32, signed: &SignedFact) {
         if let Ok(fact) = self.reader.fact(self.fleet, signed)
             && self.is_own(place, signed)
-            && fact.author_signed()
+            && fact.author_signed_if(|one| self.reader.is_signed(&fact, one))
         {
             self.said(now, place, &fact);
         }
