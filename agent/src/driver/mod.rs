@@ -12,6 +12,8 @@
 //! | `recorder` | writes all of it down, if that is wanted |
 //! | `perform` | hands each effect to the room that does it |
 //! | `bytes` | fetch jobs: which blobs a recipe still needs |
+//! | `keeping` | what the store must not let go of yet |
+//! | `ledger` | the budgets of releases, kept over restarts |
 //! | `components` | one task a component: slots, process, probes |
 //! | `backend` | the control API's questions |
 //! | `clock` | monotonic time and wall clock |
@@ -21,6 +23,8 @@ mod bytes;
 mod clock;
 mod components;
 mod feedback;
+mod keeping;
+mod ledger;
 mod perform;
 mod recorder;
 mod start;
@@ -42,9 +46,11 @@ use self::bytes::{Bytes, Fetched};
 use self::clock::{Clock, wall_clock};
 use self::components::Components;
 use self::feedback::Feedback;
+use self::keeping::{Arrivals, kept};
+use self::ledger::Ledger;
 use self::recorder::Recorder;
 use crate::control::EventLog;
-use crate::control::api::{AgentStatus, Counters};
+use crate::control::api::{AgentStatus, Counters, SwarmView};
 use crate::link::{self, Link, LinkEvent};
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
@@ -82,6 +88,8 @@ struct Agent {
     store: BlobStore,
     transfer: Transfer,
     components: Components,
+    ledger: Ledger,
+    arrivals: Arrivals,
     events: EventLog,
     metrics: Metrics,
     feedback: mpsc::Sender<Feedback>,
@@ -280,6 +288,7 @@ impl Agent {
 
     fn keep_house(&mut self) {
         self.metrics.set_counters(&self.counters());
+        self.ledger.keep();
         let stalled = self.bytes.stalled(std::time::Instant::now());
         self.fetched(stalled);
         self.feed(Input::WallClock(wall_clock()));
@@ -294,6 +303,7 @@ impl Agent {
             node: self.node.status(self.clock.now()),
             services: self.components.views(),
             transfers: self.bytes.views(),
+            swarm: SwarmView { egress: self.transfer.budgets() },
             counters: self.counters(),
         }
     }
@@ -301,6 +311,7 @@ impl Agent {
     fn counters(&self) -> Counters {
         let (traffic, pieces) = (self.link.traffic(), self.transfer.counters());
         let usage = process::usage().unwrap_or_default();
+        let budgets = self.transfer.budgets();
         Counters {
             uploaded_bytes: pieces.uploaded_bytes,
             downloaded_bytes: pieces.downloaded_bytes,
@@ -311,21 +322,29 @@ impl Agent {
             gossip_asked: traffic.gossip_asked,
             gossip_mesh: traffic.gossip_mesh,
             corrupt_pieces: pieces.corrupt_pieces,
+            egress_sent_bytes: budgets.iter().map(|budget| budget.sent_bytes).sum(),
+            egress_beyond_bytes: budgets.iter().map(|budget| budget.beyond_bytes).sum(),
+            egress_left_bytes: budgets.iter().map(|budget| budget.left_bytes).sum(),
             links: self.link.connected().len() as u64,
             resident_bytes: usage.resident_bytes,
             cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
-    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone.
+    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone. What may be the
+    /// last copy stays.
     fn clean_store(&self) {
         if !self.bytes.is_idle() {
             return;
         }
         let mut keep: BTreeSet<_> = self.node.named_blobs();
         keep.extend(self.bytes.needed());
-        let store = self.store.clone();
+        let (store, slots) = (self.store.clone(), self.slots.clone());
+        let (arrivals, scarce) = (self.arrivals.clone(), self.node.scarce_trees());
         tokio::task::spawn_blocking(move || {
+            let in_slot = |chunk: &_| slots.locate_chunk(chunk).is_some();
+            let now = std::time::Instant::now();
+            keep.extend(kept(&store, &arrivals, &scarce, &in_slot, now));
             if let Err(error) = store.retain(&keep) {
                 tracing::warn!("Old blobs were not cleaned up: {error}.");
             }

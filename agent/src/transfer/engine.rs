@@ -31,8 +31,8 @@ const OPENING_PATIENCE: std::time::Duration = std::time::Duration::from_secs(10)
 /// How long a stream of ours that nothing was asked on is kept.
 const IDLE: Span = Span::seconds(30);
 
-/// How often idle streams are looked for.
-const HOUSEKEEPING: Span = Span::seconds(5);
+/// How often idle streams, and pieces that nobody has, are looked for.
+const HOUSEKEEPING: Span = Span::seconds(2);
 
 /// A stream that we opened, or are opening: what is written before it is open waits in the queue.
 struct AskSession {
@@ -168,12 +168,14 @@ impl<S: Streams> Engine<S> {
         if now >= self.housekeeping {
             self.housekeeping = now + HOUSEKEEPING;
             self.ways.close_idle(now);
+            self.fetches.look_for_shortages(&mut self.ways);
         }
     }
 
     fn next_deadline(&self) -> Time {
         let rooms = [self.fetches.next_deadline(), self.serves.next_deadline()];
-        let housekeeping = (!self.ways.asking.is_empty()).then_some(self.housekeeping);
+        let busy = !self.ways.asking.is_empty() || self.fetches.is_active();
+        let housekeeping = busy.then_some(self.housekeeping);
         rooms.into_iter().flatten().chain(housekeeping).min().unwrap_or(Time(u64::MAX))
     }
 
@@ -185,6 +187,10 @@ impl<S: Streams> Engine<S> {
             }
             Command::Cancel { blob } => self.fetches.cancel(blob, &mut self.ways),
             Command::Announce { blob } => self.serves.announce(blob, &mut self.ways, &self.fetches),
+            // Whoever asked may have gone away; then nobody needs the answers.
+            Command::Budget { budget, answer } => drop(answer.send(self.serves.set_budget(&budget))),
+            Command::Restore { records } => self.serves.restore_budgets(&records),
+            Command::Records { answer } => drop(answer.send(self.serves.budget_records())),
         }
     }
 

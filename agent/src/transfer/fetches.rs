@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::time::Time;
+use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::download::{Action, Download, Event};
+use groundswell_protocol::transfer::shortage::ShortageWatch;
 use groundswell_protocol::transfer::wire::{Answer, Ask};
 use groundswell_protocol::transfer::{
     BLOB_BYTES_MAX, Outline, OutlineError, PIECE_BYTES, PieceSet, piece_count,
@@ -57,6 +58,7 @@ struct Running {
     written: PieceSet,
     writing: usize,
     finishing: bool,
+    shortage: ShortageWatch,
 }
 
 /// What a fetch can serve meanwhile.
@@ -72,6 +74,7 @@ pub(super) struct Fetches {
     me: NodeId,
     at_once: usize,
     requests_max: usize,
+    fair: Span,
     fetches: BTreeMap<Digest, Fetch>,
     waiting: VecDeque<Digest>,
     active: BTreeSet<Digest>,
@@ -93,6 +96,7 @@ impl Fetches {
             me,
             at_once,
             requests_max: window / at_once,
+            fair: Span(limits.fair_ms),
             fetches: BTreeMap::new(),
             waiting: VecDeque::new(),
             active: BTreeSet::new(),
@@ -255,6 +259,7 @@ impl Fetches {
             written: held,
             writing: 0,
             finishing: false,
+            shortage: ShortageWatch::new(self.fair),
         };
         fetch.stage = Stage::Running(Box::new(running));
         for (peer, hinted) in std::mem::take(&mut fetch.holders) {
@@ -307,6 +312,32 @@ impl Fetches {
         }
         ways.report(TransferEvent::Stored { blob });
         self.remove(blob, ways);
+    }
+
+    /// Looks which blobs nobody who can be reached has whole, says so, and lets others have their turn.
+    pub(super) fn look_for_shortages<S: Streams>(&mut self, ways: &mut Ways<S>) {
+        let now = ways.clock.now();
+        for blob in self.active.clone() {
+            let Some(fetch) = self.fetches.get_mut(&blob) else { continue };
+            let Stage::Running(running) = &mut fetch.stage else { continue };
+            let shortage = running.shortage.look(now, &running.download);
+            let is_short = shortage.is_some();
+            ways.board.set_shortage(blob, shortage);
+            if is_short && running.writing == 0 && !running.finishing && !self.waiting.is_empty() {
+                let mut holders = running.download.named_peers();
+                holders.truncate(HOLDERS_MAX);
+                fetch.holders = holders;
+                fetch.stage = Stage::Waiting;
+                self.active.remove(&blob);
+                self.waiting.push_back(blob);
+            }
+        }
+        self.fill(ways);
+    }
+
+    /// Whether any blob is under way.
+    pub(super) fn is_active(&self) -> bool {
+        !self.active.is_empty()
     }
 
     /// A piece of a running fetch could not be read back: the disk is asked anew what is there.

@@ -158,6 +158,17 @@ impl Download {
         ready.map(|(id, _)| *id).collect()
     }
 
+    /// Everybody who was named, and whether the caller named them: to begin anew later.
+    pub fn named_peers(&self) -> Vec<(NodeId, bool)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer.hinted)).collect()
+    }
+
+    /// Pieces that are not here and that no peer which answers has, rising.
+    pub fn out_of_reach(&self) -> impl Iterator<Item = u32> {
+        let nowhere = self.availability.iter().zip(0_u32..).filter(|(peers, _)| **peers == 0);
+        nowhere.map(|(_, piece)| piece).filter(|piece| !self.held.contains(*piece))
+    }
+
     /// Takes an event and pushes what follows from it.
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         if self.complete {
