@@ -8,6 +8,7 @@
 //! | `GET /v1/trust` | a fleet bundle |
 //! | `POST /v1/blobs/missing` with a [`DigestList`] | [`MissingAnswer`] |
 //! | `PUT /v1/blobs/{64 hex digits}` with `Content-Length` | 204; 422 if the digest differs, 507 if the disk is full |
+//! | `PUT /v1/egress` with an [`EgressRequest`] | 204; 422 if the budget is out of bounds |
 //! | `GET /metrics` | OpenMetrics text |
 //!
 //! Every other answer carries an [`ErrorAnswer`]. Fields may be added within version 1; readers pass
@@ -17,6 +18,7 @@ use groundswell_protocol::bounds::CENSUS_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::node::{Event, Status};
+use groundswell_protocol::transfer::egress::EgressReport;
 use groundswell_protocol::trust::names::ComponentName;
 use serde::{Deserialize, Serialize};
 
@@ -54,6 +56,9 @@ pub struct AgentStatus {
     pub services: Vec<ServiceView>,
     /// The fetches under way.
     pub transfers: Vec<TransferView>,
+    /// What the swarm's rules come to here.
+    #[serde(default)]
+    pub swarm: SwarmView,
     /// What the agent has used since it started.
     pub counters: Counters,
 }
@@ -84,7 +89,16 @@ pub struct TransferView {
     pub peers: u32,
 }
 
-/// What the agent has used since it started. All but `links`, `gossip_mesh` and `resident_bytes` only rise.
+/// What the swarm's rules come to on this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwarmView {
+    /// The budgets of releases that were published here, the oldest first.
+    pub egress: Vec<EgressReport>,
+}
+
+/// What the agent has used since it started. All but `links`, `gossip_mesh`,
+/// `egress_left_bytes` and `resident_bytes` only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -106,6 +120,12 @@ pub struct Counters {
     pub gossip_mesh: u64,
     /// Pieces that were not what they should be.
     pub corrupt_pieces: u64,
+    /// Payload sent of releases that have a budget.
+    pub egress_sent_bytes: u64,
+    /// Of it, what was sent beyond a budget, because nobody else could be asked for it.
+    pub egress_beyond_bytes: u64,
+    /// What the budgets have left, together. Rises and falls.
+    pub egress_left_bytes: u64,
     /// Links that are up.
     pub links: u64,
     /// Memory of the agent's own process.
@@ -161,6 +181,19 @@ pub enum Submitted {
 #[serde(deny_unknown_fields)]
 pub struct DigestList {
     /// At most `DIGESTS_MAX`.
+    pub digests: Vec<Digest>,
+}
+
+/// A release's budget: how much of its payload this agent may send while others can serve it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressRequest {
+    /// The release.
+    pub release: RolloutId,
+    /// The multiple of the payload, in thousandths.
+    pub permille: u32,
+    /// Its blobs, at most `DIGESTS_MAX`; those that the agent does not have are passed over. More can
+    /// follow in further requests.
     pub digests: Vec<Digest>,
 }
 

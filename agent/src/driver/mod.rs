@@ -12,6 +12,7 @@
 //! | `recorder` | writes all of it down, if that is wanted |
 //! | `perform` | hands each effect to the room that does it |
 //! | `bytes` | fetch jobs: which blobs a recipe still needs |
+//! | `ledger` | the budgets of releases, kept over restarts |
 //! | `components` | one task a component: slots, process, probes |
 //! | `backend` | the control API's questions |
 //! | `clock` | monotonic time and wall clock |
@@ -21,6 +22,7 @@ mod bytes;
 mod clock;
 mod components;
 mod feedback;
+mod ledger;
 mod perform;
 mod recorder;
 mod start;
@@ -42,9 +44,10 @@ use self::bytes::{Bytes, Fetched};
 use self::clock::{Clock, wall_clock};
 use self::components::Components;
 use self::feedback::Feedback;
+use self::ledger::Ledger;
 use self::recorder::Recorder;
 use crate::control::EventLog;
-use crate::control::api::{AgentStatus, Counters};
+use crate::control::api::{AgentStatus, Counters, SwarmView};
 use crate::link::{self, Link, LinkEvent};
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
@@ -82,6 +85,7 @@ struct Agent {
     store: BlobStore,
     transfer: Transfer,
     components: Components,
+    ledger: Ledger,
     events: EventLog,
     metrics: Metrics,
     feedback: mpsc::Sender<Feedback>,
@@ -280,6 +284,7 @@ impl Agent {
 
     fn keep_house(&mut self) {
         self.metrics.set_counters(&self.counters());
+        self.ledger.keep();
         let stalled = self.bytes.stalled(std::time::Instant::now());
         self.fetched(stalled);
         self.feed(Input::WallClock(wall_clock()));
@@ -294,6 +299,7 @@ impl Agent {
             node: self.node.status(self.clock.now()),
             services: self.components.views(),
             transfers: self.bytes.views(),
+            swarm: SwarmView { egress: self.transfer.budgets() },
             counters: self.counters(),
         }
     }
@@ -301,6 +307,7 @@ impl Agent {
     fn counters(&self) -> Counters {
         let (traffic, pieces) = (self.link.traffic(), self.transfer.counters());
         let usage = process::usage().unwrap_or_default();
+        let budgets = self.transfer.budgets();
         Counters {
             uploaded_bytes: pieces.uploaded_bytes,
             downloaded_bytes: pieces.downloaded_bytes,
@@ -311,6 +318,9 @@ impl Agent {
             gossip_asked: traffic.gossip_asked,
             gossip_mesh: traffic.gossip_mesh,
             corrupt_pieces: pieces.corrupt_pieces,
+            egress_sent_bytes: budgets.iter().map(|budget| budget.sent_bytes).sum(),
+            egress_beyond_bytes: budgets.iter().map(|budget| budget.beyond_bytes).sum(),
+            egress_left_bytes: budgets.iter().map(|budget| budget.left_bytes).sum(),
             links: self.link.connected().len() as u64,
             resident_bytes: usage.resident_bytes,
             cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),

@@ -20,6 +20,7 @@ use super::bytes::Bytes;
 use super::clock::Clock;
 use super::components::Components;
 use super::feedback::FEEDBACK_MAX;
+use super::ledger::Ledger;
 use super::recorder::Recorder;
 use super::{About, Agent, Ears};
 use crate::config::{Config, ConfigError};
@@ -128,10 +129,11 @@ pub async fn run(config: &Path, record: Option<&Path>) -> Result<(), AgentError>
     let leave = agent.live(ears, stop).await;
     tracing::info!(leave, "The agent ends.");
     server_stop.cancel();
-    let Agent { components, journal, recorder, .. } = agent;
+    let Agent { components, journal, recorder, ledger, .. } = agent;
     if let Some(recorder) = recorder {
         recorder.end();
     }
+    ledger.end().await;
     components.end(leave).await;
     // Its thread finishes what is queued.
     drop(journal);
@@ -185,6 +187,7 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         bytes: Bytes::new(store.clone(), slots.clone(), transfer.clone()),
         slots,
         store,
+        ledger: Ledger::open(config.data.join("egress.json"), transfer.clone()),
         transfer,
         components,
         events: EventLog::new(),
@@ -213,6 +216,7 @@ fn backend(agent: &Agent, requests: mpsc::Sender<Request>) -> AgentBackend {
         metrics: agent.metrics.clone(),
         store: agent.store.clone(),
         slots: agent.slots.clone(),
+        transfer: agent.transfer.clone(),
         last: Arc::new(last),
     }
 }

@@ -6,6 +6,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
+use groundswell_protocol::transfer::egress::EgressReport;
 
 /// Peers whose traffic is remembered; the one heard of longest ago makes room.
 pub const PEERS_RATED_MAX: usize = 256;
@@ -62,6 +63,7 @@ struct Written {
     progress: BTreeMap<Digest, Progress>,
     counters: Counters,
     peers: BTreeMap<NodeId, Traffic>,
+    budgets: Vec<EgressReport>,
 }
 
 #[derive(Default)]
@@ -124,6 +126,14 @@ impl Board {
             upload_bytes_per_second: traffic.up.bytes_per_second(now),
         });
         peers.collect()
+    }
+
+    pub(super) fn budgets(&self) -> Vec<EgressReport> {
+        self.written().budgets.clone()
+    }
+
+    pub(super) fn set_budgets(&self, budgets: Vec<EgressReport>) {
+        self.written().budgets = budgets;
     }
 
     pub(super) fn set_progress(&self, progress: Progress) {

@@ -185,6 +185,10 @@ impl<S: Streams> Engine<S> {
             }
             Command::Cancel { blob } => self.fetches.cancel(blob, &mut self.ways),
             Command::Announce { blob } => self.serves.announce(blob, &mut self.ways, &self.fetches),
+            // Whoever asked may have gone away; then nobody needs the answers.
+            Command::Budget { budget, answer } => drop(answer.send(self.serves.set_budget(&budget))),
+            Command::Restore { records } => self.serves.restore_budgets(&records),
+            Command::Records { answer } => drop(answer.send(self.serves.budget_records())),
         }
     }
 

@@ -24,7 +24,8 @@ use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use tokio::sync::mpsc;
+use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord, EgressReport};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::store::Content;
 use crate::store::blobs::{BlobStore, StoreError};
@@ -126,6 +127,20 @@ pub(super) enum Command {
     AddHolders { blob: Digest, holders: Vec<NodeId> },
     Cancel { blob: Digest },
     Announce { blob: Digest },
+    Budget { budget: Budget, answer: oneshot::Sender<Result<(), BudgetError>> },
+    Restore { records: Vec<EgressRecord> },
+    Records { answer: oneshot::Sender<Vec<EgressRecord>> },
+}
+
+/// How much may be sent of a release while others can serve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The release: its rollout's digest.
+    pub release: Digest,
+    /// The multiple of the payload, in thousandths.
+    pub permille: u32,
+    /// The release's blobs, with their sizes.
+    pub blobs: Vec<(Digest, u64)>,
 }
 
 /// A handle on the running transfer. It ends when the last clone is dropped.
@@ -182,6 +197,36 @@ impl Transfer {
     /// Tells peers that asked for `blob` before it was here that it is now, come by another way.
     pub fn announce(&self, blob: Digest) -> Result<(), NotTaken> {
         self.call(Command::Announce { blob })
+    }
+
+    /// Sets a release's budget, or changes it.
+    ///
+    /// # Errors
+    /// [`NotTaken`], or why the budget cannot be; nothing changed then.
+    pub async fn set_budget(&self, budget: Budget) -> Result<Result<(), BudgetError>, NotTaken> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Command::Budget { budget, answer })?;
+        answered.await.map_err(|_| NotTaken)
+    }
+
+    /// Takes up the budgets of an earlier run.
+    pub fn restore_budgets(&self, records: Vec<EgressRecord>) -> Result<(), NotTaken> {
+        self.call(Command::Restore { records })
+    }
+
+    /// The budgets with their accounts, to be kept over restarts.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub async fn budget_records(&self) -> Result<Vec<EgressRecord>, NotTaken> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Command::Records { answer })?;
+        answered.await.map_err(|_| NotTaken)
+    }
+
+    /// How the budgets stand.
+    pub fn budgets(&self) -> Vec<EgressReport> {
+        self.board.budgets()
     }
 
     /// How far each blob under way is.

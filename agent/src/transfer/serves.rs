@@ -1,15 +1,18 @@
 //! The answering side: what is here, read from the disk piece by piece as its turn comes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::Time;
+use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
 use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
 use groundswell_protocol::transfer::{Allowance, Outline, PieceSet, piece_count};
 
+use super::Budget;
 use super::disk::Done;
 use super::engine::Ways;
 use super::fetches::{Fetches, nothing_of};
@@ -18,6 +21,10 @@ use super::stream::Streams;
 
 pub(super) struct Serves {
     serving: Serving,
+    /// The budgets may stand otherwise than was last told.
+    budgets_moved: bool,
+    /// Releases of which it was said that their budget does not hold.
+    said: BTreeSet<Digest>,
 }
 
 /// What is here of a blob.
@@ -30,7 +37,46 @@ struct Here {
 impl Serves {
     pub(super) fn new(bytes_per_second: Option<u64>, now: Time) -> Self {
         let allowance = bytes_per_second.map(|rate| Allowance::new(rate, now));
-        Self { serving: Serving::new(Upload::new(allowance)) }
+        Self { serving: Serving::new(Upload::new(allowance)), budgets_moved: false, said: BTreeSet::new() }
+    }
+
+    pub(super) fn set_budget(&mut self, budget: &Budget) -> Result<(), BudgetError> {
+        self.budgets_moved = true;
+        self.serving.upload.egress.set(budget.release, budget.permille, &budget.blobs)
+    }
+
+    pub(super) fn restore_budgets(&mut self, records: &[EgressRecord]) {
+        self.budgets_moved = true;
+        for record in records {
+            if let Err(why) = self.serving.upload.egress.restore(record) {
+                tracing::warn!(
+                    release = record.release.short(),
+                    "A budget of an earlier run is left out: {why}."
+                );
+            }
+        }
+    }
+
+    pub(super) fn budget_records(&self) -> Vec<EgressRecord> {
+        self.serving.upload.egress.records()
+    }
+
+    /// Tells how the budgets stand, and of what had to be sent beyond one.
+    fn tell_budgets<S: Streams>(&mut self, ways: &Ways<S>) {
+        if !std::mem::take(&mut self.budgets_moved) || self.serving.upload.egress.is_empty() {
+            return;
+        }
+        while let Some((release, (blob, piece))) = self.serving.upload.egress.take_stranded() {
+            let words = "Nobody else could be asked for a piece: it is sent beyond the release's budget.";
+            if self.said.insert(release) {
+                tracing::warn!(release = release.short(), blob = blob.short(), piece, "{words}");
+            } else {
+                tracing::debug!(release = release.short(), blob = blob.short(), piece, "{words}");
+            }
+        }
+        let budgets = self.serving.upload.egress.reports();
+        self.said.retain(|release| budgets.iter().any(|budget| budget.release == *release));
+        ways.board.set_budgets(budgets);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
@@ -58,6 +104,7 @@ impl Serves {
             // Who asks for what we fetch ourselves may soon have pieces for us.
             fetches.add_holders(blob, &[peer], false, ways);
         }
+        self.budgets_moved = true;
         let here = here(&blob, ways, fetches);
         let holding = here.as_ref().map(|here| Holding {
             bytes: here.bytes,
@@ -84,6 +131,7 @@ impl Serves {
                 Done::Read { serve, session, data }
             });
         }
+        self.tell_budgets(ways);
     }
 
     /// A piece was read, or could not be. False in the latter case.
@@ -117,6 +165,7 @@ impl Serves {
 
     /// The peer's stream ended.
     pub(super) fn lost(&mut self, peer: NodeId) {
+        self.budgets_moved = true;
         self.serving.lost(peer);
     }
 

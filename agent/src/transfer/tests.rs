@@ -199,6 +199,60 @@ async fn eleven_receivers_cost_the_publisher_at_most_two_copies_of_a_small_blob(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_is_kept_counted_and_outlives_the_publisher_s_restart() {
+    let fleet = Fleet::new();
+    let publisher = fleet.node(1);
+    let blob = content(4 << 20, 1);
+    publisher.store.insert(&blob).unwrap();
+    let budget = Budget {
+        release: Digest([5; 32]),
+        permille: 1_050,
+        blobs: vec![(want(&blob).blob, blob.len() as u64)],
+    };
+    let too_little = Budget { permille: 999, ..budget.clone() };
+    assert!(publisher.transfer.set_budget(too_little).await.unwrap().is_err());
+    publisher.transfer.set_budget(budget).await.unwrap().unwrap();
+    let mut receivers: Vec<Node> = (2..=9).map(|number| fleet.node(number)).collect();
+    for receiver in &receivers {
+        receiver.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
+    }
+    for receiver in &mut receivers {
+        receiver.stored(&[want(&blob)]).await;
+    }
+    publisher.until(|transfer| transfer.budgets()[0].sent_bytes == transfer.counters().uploaded_bytes).await;
+    let report = publisher.transfer.budgets()[0];
+    println!("4 MiB to 8 with a budget: {report:?}");
+    assert!(report.copies_permille() <= 1_050 && report.beyond_bytes == 0, "{report:?}");
+    assert_eq!(report.distinct_bytes, blob.len() as u64);
+
+    let records = publisher.transfer.budget_records().await.unwrap();
+    let text = serde_json::to_string(&records).unwrap();
+    drop(publisher);
+    let again = fleet.node(1);
+    again.transfer.restore_budgets(serde_json::from_str(&text).unwrap()).unwrap();
+    again.until(|transfer| transfer.budgets() == [report]).await;
+    // The receivers of the first run serve a latecomer, to whom they are named.
+    let mut late = fleet.node(10);
+    late.transfer.fetch(want(&blob), vec![again.id]).unwrap();
+    late.stored(&[want(&blob)]).await;
+    again.until(|transfer| transfer.budgets()[0].referred > 0).await;
+    let report = again.transfer.budgets()[0];
+    println!("and to a latecomer: {report:?}");
+    assert!(report.copies_permille() <= 1_050 && report.beyond_bytes == 0, "{report:?}");
+
+    for number in 2..=10 {
+        fleet.net.leave(id(number));
+    }
+    drop((receivers, late));
+    let mut stranded = fleet.node(11);
+    stranded.transfer.fetch(want(&blob), vec![again.id]).unwrap();
+    stranded.stored(&[want(&blob)]).await;
+    let report = again.transfer.budgets()[0];
+    println!("and when all others are gone: {report:?}");
+    assert!(report.beyond_bytes > 3 << 20, "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_chunks_travel_together() {
     let fleet = Fleet::new();
     let publisher = fleet.node(1);

@@ -2,13 +2,14 @@
 //!
 //! The tour: a blob is cut into pieces whose hashes form its [`Outline`]; a [`PieceSet`] says who has
 //! which; [`download::Download`] fetches one blob from many peers; [`serving::Serving`] answers those who
-//! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer; [`wire`] has the
-//! messages and their bytes; [`Allowance`] caps a rate.
+//! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer, within the budgets of
+//! [`egress::Egress`]; [`wire`] has the messages and their bytes; [`Allowance`] caps a rate.
 //!
 //! Deliberately absent: streams, files and clocks. The driver moves bytes and hands in time and entropy.
 
 mod allowance;
 pub mod download;
+pub mod egress;
 mod outline;
 mod pieces;
 pub mod serving;
