@@ -53,6 +53,10 @@ impl Serves {
         }
     }
 
+    pub(super) fn set_rate(&mut self, now: Time, bytes_per_second: Option<u64>) {
+        self.serving.upload.set_rate(now, bytes_per_second);
+    }
+
     pub(super) fn set_budget(&mut self, budget: &Budget) -> Result<(), BudgetError> {
         self.budgets_moved = true;
         self.serving.upload.egress.set(budget.release, budget.permille, &budget.blobs)

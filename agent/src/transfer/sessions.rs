@@ -14,6 +14,7 @@ use tokio::io::{BufReader, BufWriter};
 use tokio::sync::{Mutex, mpsc};
 
 use super::clock::Clock;
+use super::pacing::LinkPacing;
 use super::stream::{PieceStream, flush, read_message, write_message};
 
 /// Messages that wait to be written on one stream.
@@ -43,19 +44,31 @@ pub(super) struct Outgoing {
 /// The cap on what comes in, shared by all readers: each waits until its piece is paid for, in turn.
 #[derive(Clone)]
 pub(super) struct Gate {
-    allowance: Option<Arc<Mutex<Allowance>>>,
+    allowance: Arc<Mutex<Option<Allowance>>>,
     clock: Clock,
 }
 
 impl Gate {
     pub(super) fn new(bytes_per_second: Option<u64>, clock: Clock) -> Self {
-        let new = |rate| Arc::new(Mutex::new(Allowance::new(rate, clock.now())));
-        Self { allowance: bytes_per_second.map(new), clock }
+        let allowance = bytes_per_second.map(|rate| Allowance::new(rate, clock.now()));
+        Self { allowance: Arc::new(Mutex::new(allowance)), clock }
+    }
+
+    /// Changes the cap, for pieces that come after those that wait now.
+    pub(super) fn set(&self, bytes_per_second: Option<u64>) {
+        let (allowance, clock) = (self.allowance.clone(), self.clock);
+        tokio::spawn(async move {
+            let mut allowance = allowance.lock().await;
+            match (&mut *allowance, bytes_per_second) {
+                (Some(allowance), Some(rate)) => allowance.set_rate(clock.now(), rate),
+                (allowance, rate) => *allowance = rate.map(|rate| Allowance::new(rate, clock.now())),
+            }
+        });
     }
 
     async fn pass(&self, bytes: u64) {
-        let Some(allowance) = &self.allowance else { return };
-        let mut allowance = allowance.lock().await;
+        let mut allowance = self.allowance.lock().await;
+        let Some(allowance) = allowance.as_mut() else { return };
         while !allowance.is_open(self.clock.now()) {
             tokio::time::sleep_until(self.clock.instant(allowance.opens_at())).await;
         }
@@ -85,7 +98,7 @@ pub(super) async fn run_asking(
         }
         Ok(())
     };
-    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, asks, session, &notes) => ended };
+    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, asks, session, &notes, None) => ended };
     end(peer, session, ended, &notes).await;
 }
 
@@ -96,6 +109,7 @@ pub(super) async fn run_answering(
     stream: PieceStream,
     answers: mpsc::Receiver<Outgoing>,
     notes: mpsc::Sender<Note>,
+    pacing: LinkPacing,
 ) {
     let (reader, writer) = tokio::io::split(stream);
     let mut reader = BufReader::with_capacity(READ_BYTES, reader);
@@ -107,7 +121,7 @@ pub(super) async fn run_answering(
         }
         Ok(())
     };
-    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, answers, session, &notes) => ended };
+    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, answers, session, &notes, Some(pacing)) => ended };
     end(peer, session, ended, &notes).await;
 }
 
@@ -124,13 +138,17 @@ async fn write_all(
     mut queue: mpsc::Receiver<Outgoing>,
     session: SessionId,
     notes: &mpsc::Sender<Note>,
+    mut pacing: Option<LinkPacing>,
 ) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(16 * 1024, writer);
     let mut sent = Vec::new();
     while let Some(first) = queue.recv().await {
         let mut next = Some(first);
         while let Some(message) = next {
-            write_message(&mut writer, &message.bytes).await?;
+            match &mut pacing {
+                Some(pacing) if message.serve.is_some() => pacing.write(&mut writer, &message.bytes).await?,
+                _ => write_message(&mut writer, &message.bytes).await?,
+            }
             sent.extend(message.serve);
             next = queue.try_recv().ok();
         }
