@@ -12,13 +12,12 @@ use super::projection::Projection;
 use super::target::{Address, Locator};
 
 /// The window with nothing in its fields.
-pub(crate) fn blank(window: &[u8], references: &References) -> Vec<u8> {
-    let mut image = window.to_vec();
-    each(references, &mut image, |reference, field| {
+pub(crate) fn blank(mut window: Vec<u8>, references: &References) -> Vec<u8> {
+    each(references, &mut window, |reference, field| {
         let value = read(field);
         write(field, reference.kind.blanked(value));
     });
-    image
+    window
 }
 
 /// The old window with the new places of their targets in its fields.
