@@ -227,6 +227,36 @@ fn a_delta_is_explained_and_drawn() {
 }
 
 #[test]
+fn a_delta_between_directories_is_explained_with_the_old_one() {
+    let place = Place::new();
+    let (old, new) = (place.read("old"), place.read("new"));
+    place.write("before/kept", &old);
+    place.write("before/app", &old);
+    place.write("after/kept", &old);
+    place.write("after/app", &new);
+    place.write("after/added", b"something else");
+    place.says("diff before after -o d");
+    let found = place.json("inspect d --old before");
+    assert_eq!(found["subject"]["tree"], serde_json::json!({ "same": 1, "patched": 1, "whole": 1 }));
+    assert_eq!(found["delta_bytes"], place.read("d").len());
+    assert_eq!(found["new_bytes"], 200_000 + 190_000 + 14);
+    let packed: u64 = found["streams"]
+        .as_array()
+        .expect("streams")
+        .iter()
+        .filter_map(|it| it["packed_bytes"].as_u64())
+        .sum();
+    assert_eq!(found["delta_bytes"].as_u64(), found["framing_bytes"].as_u64().map(|it| it + packed));
+    assert!(found["map"]["total"]["copied"].as_u64().is_some_and(|bytes| bytes >= 200_000), "{found}");
+
+    let said = place.says("inspect d --old before --svg d.svg");
+    assert!(said.contains("1 the same, 1 patched, 1 whole"), "{said}");
+    let said = place.fails("inspect d", BAD_INPUT);
+    assert!(said.contains("--old"), "{said}");
+    place.fails("inspect d --old after", BAD_INPUT);
+}
+
+#[test]
 fn a_pair_is_measured_and_missing_peers_are_named() {
     let place = Place::new();
     let output = place.swell_with("bench --pair old new --runs 1 --cache cache --json", |command| {
