@@ -218,7 +218,7 @@ fn a_delta_is_explained_and_drawn() {
     assert_eq!(found["map"]["parts"].as_array().map(Vec::len), Some(512));
 
     let said = place.says("inspect d --old old --svg d.svg");
-    assert!(said.contains("STREAM") && said.contains("copied in order"), "{said}");
+    assert!(said.contains("STREAM") && said.contains("copied from elsewhere"), "{said}");
     let picture = String::from_utf8(place.read("d.svg")).expect("text");
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
     place.fails("inspect d --svg d.svg", USAGE);
