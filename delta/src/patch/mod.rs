@@ -45,7 +45,7 @@ use crate::progress::Progress;
 use crate::witness::Witness;
 
 pub(crate) use body::Body;
-pub(crate) use inspect::inspect;
+pub(crate) use inspect::{Seen, inspect, mapped_bytes};
 pub(crate) use make::make;
 
 use header::Header;
