@@ -215,7 +215,7 @@ impl<S: Streams> Engine<S> {
             }
             Done::Written { blob, fetch, piece, outcome } => {
                 if self.fetches.written(blob, fetch, piece, outcome, &mut self.ways) {
-                    self.serves.gained(blob, piece, &mut self.ways);
+                    self.serves.gained(blob, piece);
                 }
             }
             Done::Finished { blob, fetch, outcome } => {
@@ -253,9 +253,9 @@ impl<S: Streams> Engine<S> {
                     self.serves.asked(peer, session, ask, &mut self.ways, &mut self.fetches);
                 }
             }
-            Note::Sent { serve, session } => {
+            Note::Sent { serve, bytes, session } => {
                 if self.ways.is_answering(serve.peer, session) {
-                    self.serves.sent(serve);
+                    self.serves.sent(serve, bytes, &self.ways);
                 }
             }
             Note::Ended { peer, session } => {

@@ -145,6 +145,14 @@ impl Fetches {
         })
     }
 
+    /// Whether a peer is known to have a piece that we fetched, so that it need not hear of ours.
+    pub(super) fn knows_to_have(&self, blob: &Digest, peer: &NodeId, piece: u32) -> bool {
+        match self.fetches.get(blob).map(|fetch| &fetch.stage) {
+            Some(Stage::Running(running)) => running.download.knows_to_have(peer, piece),
+            _ => false,
+        }
+    }
+
     /// Whether this run fetched the blob.
     pub(super) fn has_fetched(&self, blob: &Digest) -> bool {
         self.fetched.contains(blob)

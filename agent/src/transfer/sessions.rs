@@ -10,7 +10,7 @@ use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::transfer::Allowance;
 use groundswell_protocol::transfer::upload::Serve;
 use groundswell_protocol::transfer::wire::{Answer, Ask, Message};
-use tokio::io::BufWriter;
+use tokio::io::{BufReader, BufWriter};
 use tokio::sync::{Mutex, mpsc};
 
 use super::clock::Clock;
@@ -20,6 +20,9 @@ use super::stream::{PieceStream, flush, read_message, write_message};
 /// Messages that wait to be written on one stream.
 pub(super) const WRITE_QUEUE_MAX: usize = 1024;
 
+/// Read from a stream at once when messages are small; pieces are read past it.
+const READ_BYTES: usize = 16 * 1024;
+
 /// Which stream: peers may open another before the end of the first was noticed.
 pub(super) type SessionId = u64;
 
@@ -28,14 +31,14 @@ pub(super) enum Note {
     Opened { peer: NodeId, session: SessionId, stream: io::Result<PieceStream> },
     Asked { peer: NodeId, session: SessionId, ask: Ask },
     Answered { peer: NodeId, session: SessionId, answer: Answer },
-    Sent { serve: Serve, session: SessionId },
+    Sent { serve: Serve, bytes: u64, session: SessionId },
     Ended { peer: NodeId, session: SessionId },
 }
 
-/// One message to write; `serve` if it is a piece, whose leaving is reported.
+/// One message to write; `serve` and the bytes of the piece if it is one, whose leaving is reported.
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
-    pub(super) serve: Option<Serve>,
+    pub(super) serve: Option<(Serve, u64)>,
 }
 
 /// The cap on what comes in, shared by all readers: each waits until its piece is paid for, in turn.
@@ -82,7 +85,8 @@ pub(super) async fn run_asking(
     notes: mpsc::Sender<Note>,
     gate: Gate,
 ) {
-    let (mut reader, writer) = tokio::io::split(stream);
+    let (reader, writer) = tokio::io::split(stream);
+    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
     let reading = async {
         while let Some(answer) = read_message::<Answer>(&mut reader).await? {
             if let Answer::Piece { data, .. } = &answer {
@@ -107,7 +111,8 @@ pub(super) async fn run_answering(
     notes: mpsc::Sender<Note>,
     pacing: LinkPacing,
 ) {
-    let (mut reader, writer) = tokio::io::split(stream);
+    let (reader, writer) = tokio::io::split(stream);
+    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
     let reading = async {
         while let Some(ask) = read_message::<Ask>(&mut reader).await? {
             if notes.send(Note::Asked { peer, session, ask }).await.is_err() {
@@ -148,8 +153,8 @@ async fn write_all(
             next = queue.try_recv().ok();
         }
         flush(&mut writer).await?;
-        for serve in sent.drain(..) {
-            if notes.send(Note::Sent { serve, session }).await.is_err() {
+        for (serve, bytes) in sent.drain(..) {
+            if notes.send(Note::Sent { serve, bytes, session }).await.is_err() {
                 return Ok(());
             }
         }
@@ -158,6 +163,6 @@ async fn write_all(
 }
 
 /// A message for a writer.
-pub(super) fn outgoing(message: &impl Message, serve: Option<Serve>) -> Outgoing {
+pub(super) fn outgoing(message: &impl Message, serve: Option<(Serve, u64)>) -> Outgoing {
     Outgoing { bytes: message.encode(), serve }
 }
