@@ -216,7 +216,7 @@ fn no_room_and_a_disk_that_cannot_be_written_are_said_before_anything_is_fetched
     let small = BlobStore::open(&folder.path().join("small"), StoreLimits { total_bytes: 1000 }).unwrap();
     assert!(matches!(small.check_room(1001), Err(StoreError::Quota { needed: 1001, .. })));
     // As on a read-only disk, and unlike permissions, this stops the superuser too.
-    std::fs::remove_dir(folder.path().join("incoming")).unwrap();
+    fs::remove_dir(folder.path().join("incoming")).unwrap();
     let refused = store.check_room(1).unwrap_err();
     assert!(matches!(refused, StoreError::Disk { .. }) && !refused.is_no_space(), "{refused}");
     assert!(store.partial(Digest::of(b"a blob"), 1 << 20).is_err());
