@@ -23,6 +23,8 @@ use groundswell_protocol::transfer::shortage::Shortage;
 use groundswell_protocol::trust::names::ComponentName;
 use serde::{Deserialize, Serialize};
 
+use crate::transfer::Caps;
+
 /// Bytes of a submitted fact: the largest body, and its signatures.
 pub const FACT_BODY_MAX: usize = CENSUS_MAX + 64 * 1024;
 /// Bytes of a JSON request.
@@ -113,6 +115,8 @@ pub struct MissingView {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SwarmView {
+    /// The caps that hold now.
+    pub caps: Caps,
     /// The budgets of releases that were published here, the oldest first.
     pub egress: Vec<EgressReport>,
 }

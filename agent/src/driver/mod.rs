@@ -49,6 +49,7 @@ use self::feedback::Feedback;
 use self::keeping::{Arrivals, kept};
 use self::ledger::Ledger;
 use self::recorder::Recorder;
+use crate::config::TransferConfig;
 use crate::control::EventLog;
 use crate::control::api::{AgentStatus, Counters, SwarmView};
 use crate::link::{self, Link, LinkEvent};
@@ -57,7 +58,7 @@ use crate::store::blobs::BlobStore;
 use crate::store::journal::{Outcome, Outcomes, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process;
-use crate::transfer::{Transfer, TransferEvent};
+use crate::transfer::{Caps, Transfer, TransferEvent};
 
 pub use start::{AgentError, run};
 
@@ -89,6 +90,9 @@ struct Agent {
     transfer: Transfer,
     components: Components,
     ledger: Ledger,
+    /// The caps that were last set, and those of the configuration.
+    caps: Caps,
+    schedule: TransferConfig,
     arrivals: Arrivals,
     events: EventLog,
     metrics: Metrics,
@@ -289,9 +293,19 @@ impl Agent {
     fn keep_house(&mut self) {
         self.metrics.set_counters(&self.counters());
         self.ledger.keep();
+        self.mind_the_caps();
         let stalled = self.bytes.stalled(std::time::Instant::now());
         self.fetched(stalled);
         self.feed(Input::WallClock(wall_clock()));
+    }
+
+    /// Another window of the schedule may have begun.
+    fn mind_the_caps(&mut self) {
+        let caps = self.schedule.caps_at(crate::control::events::unix_ms());
+        if caps != self.caps && self.transfer.set_caps(caps).is_ok() {
+            tracing::info!("The caps on pieces are now {}.", caps.words());
+            self.caps = caps;
+        }
     }
 
     fn status(&self) -> AgentStatus {
@@ -303,7 +317,7 @@ impl Agent {
             node: self.node.status(self.clock.now()),
             services: self.components.views(),
             transfers: self.bytes.views(),
-            swarm: SwarmView { egress: self.transfer.budgets() },
+            swarm: SwarmView { caps: self.caps, egress: self.transfer.budgets() },
             counters: self.counters(),
         }
     }

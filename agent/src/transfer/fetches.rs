@@ -72,6 +72,7 @@ pub(super) struct Fetching<'a> {
 
 pub(super) struct Fetches {
     me: NodeId,
+    at_once_max: usize,
     at_once: usize,
     requests_max: usize,
     fair: Span,
@@ -87,15 +88,11 @@ pub(super) struct Fetches {
 impl Fetches {
     /// Under a cap, no more is asked for than comes in within [`CAPPED_WINDOW`].
     pub(super) fn new(me: NodeId, limits: &TransferLimits) -> Self {
-        let window = limits.download_bytes_per_second.map_or(usize::MAX, |rate| {
-            let pieces = rate.saturating_mul(CAPPED_WINDOW.as_secs()) / u64::from(PIECE_BYTES);
-            usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
-        });
-        let at_once = limits.fetches_at_once.clamp(1, JOBS_MAX / 2).min(window);
-        Self {
+        let mut fetches = Self {
             me,
-            at_once,
-            requests_max: window / at_once,
+            at_once_max: limits.fetches_at_once.clamp(1, JOBS_MAX / 2),
+            at_once: 1,
+            requests_max: usize::MAX,
             fair: Span(limits.fair_ms),
             fetches: BTreeMap::new(),
             waiting: VecDeque::new(),
@@ -105,7 +102,19 @@ impl Fetches {
             entropy: getrandom::u64().unwrap_or(u64::from_le_bytes(std::array::from_fn(|at| me.0[at]))),
             fetched: BTreeSet::new(),
             fetched_order: VecDeque::new(),
-        }
+        };
+        fetches.set_download_cap(limits.caps.download_bytes_per_second);
+        fetches
+    }
+
+    /// Holds for the blobs that are begun from now on.
+    pub(super) fn set_download_cap(&mut self, bytes_per_second: Option<u64>) {
+        let window = bytes_per_second.map_or(usize::MAX, |rate| {
+            let pieces = rate.saturating_mul(CAPPED_WINDOW.as_secs()) / u64::from(PIECE_BYTES);
+            usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
+        });
+        self.at_once = self.at_once_max.min(window);
+        self.requests_max = window / self.at_once;
     }
 
     /// What there is of a wanted blob, for those who ask for it.
@@ -122,6 +131,14 @@ impl Fetches {
                 Fetching { bytes: fetch.bytes, written: None, partial: None, outline: None }
             }
         })
+    }
+
+    /// Whether a peer is known to have a piece that we fetched, so that it need not hear of ours.
+    pub(super) fn knows_to_have(&self, blob: &Digest, peer: &NodeId, piece: u32) -> bool {
+        match self.fetches.get(blob).map(|fetch| &fetch.stage) {
+            Some(Stage::Running(running)) => running.download.knows_to_have(peer, piece),
+            _ => false,
+        }
     }
 
     /// Whether this run fetched the blob.

@@ -358,7 +358,7 @@ async fn a_corrupt_peer_is_named_and_the_blob_completes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_break_off_or_die_midway_only_cost_time() {
     let mut fleet = Fleet::new();
-    fleet.limits.upload_bytes_per_second = Some(4 << 20);
+    fleet.limits.caps.upload_bytes_per_second = Some(4 << 20);
     let blob = content(4 << 20, 1);
     fake_holder(&fleet, 9, blob.clone(), |piece, data| (piece % 3 != 0).then_some(data));
     let publisher = fleet.node(1);
@@ -383,14 +383,14 @@ async fn a_fetch_resumes_where_a_killed_run_stopped() {
     let blob = content(4 << 20, 1);
     let publisher = fleet.node(1);
     publisher.store.insert(&blob).unwrap();
-    fleet.limits.download_bytes_per_second = Some(4 << 20);
+    fleet.limits.caps.download_bytes_per_second = Some(4 << 20);
     let first = fleet.node(2);
     first.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
     first.until(|transfer| transfer.progress().first().is_some_and(|p| p.done_bytes > 1_500_000)).await;
     let kept = first.transfer.progress()[0].done_bytes;
     assert!(!first.store.has(&Digest::of(&blob)));
     drop(first);
-    fleet.limits.download_bytes_per_second = None;
+    fleet.limits.caps.download_bytes_per_second = None;
     let mut again = fleet.node(2);
     again.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
     again.stored(&[want(&blob)]).await;
@@ -407,12 +407,12 @@ async fn caps_hold_in_both_directions() {
         let mut fleet = Fleet::new();
         let cap = Some(1 << 20);
         if upload {
-            fleet.limits.upload_bytes_per_second = cap;
+            fleet.limits.caps.upload_bytes_per_second = cap;
         }
         let blob = content(1 << 20, 1);
         let publisher = fleet.node(1);
         publisher.store.insert(&blob).unwrap();
-        fleet.limits.download_bytes_per_second = cap.filter(|_| !upload);
+        fleet.limits.caps.download_bytes_per_second = cap.filter(|_| !upload);
         let mut receiver = fleet.node(2);
         let started = Instant::now();
         receiver.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();

@@ -130,6 +130,14 @@ impl Upload {
         }
     }
 
+    /// Changes the cap on payload bytes, or takes it away.
+    pub fn set_rate(&mut self, now: Time, bytes_per_second: Option<u64>) {
+        match (&mut self.allowance, bytes_per_second) {
+            (Some(allowance), Some(rate)) => allowance.set_rate(now, rate),
+            (allowance, rate) => *allowance = rate.map(|rate| Allowance::new(rate, now)),
+        }
+    }
+
     /// Judges a request for a piece that we hold.
     pub fn request(&mut self, now: Time, peer: NodeId, wanted: Wanted<'_>) -> Verdict {
         self.forget_old_grants(now);

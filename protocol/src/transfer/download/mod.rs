@@ -152,6 +152,11 @@ impl Download {
         self.peers.values().filter(|peer| peer.standing == Standing::Ready && peer.pieces.held() > 0).count()
     }
 
+    /// Whether a peer is known to have a piece.
+    pub fn knows_to_have(&self, peer: &NodeId, piece: u32) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.pieces.contains(piece))
+    }
+
     /// Everybody known to take part, to be named to others, those that answer first.
     pub fn known_peers(&self) -> Vec<NodeId> {
         let ready = self.peers.iter().filter(|(_, peer)| peer.standing == Standing::Ready);
