@@ -115,9 +115,7 @@ impl Node {
     fn tell_jury(&self, tracked: &Tracked, facts: &[&Arc<Fact>], out: &mut impl Outbox) {
         let facts = facts.iter().map(|fact| fact.signed.clone()).collect();
         let frame = Frame::Facts { facts, confirm: false, last: false }.encode();
-        for juror in tracked.roster.jury.iter().filter(|juror| **juror != self.me) {
-            out.send(*juror, frame.clone());
-        }
+        out.send_all(tracked.roster.jury.iter().copied().filter(|juror| *juror != self.me), frame);
     }
 
     /// For how long a node that hears from few may be without news before that is suspicious.

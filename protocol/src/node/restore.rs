@@ -11,6 +11,7 @@ use super::install::Component;
 use super::reader::Reader;
 use super::record::Record;
 use super::relays::Relays;
+use super::rest::Rest;
 use super::signing::Signer;
 use super::syncing::Syncs;
 use super::tombstones::{Tombstone, Tombstones};
@@ -59,12 +60,14 @@ pub(super) fn node(
         census_since: Time(0),
         generator: Generator::new(entropy, "jitter and partners"),
         started: false,
+        rest: Rest::default(),
         reader,
         members: Arc::default(),
         enrolled: false,
     };
     let facts = node.take_records(restored);
     node.take_facts_back(&facts);
+    node.rest.until(node.due(), Time(0));
     node
 }
 

@@ -237,19 +237,16 @@ impl Node {
             return true;
         }
         let install = &tracked.install;
-        let vote = Vote {
-            rollout: id,
-            node: self.me,
-            state,
-            attempt: install.attempt,
-            beat: 0,
-            numbers: install.numbers,
-            note: to_note(&install.note),
-        };
-        if self.my_vote(id).is_some_and(|held| held.rank() >= vote.rank()) {
+        let (attempt, beat) = (install.attempt, 0);
+        let rank = Vote::rank_of(attempt, state, beat);
+        if self.my_vote(id).is_some_and(|held| held.rank() >= rank) {
             return true;
         }
-        self.state(Statement::Vote(vote), out);
+        let (numbers, note) = (install.numbers, to_note(&install.note));
+        self.state(
+            Statement::Vote(Vote { rollout: id, node: self.me, state, attempt, beat, numbers, note }),
+            out,
+        );
         false
     }
 

@@ -249,6 +249,7 @@ impl Node {
     /// A juror says what it holds of my vote.
     pub(in crate::node) fn acknowledged(&mut self, from: NodeId, entries: &[Entry]) {
         let me = self.me;
+        self.rest.stir();
         for (id, tracked) in &mut self.rollouts {
             if tracked.install.stage != Stage::Announcing || !tracked.roster.is_juror(&from) {
                 continue;
@@ -387,6 +388,7 @@ impl Node {
         let report = HealthReport { note, ..report.clone() };
         component.report = Some(report.clone());
         if changed {
+            self.rest.stir();
             out.report(Event::Health { component: name.clone(), report });
         }
     }
