@@ -163,6 +163,7 @@ impl Node {
         let mut live: Vec<&Tracked> = self
             .rollouts
             .values()
+            .map(|tracked| &**tracked)
             .filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped())
             .collect();
         // There is room for so many: stops that others may not know come first, and old ones last.

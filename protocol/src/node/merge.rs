@@ -253,7 +253,7 @@ impl Node {
         });
         let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, now);
         self.hush_if_far(&tracked);
-        self.rollouts.insert(id, tracked);
+        self.rollouts.insert(id, Box::new(tracked));
         self.note_all_heard(id);
         for other in self.rollouts.values_mut() {
             other.look_at = now;
@@ -281,8 +281,8 @@ impl Node {
             t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
         });
         mark!(TwinOfBuried if buried);
-        mark!(TwinsMeet if self.rollouts.values().any(twin));
-        buried || self.rollouts.values().any(twin)
+        mark!(TwinsMeet if self.rollouts.values().any(|other| twin(other)));
+        buried || self.rollouts.values().any(|other| twin(other))
     }
 
     /// Reads the registers of rollouts whose registers have risen, reports what changed, and keeps what

@@ -94,7 +94,7 @@ impl Node {
     }
 
     fn rollout_statuses(&self, now: Time) -> Vec<RolloutStatus> {
-        let mut tracked: Vec<&Tracked> = self.rollouts.values().collect();
+        let mut tracked: Vec<&Tracked> = self.rollouts.values().map(|tracked| &**tracked).collect();
         tracked.sort_by(|a, b| {
             (&a.manifest.component, a.manifest.order, a.id).cmp(&(
                 &b.manifest.component,

@@ -35,7 +35,7 @@ pub(super) fn node(
     reader: Arc<dyn Reader>,
 ) -> Node {
     let me = hand.node();
-    let components = components.iter().map(|name| (name.clone(), Component::default())).collect();
+    let components = components.iter().map(|name| (name.clone(), Box::<Component>::default())).collect();
     let mut node = Node {
         fleet,
         hand,
@@ -121,7 +121,7 @@ impl Node {
                     let tracked =
                         Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, Time(0));
                     self.hush_if_far(&tracked);
-                    self.rollouts.insert(id, tracked);
+                    self.rollouts.insert(id, Box::new(tracked));
                 }
             }
             Statement::Vote(vote) => self.note_vote(vote),

@@ -118,9 +118,8 @@ impl Derived {
             _ => (false, None),
         };
         let stoppers = if mutations::is(Mutation::OneJurorStops) { 1 } else { roster.quorum.stoppers() };
-        let jury_stop = (stops().count() as u64 >= u64::from(stoppers))
-            .then(|| stops().max().map(Stop::Jury))
-            .flatten();
+        let jury_stop =
+            (stops().count() as u64 >= u64::from(stoppers)).then(|| stops().max().map(Stop::Jury)).flatten();
         let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);
         Self {
             open: roster.quorum.reached(&opens).max(promoted),

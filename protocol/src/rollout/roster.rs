@@ -63,6 +63,21 @@ impl Roster {
         }
     }
 
+    /// A line and a jury, as a test wants them.
+    #[cfg(test)]
+    pub(super) fn of(members: Vec<NodeId>, jury: Vec<NodeId>) -> Self {
+        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        Self {
+            targets: vec![count],
+            quorum: Quorum::of(u32::try_from(jury.len()).unwrap_or(u32::MAX)),
+            ranks: Places::of(&members),
+            members,
+            seats: Places::of(&jury),
+            jury,
+            everybody_judges: false,
+        }
+    }
+
     /// A member's rank.
     pub fn rank(&self, node: &NodeId) -> Option<u32> {
         self.ranks.find(&self.members, node)

@@ -112,7 +112,8 @@ impl Census {
 
     /// The member with this key.
     pub fn member(&self, node: &NodeId) -> Option<&Member> {
-        place_of(self.members.len(), node, |place| &self.members[place].node).map(|place| &self.members[place])
+        place_of(self.members.len(), node, |place| &self.members[place].node)
+            .map(|place| &self.members[place])
     }
 
     /// The members as plain lists.

@@ -81,7 +81,9 @@ impl Trust {
         let newest = held.max_by_key(|(policy, version, _)| (*policy, *version));
         self.newest_census = newest.and_then(|(policy, version, _)| {
             let mut of_version = self.censuses(version);
-            of_version.find(|(_, census)| census.policy == policy).map(|(id, census)| (*id, Arc::clone(census)))
+            of_version
+                .find(|(_, census)| census.policy == policy)
+                .map(|(id, census)| (*id, Arc::clone(census)))
         });
     }
 

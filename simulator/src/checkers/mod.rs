@@ -122,7 +122,7 @@ pub struct Referees {
     /// Stages that must end, and since when.
     moving: BTreeMap<(u32, RolloutId), (Stage, Moment)>,
     /// Machines whose frames are looked at, because they are about to switch.
-    listening: BTreeSet<u32>,
+    listening: Vec<bool>,
     /// Machines that know of a stop which their disk does not show yet.
     unsaved: BTreeSet<u32>,
     began_from: BTreeMap<(u32, Digest), Option<Digest>>,
@@ -153,7 +153,7 @@ impl Referees {
             last_sent: None,
             parts: BTreeMap::new(),
             moving: BTreeMap::new(),
-            listening: BTreeSet::new(),
+            listening: vec![false; fleet.nodes.len()],
             unsaved: BTreeSet::new(),
             began_from: BTreeMap::new(),
             anchors: BTreeMap::new(),
@@ -190,7 +190,8 @@ impl Referees {
 
     /// A machine lets a frame go.
     pub fn sent(&mut self, now: Moment, place: u32, frame: &Payload) {
-        let again = self.last_sent.as_ref().is_some_and(|(by, last)| *by == place && Arc::ptr_eq(last, frame));
+        let again =
+            self.last_sent.as_ref().is_some_and(|(by, last)| *by == place && Arc::ptr_eq(last, frame));
         if again || self.liars.contains(&place) {
             return;
         }
@@ -281,7 +282,7 @@ impl Referees {
 
     /// A frame is about to reach a machine.
     pub fn received(&mut self, place: u32, from: NodeId, frame: &Payload) {
-        if !self.listening.contains(&place) {
+        if !self.listening[place as usize] {
             return;
         }
         let Ok(heard) = self.reader.heard(self.fleet, frame) else { return };
@@ -452,7 +453,7 @@ impl Referees {
         let part = self.part(now, place, rollout);
         if !part.tried && part.news.is_none() {
             part.news = Some(News::default());
-            self.listening.insert(place);
+            self.listening[place as usize] = true;
         }
     }
 
@@ -508,7 +509,7 @@ impl Referees {
     /// A machine starts on these records: what it knew and did not keep, it knows no more.
     pub fn restarted(&mut self, now: Moment, place: u32, records: &[Record]) {
         self.started.insert(place, now);
-        self.listening.remove(&place);
+        self.listening[place as usize] = false;
         self.unsaved.remove(&place);
         let moving: Vec<_> = self.moving.range(of_machine(place)).map(|(key, _)| *key).collect();
         for key in moving {

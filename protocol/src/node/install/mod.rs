@@ -180,7 +180,9 @@ impl Node {
     fn step(&mut self, id: RolloutId, stage: Stage, now: Time, out: &mut impl Outbox) {
         match stage {
             Stage::Known | Stage::NotMine | Stage::Skipped => self.begin_staging(id, now, out),
-            Stage::Fetching | Stage::Staging if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) => {
+            Stage::Fetching | Stage::Staging
+                if self.rollouts.get(&id).is_some_and(|tracked| tracked.is_stopped()) =>
+            {
                 mark!(StopWhileFetching);
                 out.cancel(id);
                 self.enter(id, Stage::Known, None, "the rollout was stopped", out);

@@ -238,7 +238,7 @@ impl Node {
             component.installed.trial_boots = 0;
         }
         self.keep_installed(&name, out);
-        let stopped = self.rollouts.get(&id).is_some_and(Tracked::is_stopped);
+        let stopped = self.rollouts.get(&id).is_some_and(|tracked| tracked.is_stopped());
         mark!(StopBeforeSwitch if stopped);
         mark!(PauseBeforeSwitch if !stopped && self.rollouts.get(&id).is_some_and(|r| r.derived.paused));
         mark!(OvertakenBeforeSwitch if self.is_behind_done(id));
@@ -400,7 +400,7 @@ impl Node {
     }
 
     pub(super) fn watch_trial(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
-        if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) {
+        if self.rollouts.get(&id).is_some_and(|tracked| tracked.is_stopped()) {
             mark!(StopInTrial);
             return self.go_back(id, now, false, "the rollout was stopped", out);
         }
