@@ -398,11 +398,13 @@ mod tests {
     use crate::digest::Digest;
     use crate::identity::PublicKey;
 
+    type Word = Option<(u8, VoteState)>;
+
     /// Counts every open rank at every look.
     #[derive(Default)]
     struct Plain {
-        seen: Vec<Option<(Option<(u8, VoteState)>, Span, bool)>>,
-        votes: Vec<Option<(u8, VoteState)>>,
+        seen: Vec<Option<(Word, Span, bool)>>,
+        votes: Vec<Word>,
         heard: Vec<Option<Time>>,
     }
 
