@@ -15,7 +15,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use groundswell_agent::console::{self, ConsoleOptions};
-use groundswell_agent::control::api::{AgentStatus, Counters};
+use groundswell_agent::control::api::{AgentStatus, Counters, EgressRequest, SwarmView};
 use groundswell_agent::control::events::unix_ms;
 use groundswell_agent::control::server::Server;
 use groundswell_agent::control::{Backend, EventLog, EventStream, ImportError};
@@ -96,6 +96,7 @@ impl Backend for Preview {
             node: self.with_story(|story| story.status.clone()),
             services: Vec::new(),
             transfers: Vec::new(),
+            swarm: SwarmView::default(),
             counters,
         }
     }
@@ -132,6 +133,10 @@ impl Backend for Preview {
 
     async fn import(&self, _: Digest, _: u64, _: impl AsyncRead + Send + Unpin) -> Result<(), ImportError> {
         Err(ImportError::Local("a preview keeps no blobs".to_owned()))
+    }
+
+    async fn set_egress(&self, _: EgressRequest) -> Result<(), String> {
+        Err("a preview sends nothing".to_owned())
     }
 
     fn metrics(&self) -> String {

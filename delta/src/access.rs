@@ -3,6 +3,7 @@
 //! Whoever implements these decides what a path means on disk (a slot's directory, an archive, memory) and must not
 //! follow symbolic links of the tree on the way to a file.
 
+use std::borrow::Cow;
 use std::io::{self, Write};
 use std::ops::Range;
 use std::os::unix::fs::FileExt;
@@ -97,9 +98,18 @@ pub trait ReadAt {
     /// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when they end before the buffer does; else when they cannot be
     /// read.
     fn read_exact_at(&self, buffer: &mut [u8], offset: u64) -> io::Result<()>;
+
+    /// All of them, where they are in memory anyway: then they need not be copied to be compared.
+    fn in_memory(&self) -> Option<&[u8]> {
+        None
+    }
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for &T {
+    fn in_memory(&self) -> Option<&[u8]> {
+        (**self).in_memory()
+    }
+
     fn size(&self) -> u64 {
         (**self).size()
     }
@@ -110,6 +120,10 @@ impl<T: ReadAt + ?Sized> ReadAt for &T {
 }
 
 impl<T: ReadAt + ?Sized> ReadAt for Box<T> {
+    fn in_memory(&self) -> Option<&[u8]> {
+        (**self).in_memory()
+    }
+
     fn size(&self) -> u64 {
         (**self).size()
     }
@@ -120,6 +134,10 @@ impl<T: ReadAt + ?Sized> ReadAt for Box<T> {
 }
 
 impl ReadAt for [u8] {
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
+
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -133,6 +151,10 @@ impl ReadAt for [u8] {
 }
 
 impl ReadAt for Vec<u8> {
+    fn in_memory(&self) -> Option<&[u8]> {
+        Some(self)
+    }
+
     fn size(&self) -> u64 {
         self.len() as u64
     }
@@ -200,4 +222,12 @@ pub(crate) fn load(source: &dyn ReadAt, range: Range<u64>) -> io::Result<Vec<u8>
     let mut loaded = vec![0; bytes.ok_or(io::ErrorKind::UnexpectedEof)?];
     source.read_exact_at(&mut loaded, range.start)?;
     Ok(loaded)
+}
+
+/// A stretch as it is in memory, or else read into it.
+pub(crate) fn view(source: &dyn ReadAt, range: Range<u64>) -> io::Result<Cow<'_, [u8]>> {
+    let Some(all) = source.in_memory() else { return load(source, range).map(Cow::Owned) };
+    let place = |at: u64| usize::try_from(at).unwrap_or(usize::MAX);
+    let part = all.get(place(range.start)..place(range.end));
+    part.map(Cow::Borrowed).ok_or_else(|| io::ErrorKind::UnexpectedEof.into())
 }

@@ -135,6 +135,9 @@ pub const START_RETRY: Span = Span::seconds(5);
 pub const COUNT_EVERY: Span = Span::milliseconds(200);
 /// Rollouts of more members than this count as large.
 pub const COUNT_AT_ONCE_MAX: u32 = 256;
+/// Other members that hold a live release whole before a node lets go of bytes of it that it does not need itself:
+/// two may go away at once.
+pub const COPIES_ENOUGH: usize = 3;
 /// Holders named to a fetch.
 pub const HOLDERS_MAX: usize = 64;
 /// A failed fetch or staging is tried again after this, doubling up to `STAGE_RETRY_MAX`.

@@ -70,6 +70,8 @@ marks! {
     TooFewSignersRefused in "node/accept.rs";
     /// A proposal in a term that its author does not lead, or a vote without a seat.
     NoSeatRefused in "node/accept.rs";
+    /// Somebody has said two things of one rank: the lesser of them is not taken.
+    EquivocationRefused in "node/accept.rs";
     /// A third manifest of one order finds no room.
     ThirdTwinRefused in "node/accept.rs";
     /// A fact of a rollout that was put away.
@@ -108,6 +110,8 @@ marks! {
     TermFollowed in "node/juror.rs";
     /// A juror stops what stands still for too long.
     StopExpired in "node/juror.rs";
+    /// What a juror opened was not opened by enough others for too long.
+    StopNotFollowed in "node/juror.rs";
     /// A juror's own count of failures stops it.
     StopOnEvidence in "node/juror.rs";
     /// Failures have reached the hold band.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::SignedFact;
+use groundswell_protocol::facts::{RolloutId, SignedFact};
 use tokio::runtime::Runtime;
 
 use super::failure::{Code, Failure};
@@ -121,6 +121,10 @@ impl Recipient for Daemon {
         let file = std::fs::File::open(path).map_err(|error| Problem::reading(path, &error))?;
         let file = tokio::fs::File::from_std(file);
         Ok(self.runtime.block_on(self.client.put_blob(blob.digest, blob.bytes, file))?)
+    }
+
+    fn set_egress(&mut self, release: RolloutId, permille: u32, blobs: &[Digest]) -> Result<(), Failure> {
+        Ok(self.runtime.block_on(self.client.set_egress(release, permille, blobs))?)
     }
 
     fn submit(&mut self, fact: &SignedFact) -> Result<bool, Failure> {

@@ -12,7 +12,8 @@ use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::record::Ending;
 use groundswell_protocol::node::status::{RolloutStatus, Status};
 
-use super::words::{count, seconds, some_of, span};
+use super::words::{bytes, count, seconds, some_of, span};
+use crate::control::api::{MissingView, TransferView};
 use crate::telemetry::words::{stage_words, stop_words, vote_words};
 
 /// Nodes named in one sentence.
@@ -37,6 +38,28 @@ pub fn explain(status: &Status, rollout: &RolloutStatus) -> String {
         ]
     };
     sentences.into_iter().flatten().collect::<Vec<_>>().join("\n")
+}
+
+/// What nobody who can be reached has of a fetch, a line a blob.
+pub(super) fn missing_lines(transfer: &TransferView) -> Vec<String> {
+    let line = |missing: &MissingView| {
+        let shortage = &missing.shortage;
+        format!(
+            "of the blob {} no peer that answers has the pieces {} ({} of {}, {}), for {}",
+            missing.blob.short(),
+            shortage.words(),
+            shortage.pieces,
+            shortage.of,
+            bytes(shortage.bytes),
+            span(shortage.lasts_ms)
+        )
+    };
+    let mut lines: Vec<String> = transfer.missing.iter().map(line).collect();
+    let more = (transfer.missing_blobs as usize).saturating_sub(lines.len());
+    if more > 0 {
+        lines.push(format!("and of {more} more blobs"));
+    }
+    lines
 }
 
 fn name(rollout: &RolloutStatus) -> String {

@@ -12,11 +12,13 @@ use groundswell_protocol::rollout::quorum::Quorum;
 
 use super::clock;
 use super::daemon::SocketArgs;
+use super::explain::missing_lines;
 use super::failure::Failure;
 use super::screen::{Answer, Screen, table};
-use super::words::{bar, bytes, count, span, when};
-use crate::control::api::AgentStatus;
+use super::words::{bar, bytes, count, span, thousandths, when};
+use crate::control::api::{AgentStatus, SwarmView};
 use crate::telemetry::words::hold_words;
+use crate::transfer::Caps;
 
 /// Members shown without --all.
 const MEMBERS_SHOWN: usize = 32;
@@ -107,12 +109,42 @@ fn head(agent: &AgentStatus, screen: Screen, now: u64) -> String {
             bytes(transfer.bytes),
             count(transfer.peers, "peer")
         );
+        for line in missing_lines(transfer) {
+            let _ = writeln!(text, "missing {}", screen.warn(&line));
+        }
     }
+    text.push_str(&swarm(&agent.swarm, screen));
     if status.conflict {
         let _ = writeln!(
             text,
             "{}",
             screen.bad("alarm   two policies or censuses of one version are signed: a key is misused")
+        );
+    }
+    text
+}
+
+/// What the swarm's rules come to here.
+fn swarm(swarm: &SwarmView, screen: Screen) -> String {
+    let mut text = String::new();
+    if swarm.caps != Caps::default() {
+        let _ = writeln!(text, "caps    {}", swarm.caps.words());
+    }
+    for budget in &swarm.egress {
+        let (copies, permille) = (budget.copies_permille(), budget.permille);
+        let left = match budget.beyond_bytes {
+            0 => format!("{} left", bytes(budget.left_bytes)),
+            beyond => screen
+                .warn(&format!("{} beyond it, because nobody else could be asked for them", bytes(beyond))),
+        };
+        let _ = writeln!(
+            text,
+            "egress  {}   sent {} of {}, {} copies   budget {}x, {left}",
+            budget.release.short(),
+            bytes(budget.sent_bytes),
+            bytes(budget.payload_bytes),
+            thousandths(copies),
+            thousandths(permille),
         );
     }
     text
@@ -254,6 +286,34 @@ fn members(status: &Status, most: usize, screen: Screen) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use groundswell_protocol::digest::Digest;
+    use groundswell_protocol::transfer::egress::EgressReport;
+
+    #[test]
+    fn budgets_are_said_with_what_is_left_or_what_went_beyond() {
+        let budget = EgressReport {
+            release: Digest([0xab; 32]),
+            permille: 1_050,
+            payload_bytes: 2_000_000,
+            distinct_bytes: 2_000_000,
+            sent_bytes: 2_060_000,
+            left_bytes: 40_000,
+            beyond_bytes: 0,
+            referred: 3,
+        };
+        let spent = EgressReport { sent_bytes: 2_110_000, left_bytes: 0, beyond_bytes: 10_000, ..budget };
+        let words =
+            swarm(&SwarmView { egress: vec![budget, spent], ..SwarmView::default() }, Screen::new(true));
+        let lines: Vec<&str> = words.lines().collect();
+        assert_eq!(
+            lines,
+            [
+                "egress  abababab   sent 2.06 MB of 2.00 MB, 1.03 copies   budget 1.05x, 40.0 kB left",
+                "egress  abababab   sent 2.11 MB of 2.00 MB, 1.055 copies   budget 1.05x, 10.0 kB beyond it, \
+                 because nobody else could be asked for them",
+            ]
+        );
+    }
 
     #[test]
     fn the_guarantee_is_said_for_every_size() {

@@ -23,6 +23,13 @@ pub(super) fn bytes(number: u64) -> String {
     }
 }
 
+/// Thousandths as a decimal fraction without needless zeros: `1.05`, `2`.
+pub(super) fn thousandths(number: impl Into<u64>) -> String {
+    let number = number.into();
+    let digits = format!("{}.{:03}", number / 1000, number % 1000);
+    digits.trim_end_matches('0').trim_end_matches('.').to_owned()
+}
+
 /// A length of time in its two largest units at most: `850 ms`, `2.5 s`, `3 min 20 s`, `5 days`.
 pub(super) fn span(ms: u64) -> String {
     let seconds = ms / 1000;

@@ -13,7 +13,7 @@ use ratatui::backend::TestBackend;
 use super::model::{Action, Key, Model, Order, Overlay, TAIL_MAX};
 use super::sample::Story;
 use super::screen;
-use crate::control::api::{AgentStatus, Counters, EventLine, ServiceView, StreamLine};
+use crate::control::api::{AgentStatus, Counters, EventLine, ServiceView, StreamLine, SwarmView};
 
 const NOON: u64 = 1_800_000_000_000;
 
@@ -80,6 +80,7 @@ fn agent_status(node: &Status, now_unix_ms: u64) -> AgentStatus {
             restarts: 0,
         }],
         transfers: vec![],
+        swarm: SwarmView::default(),
         counters: Counters {
             uploaded_bytes: 3_100_000,
             downloaded_bytes: 1_250_000,

@@ -8,6 +8,7 @@
 //! | `GET /v1/trust` | a fleet bundle |
 //! | `POST /v1/blobs/missing` with a [`DigestList`] | [`MissingAnswer`] |
 //! | `PUT /v1/blobs/{64 hex digits}` with `Content-Length` | 204; 422 if the digest differs, 507 if the disk is full |
+//! | `PUT /v1/egress` with an [`EgressRequest`] | 204; 422 if the budget is out of bounds |
 //! | `GET /metrics` | OpenMetrics text |
 //!
 //! Every other answer carries an [`ErrorAnswer`]. Fields may be added within version 1; readers pass
@@ -17,8 +18,12 @@ use groundswell_protocol::bounds::CENSUS_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::node::{Event, Status};
+use groundswell_protocol::transfer::egress::EgressReport;
+use groundswell_protocol::transfer::shortage::Shortage;
 use groundswell_protocol::trust::names::ComponentName;
 use serde::{Deserialize, Serialize};
+
+use crate::transfer::Caps;
 
 /// Bytes of a submitted fact: the largest body, and its signatures.
 pub const FACT_BODY_MAX: usize = CENSUS_MAX + 64 * 1024;
@@ -32,6 +37,8 @@ pub const DIGESTS_MAX: usize = 100_000;
 pub const ANSWER_MAX: usize = 128 * 1024 * 1024;
 /// Bytes of an error answer that a client reads.
 pub const ERROR_MAX: usize = 64 * 1024;
+/// Blobs with missing pieces that are shown of one fetch.
+pub const SHORTAGES_SHOWN: usize = 4;
 /// Bytes of one line of the event stream that a client reads.
 pub const LINE_MAX: usize = 64 * 1024;
 
@@ -54,6 +61,9 @@ pub struct AgentStatus {
     pub services: Vec<ServiceView>,
     /// The fetches under way.
     pub transfers: Vec<TransferView>,
+    /// What the swarm's rules come to here.
+    #[serde(default)]
+    pub swarm: SwarmView,
     /// What the agent has used since it started.
     pub counters: Counters,
 }
@@ -82,9 +92,37 @@ pub struct TransferView {
     pub done_bytes: u64,
     /// Peers that it asks.
     pub peers: u32,
+    /// Blobs of which nobody who can be reached has every piece, for half a minute or longer; at most
+    /// `SHORTAGES_SHOWN`.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub missing: Vec<MissingView>,
+    /// How many such blobs there are.
+    #[serde(default)]
+    pub missing_blobs: u32,
 }
 
-/// What the agent has used since it started. All but `links`, `gossip_mesh` and `resident_bytes` only rise.
+/// Pieces of a blob that nobody who can be reached has.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MissingView {
+    /// The blob.
+    pub blob: Digest,
+    /// Which pieces, how many, and for how long.
+    #[serde(flatten)]
+    pub shortage: Shortage,
+}
+
+/// What the swarm's rules come to on this node.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SwarmView {
+    /// The caps that hold now.
+    pub caps: Caps,
+    /// The budgets of releases that were published here, the oldest first.
+    pub egress: Vec<EgressReport>,
+}
+
+/// What the agent has used since it started. All but `links`, `gossip_mesh`,
+/// `egress_left_bytes` and `resident_bytes` only rise.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct Counters {
@@ -106,6 +144,12 @@ pub struct Counters {
     pub gossip_mesh: u64,
     /// Pieces that were not what they should be.
     pub corrupt_pieces: u64,
+    /// Payload sent of releases that have a budget.
+    pub egress_sent_bytes: u64,
+    /// Of it, what was sent beyond a budget, because nobody else could be asked for it.
+    pub egress_beyond_bytes: u64,
+    /// What the budgets have left, together. Rises and falls.
+    pub egress_left_bytes: u64,
     /// Links that are up.
     pub links: u64,
     /// Memory of the agent's own process.
@@ -161,6 +205,19 @@ pub enum Submitted {
 #[serde(deny_unknown_fields)]
 pub struct DigestList {
     /// At most `DIGESTS_MAX`.
+    pub digests: Vec<Digest>,
+}
+
+/// A release's budget: how much of its payload this agent may send while others can serve it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EgressRequest {
+    /// The release.
+    pub release: RolloutId,
+    /// The multiple of the payload, in thousandths.
+    pub permille: u32,
+    /// Its blobs, at most `DIGESTS_MAX`; those that the agent does not have are passed over. More can
+    /// follow in further requests.
     pub digests: Vec<Digest>,
 }
 

@@ -7,7 +7,7 @@ use groundswell_protocol::facts::SignedFact;
 use groundswell_protocol::node::Verdict;
 use tokio::io::AsyncRead;
 
-use super::api::AgentStatus;
+use super::api::{AgentStatus, EgressRequest};
 use super::events::EventStream;
 
 /// An agent, as the control API's server sees it.
@@ -30,6 +30,8 @@ pub trait Backend: Clone + Send + Sync + 'static {
         bytes: u64,
         body: impl AsyncRead + Send + Unpin,
     ) -> impl Future<Output = Result<(), ImportError>> + Send;
+    /// Sets a release's budget.
+    fn set_egress(&self, request: EgressRequest) -> impl Future<Output = Result<(), String>> + Send;
     /// The metrics as OpenMetrics text.
     fn metrics(&self) -> String;
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use axum::body::{Body, Bytes};
 use futures::TryStreamExt;
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::SignedFact;
+use groundswell_protocol::facts::{RolloutId, SignedFact};
 use groundswell_protocol::wire::codec;
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use hyper::body::Incoming;
@@ -15,6 +15,7 @@ use hyper::client::conn::http1::{self, SendRequest};
 use hyper::header::{CONTENT_LENGTH, CONTENT_TYPE, HOST};
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::net::UnixStream;
@@ -22,8 +23,8 @@ use tokio::time::timeout;
 use tokio_util::io::ReaderStream;
 
 use super::api::{
-    ANSWER_MAX, AgentStatus, DIGESTS_MAX, DigestList, ERROR_MAX, ErrorAnswer, LINE_MAX, MissingAnswer,
-    StreamLine, Submission, Submitted,
+    ANSWER_MAX, AgentStatus, DIGESTS_MAX, DigestList, ERROR_MAX, EgressRequest, ErrorAnswer, LINE_MAX,
+    MissingAnswer, StreamLine, Submission, Submitted,
 };
 use crate::release::bundle::{BUNDLE_MAX, decode_facts};
 
@@ -167,16 +168,28 @@ impl Client {
         let mut missing = Vec::new();
         for digests in digests.chunks(DIGESTS_MAX) {
             let question = DigestList { digests: digests.to_vec() };
-            let body =
-                serde_json::to_vec(&question).map_err(|error| ClientError::unclear(error.to_string()))?;
-            let mut request = request(Method::POST, "/v1/blobs/missing", Body::from(body));
-            request
-                .headers_mut()
-                .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static("application/json"));
+            let request = json_request(Method::POST, "/v1/blobs/missing", &question)?;
             let answer: MissingAnswer = self.json(request).await?;
             missing.extend(answer.missing);
         }
         Ok(missing)
+    }
+
+    /// Sets the budget of a release: how much the agent may send of it while others can serve it.
+    ///
+    /// # Errors
+    /// `BadInput` if it is out of bounds; nothing changed then. See [`ClientErrorKind`].
+    pub async fn set_egress(
+        &self,
+        release: RolloutId,
+        permille: u32,
+        digests: &[Digest],
+    ) -> Result<(), ClientError> {
+        for digests in digests.chunks(DIGESTS_MAX) {
+            let question = EgressRequest { release, permille, digests: digests.to_vec() };
+            self.send(json_request(Method::PUT, "/v1/egress", &question)?, ANSWER_TIMEOUT).await?;
+        }
+        Ok(())
     }
 
     /// Uploads the `bytes` bytes of `reader`, whose digest is `digest`, into the agent's store.
@@ -333,6 +346,14 @@ impl EventReader {
         use futures::FutureExt;
         self.next().now_or_never()?.transpose()
     }
+}
+
+fn json_request(method: Method, path: &str, question: &impl Serialize) -> Result<Request<Body>, ClientError> {
+    let body = serde_json::to_vec(question).map_err(|error| ClientError::unclear(error.to_string()))?;
+    let mut request = request(method, path, Body::from(body));
+    let json = hyper::header::HeaderValue::from_static("application/json");
+    request.headers_mut().insert(CONTENT_TYPE, json);
+    Ok(request)
 }
 
 fn request(method: Method, path: &str, body: Body) -> Request<Body> {

@@ -19,8 +19,8 @@ use tokio_util::io::StreamReader;
 use tokio_util::sync::CancellationToken;
 
 use super::api::{
-    BLOB_MAX, DIGESTS_MAX, DigestList, ErrorAnswer, ErrorView, EventsQuery, FACT_BODY_MAX, JSON_BODY_MAX,
-    MissingAnswer, Submission, Submitted,
+    BLOB_MAX, DIGESTS_MAX, DigestList, EgressRequest, ErrorAnswer, ErrorView, EventsQuery, FACT_BODY_MAX,
+    JSON_BODY_MAX, MissingAnswer, Submission, Submitted,
 };
 use super::backend::{Backend, ImportError};
 use crate::release::bundle::encode_facts;
@@ -48,6 +48,7 @@ pub(super) fn control<B: Backend>(backend: B, stop: CancellationToken) -> Router
         .route("/v1/trust", get(trust::<B>))
         .route("/v1/blobs/missing", post(missing::<B>))
         .route("/v1/blobs/{digest}", put(import::<B>))
+        .route("/v1/egress", put(egress::<B>))
         .route("/metrics", get(metrics_text::<B>))
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
@@ -157,6 +158,27 @@ async fn missing<B: Backend>(
         ));
     }
     Ok(Json(MissingAnswer { missing: shared.backend.missing(digests).await }))
+}
+
+async fn egress<B: Backend>(
+    State(shared): State<Shared<B>>,
+    request: Request,
+) -> Result<StatusCode, Problem> {
+    let body = read_body(request, JSON_BODY_MAX, "budget").await?;
+    let request: EgressRequest = serde_json::from_slice(&body).map_err(|error| {
+        let todo = "send {\"release\": ..., \"permille\": 1050, \"digests\": [...]}";
+        Problem::bad_request("the budget cannot be read", error.to_string(), todo)
+    })?;
+    if request.digests.len() > DIGESTS_MAX {
+        let why = format!("{} digests are named, more than {DIGESTS_MAX}", request.digests.len());
+        let todo = "name the rest in further requests";
+        return Err(Problem::new(StatusCode::PAYLOAD_TOO_LARGE, "the budget names too much", why, todo));
+    }
+    let set = shared.backend.set_egress(request).await;
+    set.map(|()| StatusCode::NO_CONTENT).map_err(|why| {
+        let todo = "give a multiple from 1x to 1000x, or publish without --egress";
+        Problem::new(StatusCode::UNPROCESSABLE_ENTITY, "the budget was not set", why, todo)
+    })
 }
 
 async fn import<B: Backend>(

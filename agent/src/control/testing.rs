@@ -19,7 +19,7 @@ use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 
-use super::api::{AgentStatus, Counters};
+use super::api::{AgentStatus, Counters, EgressRequest, SwarmView};
 use super::client::Client;
 use super::events::{EventLog, EventStream};
 use super::server::Server;
@@ -35,6 +35,7 @@ pub(crate) struct Fake {
     pub(crate) log: EventLog,
     pub(crate) blobs: Arc<Mutex<BTreeMap<Digest, Vec<u8>>>>,
     pub(crate) facts: Arc<Mutex<Vec<SignedFact>>>,
+    pub(crate) budgets: Arc<Mutex<Vec<EgressRequest>>>,
 }
 
 impl Default for Fake {
@@ -45,6 +46,7 @@ impl Default for Fake {
             log: EventLog::new(),
             blobs: Arc::default(),
             facts: Arc::default(),
+            budgets: Arc::default(),
         }
     }
 }
@@ -120,6 +122,7 @@ impl Backend for Fake {
             node: status(),
             services: vec![],
             transfers: vec![],
+            swarm: SwarmView::default(),
             counters: Counters::default(),
         }
     }
@@ -165,6 +168,14 @@ impl Backend for Fake {
             return Err(ImportError::Mismatch);
         }
         self.blobs.lock().unwrap().insert(digest, content);
+        Ok(())
+    }
+
+    async fn set_egress(&self, request: EgressRequest) -> Result<(), String> {
+        if request.permille < 1000 {
+            return Err("too little".to_owned());
+        }
+        self.budgets.lock().unwrap().push(request);
         Ok(())
     }
 

@@ -5,7 +5,7 @@ use std::os::unix::fs::PermissionsExt;
 
 use groundswell_protocol::bounds::NOTE_MAX;
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::{Fact, Statement};
+use groundswell_protocol::facts::{Fact, RolloutId, Statement};
 use groundswell_protocol::node::event::{Event, Refusal};
 use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::policy::FleetId;
@@ -14,7 +14,7 @@ use tokio::net::{TcpStream, UnixStream};
 use tokio::time::timeout;
 
 use super::Backend;
-use super::api::{BLOB_MAX, FACT_BODY_MAX, StreamLine, Submitted};
+use super::api::{BLOB_MAX, DIGESTS_MAX, FACT_BODY_MAX, StreamLine, Submitted};
 use super::client::{Client, ClientErrorKind};
 use super::command;
 use super::events::RING_MAX;
@@ -284,5 +284,20 @@ async fn the_tcp_address_serves_metrics_alone() {
     let taken = Server::bind(house.directory.path().join("other.sock"), Some(house.metrics)).await;
     assert!(matches!(taken, Err(BindError::Metrics(..))));
     assert!(!house.directory.path().join("other.sock").exists());
+    house.stop().await;
+}
+
+#[tokio::test]
+async fn a_budget_arrives_whole_and_one_out_of_bounds_is_bad_input() {
+    let house = House::new().await;
+    let release = RolloutId(Digest::of(b"a release"));
+    let digests: Vec<Digest> =
+        (0..DIGESTS_MAX as u64 + 3).map(|n| Digest::of(&u64::to_le_bytes(n))).collect();
+    house.client.set_egress(release, 1_050, &digests).await.unwrap();
+    let parts: Vec<usize> =
+        house.fake.budgets.lock().unwrap().iter().map(|budget| budget.digests.len()).collect();
+    assert_eq!(parts, [DIGESTS_MAX, 3]);
+    let refused = house.client.set_egress(release, 500, &digests[..1]).await.unwrap_err();
+    assert_eq!((refused.kind, refused.why.as_str()), (ClientErrorKind::BadInput, "too little"));
     house.stop().await;
 }

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::SignedFact;
+use groundswell_protocol::facts::{RolloutId, SignedFact};
 use groundswell_protocol::time::UnixSeconds;
 use groundswell_protocol::trust::manifest::{Kind, Select};
 use groundswell_protocol::trust::names::ComponentName;
@@ -96,7 +96,7 @@ pub fn build_unsigned(fleet: &FleetDirectory, draft: &Draft) -> Result<ReleaseDi
 pub async fn hand_over(release: &ReleaseDirectory, client: &Client) -> Result<Published, Problem> {
     let mut recipient = Agent { client: client.clone(), runtime: Handle::current() };
     let release = release.clone();
-    blocking(move || publish(&release, &mut recipient, &|_, _| {})).await
+    blocking(move || publish(&release, &mut recipient, None, &|_, _| {})).await
 }
 
 /// Does work that blocks where blocking is allowed.
@@ -137,6 +137,10 @@ impl Recipient for Agent {
         let file = std::fs::File::open(path).map_err(|error| Problem::reading(path, &error))?;
         let upload = self.client.put_blob(blob.digest, blob.bytes, tokio::fs::File::from_std(file));
         self.runtime.block_on(upload).map_err(problem)
+    }
+
+    fn set_egress(&mut self, release: RolloutId, permille: u32, blobs: &[Digest]) -> Result<(), Problem> {
+        self.runtime.block_on(self.client.set_egress(release, permille, blobs)).map_err(problem)
     }
 
     fn submit(&mut self, fact: &SignedFact) -> Result<bool, Problem> {

@@ -10,11 +10,13 @@ use tokio::io::AsyncRead;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::io::SyncIoBridge;
 
-use crate::control::api::AgentStatus;
+use super::keeping::Arrivals;
+use crate::control::api::{AgentStatus, EgressRequest};
 use crate::control::{Backend, EventLog, EventStream, ImportError};
 use crate::slots::Slots;
 use crate::store::blobs::{BlobStore, StoreError};
 use crate::telemetry::metrics::Metrics;
+use crate::transfer::{Budget, Transfer};
 
 /// Questions that wait for the loop.
 pub(super) const REQUESTS_MAX: usize = 64;
@@ -36,6 +38,8 @@ pub(super) struct AgentBackend {
     pub(super) metrics: Metrics,
     pub(super) store: BlobStore,
     pub(super) slots: Arc<Slots>,
+    pub(super) transfer: Transfer,
+    pub(super) arrivals: Arrivals,
     /// What is said when the loop has ended before it could answer.
     pub(super) last: Arc<AgentStatus>,
 }
@@ -84,6 +88,7 @@ impl Backend for AgentBackend {
         bytes: u64,
         body: impl AsyncRead + Send + Unpin,
     ) -> Result<(), ImportError> {
+        self.arrivals.note(digest);
         let store = self.store.clone();
         let imported = import(store, digest, bytes, body).await;
         if imported.is_ok() {
@@ -91,6 +96,19 @@ impl Backend for AgentBackend {
             let _ = self.requests.send(Request::Arrived(digest)).await;
         }
         imported
+    }
+
+    async fn set_egress(&self, request: EgressRequest) -> Result<(), String> {
+        let bytes = |digest: &Digest| {
+            self.store
+                .bytes(digest)
+                .or_else(|| self.slots.locate_chunk(digest).map(|located| u64::from(located.bytes)))
+        };
+        let known = request.digests.iter().filter_map(|digest| bytes(digest).map(|bytes| (*digest, bytes)));
+        let budget =
+            Budget { release: request.release.0, permille: request.permille, blobs: known.collect() };
+        let set = self.transfer.set_budget(budget).await.map_err(|error| error.to_string())?;
+        set.map_err(|error| error.to_string())
     }
 
     fn metrics(&self) -> String {

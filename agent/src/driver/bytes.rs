@@ -13,7 +13,7 @@ use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::{Recipe, Trouble, Work};
 
-use crate::control::api::TransferView;
+use crate::control::api::{MissingView, SHORTAGES_SHOWN, TransferView};
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
 use crate::transfer::{FetchError, Progress, Transfer, Want};
@@ -205,15 +205,21 @@ impl Bytes {
 
     /// The jobs under way, for screens.
     pub(super) fn views(&self) -> Vec<TransferView> {
-        let progress = self.transfer.progress();
+        let (progress, shortages) = (self.transfer.progress(), self.transfer.shortages());
         let view = |job: &Job| {
             let of_job = progress.iter().filter(|p| job.missing.contains_key(&p.blob));
             let peers = of_job.map(|p| p.peers).max().unwrap_or(0);
+            let short = || shortages.iter().filter(|(blob, _)| job.missing.contains_key(blob));
+            let missing = short().take(SHORTAGES_SHOWN);
             TransferView {
                 rollout: job.work.rollout,
                 bytes: job.bytes,
                 done_bytes: job.done_bytes(&progress),
                 peers: u32::try_from(peers).unwrap_or(u32::MAX),
+                missing: missing
+                    .map(|(blob, shortage)| MissingView { blob: *blob, shortage: shortage.clone() })
+                    .collect(),
+                missing_blobs: u32::try_from(short().count()).unwrap_or(u32::MAX),
             }
         };
         self.jobs.values().map(view).collect()

@@ -12,6 +12,8 @@
 //! | `recorder` | writes all of it down, if that is wanted |
 //! | `perform` | hands each effect to the room that does it |
 //! | `bytes` | fetch jobs: which blobs a recipe still needs |
+//! | `keeping` | what the store must not let go of yet |
+//! | `ledger` | the budgets of releases, kept over restarts |
 //! | `components` | one task a component: slots, process, probes |
 //! | `backend` | the control API's questions |
 //! | `clock` | monotonic time and wall clock |
@@ -21,6 +23,8 @@ mod bytes;
 mod clock;
 mod components;
 mod feedback;
+mod keeping;
+mod ledger;
 mod perform;
 mod recorder;
 mod start;
@@ -42,16 +46,19 @@ use self::bytes::{Bytes, Fetched};
 use self::clock::{Clock, wall_clock};
 use self::components::Components;
 use self::feedback::Feedback;
+use self::keeping::{Arrivals, kept};
+use self::ledger::Ledger;
 use self::recorder::Recorder;
+use crate::config::TransferConfig;
 use crate::control::EventLog;
-use crate::control::api::{AgentStatus, Counters};
+use crate::control::api::{AgentStatus, Counters, SwarmView};
 use crate::link::{self, Link, LinkEvent};
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
 use crate::store::journal::{Outcome, Outcomes, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process;
-use crate::transfer::{Transfer, TransferEvent};
+use crate::transfer::{Caps, Transfer, TransferEvent};
 
 pub use start::{AgentError, run};
 
@@ -82,6 +89,11 @@ struct Agent {
     store: BlobStore,
     transfer: Transfer,
     components: Components,
+    ledger: Ledger,
+    /// The caps that were last set, and those of the configuration.
+    caps: Caps,
+    schedule: TransferConfig,
+    arrivals: Arrivals,
     events: EventLog,
     metrics: Metrics,
     feedback: mpsc::Sender<Feedback>,
@@ -280,9 +292,20 @@ impl Agent {
 
     fn keep_house(&mut self) {
         self.metrics.set_counters(&self.counters());
+        self.ledger.keep();
+        self.mind_the_caps();
         let stalled = self.bytes.stalled(std::time::Instant::now());
         self.fetched(stalled);
         self.feed(Input::WallClock(wall_clock()));
+    }
+
+    /// Another window of the schedule may have begun.
+    fn mind_the_caps(&mut self) {
+        let caps = self.schedule.caps_at(crate::control::events::unix_ms());
+        if caps != self.caps && self.transfer.set_caps(caps).is_ok() {
+            tracing::info!("The caps on pieces are now {}.", caps.words());
+            self.caps = caps;
+        }
     }
 
     fn status(&self) -> AgentStatus {
@@ -294,6 +317,7 @@ impl Agent {
             node: self.node.status(self.clock.now()),
             services: self.components.views(),
             transfers: self.bytes.views(),
+            swarm: SwarmView { caps: self.caps, egress: self.transfer.budgets() },
             counters: self.counters(),
         }
     }
@@ -301,6 +325,7 @@ impl Agent {
     fn counters(&self) -> Counters {
         let (traffic, pieces) = (self.link.traffic(), self.transfer.counters());
         let usage = process::usage().unwrap_or_default();
+        let budgets = self.transfer.budgets();
         Counters {
             uploaded_bytes: pieces.uploaded_bytes,
             downloaded_bytes: pieces.downloaded_bytes,
@@ -311,21 +336,29 @@ impl Agent {
             gossip_asked: traffic.gossip_asked,
             gossip_mesh: traffic.gossip_mesh,
             corrupt_pieces: pieces.corrupt_pieces,
+            egress_sent_bytes: budgets.iter().map(|budget| budget.sent_bytes).sum(),
+            egress_beyond_bytes: budgets.iter().map(|budget| budget.beyond_bytes).sum(),
+            egress_left_bytes: budgets.iter().map(|budget| budget.left_bytes).sum(),
             links: self.link.connected().len() as u64,
             resident_bytes: usage.resident_bytes,
             cpu_ms: u64::try_from(usage.cpu.as_millis()).unwrap_or(u64::MAX),
         }
     }
 
-    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone.
+    /// Frees blobs that nothing names any more: chunks that lie in slots, deltas of releases long gone. What may be the
+    /// last copy stays.
     fn clean_store(&self) {
         if !self.bytes.is_idle() {
             return;
         }
         let mut keep: BTreeSet<_> = self.node.named_blobs();
         keep.extend(self.bytes.needed());
-        let store = self.store.clone();
+        let (store, slots) = (self.store.clone(), self.slots.clone());
+        let (arrivals, scarce) = (self.arrivals.clone(), self.node.scarce_trees());
         tokio::task::spawn_blocking(move || {
+            let in_slot = |chunk: &_| slots.locate_chunk(chunk).is_some();
+            let now = std::time::Instant::now();
+            keep.extend(kept(&store, &arrivals, &scarce, &in_slot, now));
             if let Err(error) = store.retain(&keep) {
                 tracing::warn!("Old blobs were not cleaned up: {error}.");
             }

@@ -20,6 +20,8 @@ use super::bytes::Bytes;
 use super::clock::Clock;
 use super::components::Components;
 use super::feedback::FEEDBACK_MAX;
+use super::keeping::Arrivals;
+use super::ledger::Ledger;
 use super::recorder::Recorder;
 use super::{About, Agent, Ears};
 use crate::config::{Config, ConfigError};
@@ -36,7 +38,7 @@ use crate::store::journal::{Journal, JournalError, Writer};
 use crate::store::{Content, Located};
 use crate::telemetry::logs::{self, LogSetupError};
 use crate::telemetry::metrics::Metrics;
-use crate::transfer::{PieceStream, Streams, Transfer, TransferLimits};
+use crate::transfer::{Caps, PieceStream, Streams, Transfer, TransferLimits};
 
 /// Why an agent cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -128,10 +130,11 @@ pub async fn run(config: &Path, record: Option<&Path>) -> Result<(), AgentError>
     let leave = agent.live(ears, stop).await;
     tracing::info!(leave, "The agent ends.");
     server_stop.cancel();
-    let Agent { components, journal, recorder, .. } = agent;
+    let Agent { components, journal, recorder, ledger, .. } = agent;
     if let Some(recorder) = recorder {
         recorder.end();
     }
+    ledger.end().await;
     components.end(leave).await;
     // Its thread finishes what is queued.
     drop(journal);
@@ -184,7 +187,11 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         journal,
         bytes: Bytes::new(store.clone(), slots.clone(), transfer.clone()),
         slots,
+        caps: Caps::default(),
+        schedule: config.transfer.clone(),
+        arrivals: Arrivals::new(store.digests().into_iter()),
         store,
+        ledger: Ledger::open(config.data.join("egress.json"), transfer.clone()),
         transfer,
         components,
         events: EventLog::new(),
@@ -213,6 +220,8 @@ fn backend(agent: &Agent, requests: mpsc::Sender<Request>) -> AgentBackend {
         metrics: agent.metrics.clone(),
         store: agent.store.clone(),
         slots: agent.slots.clone(),
+        transfer: agent.transfer.clone(),
+        arrivals: agent.arrivals.clone(),
         last: Arc::new(last),
     }
 }
@@ -289,11 +298,7 @@ fn start_transfer(
     link: &Link,
     incoming: IncomingPieces,
 ) -> (Transfer, mpsc::Receiver<crate::transfer::TransferEvent>) {
-    let limits = TransferLimits {
-        upload_bytes_per_second: config.upload_bytes_per_second,
-        download_bytes_per_second: config.download_bytes_per_second,
-        ..TransferLimits::default()
-    };
+    let limits = TransferLimits { caps: config.transfer.caps_at(unix_ms()), ..TransferLimits::default() };
     let contents: Vec<Arc<dyn Content>> = vec![Arc::new(InSlots(Arc::clone(slots)))];
     let streams = LinkStreams(link.clone());
     Transfer::start(key.public(), store.clone(), contents, streams, boxed(incoming), limits)

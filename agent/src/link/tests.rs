@@ -134,7 +134,12 @@ async fn frames_arrive_both_ways_over_quic_and_over_tcp() {
         assert!(two.direct().await == (node(1), largest), "the largest frame arrives whole");
         two.link.send(node(1), b"back".to_vec());
         assert_eq!(one.direct().await, (node(2), b"back".to_vec()));
-        let traffic = one.link.traffic();
+        // A frame counts as sent when its last byte is handed over: the answer may be here before that.
+        let traffic = wait_for("the count of what was sent", || {
+            let traffic = one.link.traffic();
+            (traffic.frames_sent >= 2).then_some(traffic)
+        })
+        .await;
         assert!(
             traffic.sent_bytes > DIRECT_FRAME_BYTES_MAX as u64 && traffic.received_bytes > 0,
             "{traffic:?}"

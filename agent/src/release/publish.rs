@@ -6,7 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::SignedFact;
+use groundswell_protocol::facts::{RolloutId, SignedFact};
 use groundswell_protocol::trust::policy::Policy;
 
 use super::bundle::Bundle;
@@ -37,6 +37,12 @@ pub trait Recipient {
     /// When it has no room, or the bytes are not what the name says; it kept nothing then.
     fn upload(&mut self, blob: NamedBlob, path: &Path) -> Result<(), Self::Error>;
 
+    /// Sets how much it may send of a release while others can serve it, in thousandths of the payload.
+    ///
+    /// # Errors
+    /// When it is out of bounds.
+    fn set_egress(&mut self, release: RolloutId, permille: u32, blobs: &[Digest]) -> Result<(), Self::Error>;
+
     /// Takes a signed document, and says whether it was news.
     ///
     /// # Errors
@@ -57,9 +63,13 @@ pub struct Published {
     pub uploaded_bytes: u64,
     /// Whether the manifest was news to the agent.
     pub news: bool,
+    /// The budget that was set, in thousandths of the payload.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub egress_permille: Option<u32>,
 }
 
-/// Hands `release` to `recipient`. `tell` hears the bytes sent and the bytes to send.
+/// Hands `release` to `recipient`, which keeps to a budget of `egress_permille` thousandths of the payload if one is
+/// given. `tell` hears the bytes sent and the bytes to send.
 ///
 /// # Errors
 /// Before anything is sent: when too few have signed, the agent is of another fleet, or a blob is missing
@@ -67,6 +77,7 @@ pub struct Published {
 pub fn publish<R: Recipient>(
     release: &ReleaseDirectory,
     recipient: &mut R,
+    egress_permille: Option<u32>,
     tell: &dyn Fn(u64, u64),
 ) -> Result<Published, R::Error> {
     let trust = known_trust(recipient)?;
@@ -86,6 +97,10 @@ pub fn publish<R: Recipient>(
         sent += blob.bytes;
         tell(sent, total);
     }
+    // Before the manifest: nobody asks for the blobs yet.
+    if let Some(permille) = egress_permille {
+        recipient.set_egress(release.rollout(), permille, &digests)?;
+    }
     submit_census(release, &trust, recipient)?;
     let news = recipient.submit(release.signed())?;
     Ok(Published {
@@ -94,6 +109,7 @@ pub fn publish<R: Recipient>(
         uploaded_blobs: to_send.len(),
         uploaded_bytes: sent,
         news,
+        egress_permille,
     })
 }
 

@@ -5,7 +5,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::facts::SignedFact;
+use groundswell_protocol::facts::{RolloutId, SignedFact};
 use groundswell_protocol::identity::KeyPair;
 use groundswell_protocol::trust::manifest::{Kind, Select};
 use groundswell_protocol::trust::names::ComponentName;
@@ -79,6 +79,7 @@ struct Memory {
     trust: Vec<SignedFact>,
     blobs: BTreeSet<Digest>,
     submitted: Vec<SignedFact>,
+    budgets: Vec<u32>,
     room: Option<usize>,
 }
 
@@ -103,6 +104,13 @@ impl Recipient for Memory {
         Ok(())
     }
 
+    fn set_egress(&mut self, _: RolloutId, permille: u32, blobs: &[Digest]) -> Result<(), Problem> {
+        assert!(blobs.iter().all(|blob| self.blobs.contains(blob)), "the bytes come first");
+        assert!(self.submitted.is_empty(), "nobody may ask before the budget is set");
+        self.budgets.push(permille);
+        Ok(())
+    }
+
     fn submit(&mut self, fact: &SignedFact) -> Result<bool, Problem> {
         self.submitted.push(fact.clone());
         Ok(true)
@@ -121,7 +129,7 @@ fn a_release_is_built_signed_and_published() {
     assert!(manifest.deltas[0].bytes < manifest.bytes / 10, "{} bytes", manifest.deltas[0].bytes);
 
     let mut agent = Memory { trust: place.fleet.facts(), ..Memory::default() };
-    let early = publish(&second, &mut agent, &|_, _| {}).expect_err("unsigned");
+    let early = publish(&second, &mut agent, None, &|_, _| {}).expect_err("unsigned");
     assert_eq!(early.kind, ProblemKind::Refused);
     assert!(agent.blobs.is_empty(), "nothing was sent");
 
@@ -132,15 +140,16 @@ fn a_release_is_built_signed_and_published() {
     assert!(again.added.is_empty(), "a second signature of one key adds nothing");
 
     agent.room = Some(3);
-    let full = publish(&second, &mut agent, &|_, _| {}).expect_err("full");
+    let full = publish(&second, &mut agent, None, &|_, _| {}).expect_err("full");
     assert_eq!(full.kind, ProblemKind::Local);
     assert!(agent.submitted.is_empty(), "no manifest before its bytes");
     agent.room = None;
     let reopened = ReleaseDirectory::open(second.path()).expect("opens");
-    let published = publish(&reopened, &mut agent, &|_, _| {}).expect("published");
+    let published = publish(&reopened, &mut agent, Some(1_050), &|_, _| {}).expect("published");
     assert_eq!(published.uploaded_blobs, published.blobs - 3, "only what was missing");
+    assert_eq!((agent.budgets.as_slice(), published.egress_permille), ([1_050].as_slice(), Some(1_050)));
     assert_eq!(agent.submitted, [second.signed().clone()]);
-    let repeated = publish(&reopened, &mut agent, &|_, _| {}).expect("again");
+    let repeated = publish(&reopened, &mut agent, None, &|_, _| {}).expect("again");
     assert_eq!(repeated.uploaded_blobs, 0);
 }
 
@@ -214,7 +223,7 @@ fn damaged_releases_are_refused_by_name() {
     let path = release.blob_path(&chunk.digest);
     let bytes = fs::read(&path).expect("read");
     fs::write(&path, &bytes[1..]).expect("cut");
-    let problem = publish(&release, &mut agent, &|_, _| {}).expect_err("a cut chunk");
+    let problem = publish(&release, &mut agent, None, &|_, _| {}).expect_err("a cut chunk");
     assert!(problem.why.contains(&chunk.digest.short()), "{problem}");
     assert!(agent.blobs.is_empty(), "found before anything was sent");
     fs::write(&path, &bytes).expect("mend");
@@ -266,7 +275,7 @@ fn a_review_shows_whom_the_new_census_brings() {
     let mut agent = Memory { trust: known_to_signer.facts(), ..Memory::default() };
     let mut second = second;
     sign(&mut second, &place.fleet, std::slice::from_ref(&place.keys.release)).expect("signed");
-    publish(&second, &mut agent, &|_, _| {}).expect("published");
+    publish(&second, &mut agent, None, &|_, _| {}).expect("published");
     let census = place.fleet.census_fact().expect("census").signed.clone();
     assert_eq!(agent.submitted, [census, second.signed().clone()], "the census goes first");
 }

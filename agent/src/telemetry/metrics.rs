@@ -94,6 +94,12 @@ struct UsageMetrics {
     link_received: Counter,
     /// Pieces that were not what they should be.
     corrupt_pieces: Counter,
+    /// Payload sent of releases that have a budget.
+    egress_sent: Counter,
+    /// Of it, what was sent beyond a budget.
+    egress_beyond: Counter,
+    /// What the budgets have left.
+    egress_left: Gauge,
     /// Links that are up.
     links: Gauge,
     /// Memory of the agent's own process.
@@ -208,6 +214,17 @@ impl UsageMetrics {
         registry.register("link_sent_bytes", "Everything sent on links", self.link_sent.clone());
         registry.register("link_received_bytes", "Everything received on links", self.link_received.clone());
         registry.register("corrupt_pieces", "Pieces that were not as named", self.corrupt_pieces.clone());
+        registry.register(
+            "egress_sent_bytes",
+            "Payload sent of releases with a budget",
+            self.egress_sent.clone(),
+        );
+        registry.register(
+            "egress_beyond_bytes",
+            "Payload sent beyond a budget, because nobody else could be asked for it",
+            self.egress_beyond.clone(),
+        );
+        registry.register("egress_left_bytes", "What the budgets have left", self.egress_left.clone());
         registry.register("links", "Links to peers that are up", self.links.clone());
         registry.register("resident_bytes", "Memory of the agent's process", self.resident.clone());
         registry.register("cpu_seconds", "Processor time of the agent's process", self.cpu.clone());
@@ -219,6 +236,9 @@ impl UsageMetrics {
         raise(&self.link_sent, counters.link_sent_bytes);
         raise(&self.link_received, counters.link_received_bytes);
         raise(&self.corrupt_pieces, counters.corrupt_pieces);
+        raise(&self.egress_sent, counters.egress_sent_bytes);
+        raise(&self.egress_beyond, counters.egress_beyond_bytes);
+        self.egress_left.set(i64::try_from(counters.egress_left_bytes).unwrap_or(i64::MAX));
         self.links.set(i64::try_from(counters.links).unwrap_or(i64::MAX));
         self.resident.set(i64::try_from(counters.resident_bytes).unwrap_or(i64::MAX));
         let seconds = counters.cpu_ms as f64 / 1_000.0;

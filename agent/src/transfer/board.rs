@@ -6,6 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
+use groundswell_protocol::transfer::egress::EgressReport;
+use groundswell_protocol::transfer::shortage::Shortage;
 
 /// Peers whose traffic is remembered; the one heard of longest ago makes room.
 pub const PEERS_RATED_MAX: usize = 256;
@@ -60,8 +62,10 @@ pub(super) struct Board(Mutex<Written>);
 #[derive(Default)]
 struct Written {
     progress: BTreeMap<Digest, Progress>,
+    shortages: BTreeMap<Digest, Shortage>,
     counters: Counters,
     peers: BTreeMap<NodeId, Traffic>,
+    budgets: Vec<EgressReport>,
 }
 
 #[derive(Default)]
@@ -126,12 +130,34 @@ impl Board {
         peers.collect()
     }
 
+    pub(super) fn shortages(&self) -> Vec<(Digest, Shortage)> {
+        self.written().shortages.iter().map(|(blob, shortage)| (*blob, shortage.clone())).collect()
+    }
+
+    pub(super) fn set_shortage(&self, blob: Digest, shortage: Option<Shortage>) {
+        let mut written = self.written();
+        match shortage {
+            Some(shortage) => drop(written.shortages.insert(blob, shortage)),
+            None => drop(written.shortages.remove(&blob)),
+        }
+    }
+
+    pub(super) fn budgets(&self) -> Vec<EgressReport> {
+        self.written().budgets.clone()
+    }
+
+    pub(super) fn set_budgets(&self, budgets: Vec<EgressReport>) {
+        self.written().budgets = budgets;
+    }
+
     pub(super) fn set_progress(&self, progress: Progress) {
         self.written().progress.insert(progress.blob, progress);
     }
 
     pub(super) fn remove_progress(&self, blob: &Digest) {
-        self.written().progress.remove(blob);
+        let mut written = self.written();
+        written.progress.remove(blob);
+        written.shortages.remove(blob);
     }
 
     pub(super) fn uploaded(&self, now: Time, peer: NodeId, bytes: u64) {

@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::time::Time;
+use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::download::{Action, Download, Event};
+use groundswell_protocol::transfer::shortage::ShortageWatch;
 use groundswell_protocol::transfer::wire::{Answer, Ask};
 use groundswell_protocol::transfer::{
     BLOB_BYTES_MAX, Outline, OutlineError, PIECE_BYTES, PieceSet, piece_count,
@@ -57,6 +58,7 @@ struct Running {
     written: PieceSet,
     writing: usize,
     finishing: bool,
+    shortage: ShortageWatch,
 }
 
 /// What a fetch can serve meanwhile.
@@ -70,8 +72,10 @@ pub(super) struct Fetching<'a> {
 
 pub(super) struct Fetches {
     me: NodeId,
+    at_once_max: usize,
     at_once: usize,
     requests_max: usize,
+    fair: Span,
     fetches: BTreeMap<Digest, Fetch>,
     waiting: VecDeque<Digest>,
     active: BTreeSet<Digest>,
@@ -84,15 +88,12 @@ pub(super) struct Fetches {
 impl Fetches {
     /// Under a cap, no more is asked for than comes in within [`CAPPED_WINDOW`].
     pub(super) fn new(me: NodeId, limits: &TransferLimits) -> Self {
-        let window = limits.download_bytes_per_second.map_or(usize::MAX, |rate| {
-            let pieces = rate.saturating_mul(CAPPED_WINDOW.as_secs()) / u64::from(PIECE_BYTES);
-            usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
-        });
-        let at_once = limits.fetches_at_once.clamp(1, JOBS_MAX / 2).min(window);
-        Self {
+        let mut fetches = Self {
             me,
-            at_once,
-            requests_max: window / at_once,
+            at_once_max: limits.fetches_at_once.clamp(1, JOBS_MAX / 2),
+            at_once: 1,
+            requests_max: usize::MAX,
+            fair: Span(limits.fair_ms),
             fetches: BTreeMap::new(),
             waiting: VecDeque::new(),
             active: BTreeSet::new(),
@@ -101,7 +102,19 @@ impl Fetches {
             entropy: getrandom::u64().unwrap_or(u64::from_le_bytes(std::array::from_fn(|at| me.0[at]))),
             fetched: BTreeSet::new(),
             fetched_order: VecDeque::new(),
-        }
+        };
+        fetches.set_download_cap(limits.caps.download_bytes_per_second);
+        fetches
+    }
+
+    /// Holds for the blobs that are begun from now on.
+    pub(super) fn set_download_cap(&mut self, bytes_per_second: Option<u64>) {
+        let window = bytes_per_second.map_or(usize::MAX, |rate| {
+            let pieces = rate.saturating_mul(CAPPED_WINDOW.as_secs()) / u64::from(PIECE_BYTES);
+            usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
+        });
+        self.at_once = self.at_once_max.min(window);
+        self.requests_max = window / self.at_once;
     }
 
     /// What there is of a wanted blob, for those who ask for it.
@@ -118,6 +131,14 @@ impl Fetches {
                 Fetching { bytes: fetch.bytes, written: None, partial: None, outline: None }
             }
         })
+    }
+
+    /// Whether a peer is known to have a piece that we fetched, so that it need not hear of ours.
+    pub(super) fn knows_to_have(&self, blob: &Digest, peer: &NodeId, piece: u32) -> bool {
+        match self.fetches.get(blob).map(|fetch| &fetch.stage) {
+            Some(Stage::Running(running)) => running.download.knows_to_have(peer, piece),
+            _ => false,
+        }
     }
 
     /// Whether this run fetched the blob.
@@ -255,6 +276,7 @@ impl Fetches {
             written: held,
             writing: 0,
             finishing: false,
+            shortage: ShortageWatch::new(self.fair),
         };
         fetch.stage = Stage::Running(Box::new(running));
         for (peer, hinted) in std::mem::take(&mut fetch.holders) {
@@ -307,6 +329,32 @@ impl Fetches {
         }
         ways.report(TransferEvent::Stored { blob });
         self.remove(blob, ways);
+    }
+
+    /// Looks which blobs nobody who can be reached has whole, says so, and lets others have their turn.
+    pub(super) fn look_for_shortages<S: Streams>(&mut self, ways: &mut Ways<S>) {
+        let now = ways.clock.now();
+        for blob in self.active.clone() {
+            let Some(fetch) = self.fetches.get_mut(&blob) else { continue };
+            let Stage::Running(running) = &mut fetch.stage else { continue };
+            let shortage = running.shortage.look(now, &running.download);
+            let is_short = shortage.is_some();
+            ways.board.set_shortage(blob, shortage);
+            if is_short && running.writing == 0 && !running.finishing && !self.waiting.is_empty() {
+                let mut holders = running.download.named_peers();
+                holders.truncate(HOLDERS_MAX);
+                fetch.holders = holders;
+                fetch.stage = Stage::Waiting;
+                self.active.remove(&blob);
+                self.waiting.push_back(blob);
+            }
+        }
+        self.fill(ways);
+    }
+
+    /// Whether any blob is under way.
+    pub(super) fn is_active(&self) -> bool {
+        !self.active.is_empty()
     }
 
     /// A piece of a running fetch could not be read back: the disk is asked anew what is there.

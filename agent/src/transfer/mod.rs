@@ -13,6 +13,7 @@ mod clock;
 mod disk;
 mod engine;
 mod fetches;
+mod pacing;
 mod serves;
 mod sessions;
 mod sources;
@@ -24,7 +25,9 @@ use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use tokio::sync::mpsc;
+use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord, EgressReport};
+use groundswell_protocol::transfer::shortage::{FAIR_TIME, Shortage};
+use tokio::sync::{mpsc, oneshot};
 
 use crate::store::Content;
 use crate::store::blobs::{BlobStore, StoreError};
@@ -54,30 +57,50 @@ pub struct Want {
     pub bytes: u64,
 }
 
+/// Caps on payload; they may change while the transfer runs. None for no cap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Caps {
+    /// Bytes sent a second, all peers together: within 2 % over any second.
+    pub upload_bytes_per_second: Option<u64>,
+    /// Bytes received a second, all peers together; a piece that began to come comes whole.
+    pub download_bytes_per_second: Option<u64>,
+    /// Bytes sent a second to one peer.
+    pub link_upload_bytes_per_second: Option<u64>,
+}
+
+impl Caps {
+    /// In words, for logs and screens.
+    pub fn words(&self) -> String {
+        let rate = |rate: Option<u64>| match rate {
+            Some(rate) => format!("{} kB/s", rate / 1000),
+            None => "unlimited".to_owned(),
+        };
+        let link = self.link_upload_bytes_per_second;
+        let link = link.map(|link| format!(" and {} to each peer", rate(Some(link)))).unwrap_or_default();
+        let (up, down) = (self.upload_bytes_per_second, self.download_bytes_per_second);
+        format!("{}{link} sent, {} received", rate(up), rate(down))
+    }
+}
+
 /// What the operator allows, and what this node is.
 #[derive(Clone, Copy, Debug)]
 pub struct TransferLimits {
-    /// Payload bytes sent a second, all peers together; none for no cap.
-    pub upload_bytes_per_second: Option<u64>,
-    /// Payload bytes received a second, all peers together; none for no cap.
-    pub download_bytes_per_second: Option<u64>,
+    /// The caps at the start.
+    pub caps: Caps,
     /// Blobs fetched at the same time; more wait for their turn. 1 to 64; fewer under a
     /// low cap.
     pub fetches_at_once: usize,
     /// Streams to peers, and again as many from peers, at most. At least 1.
     pub streams: usize,
+    /// How long pieces are with nobody who can be reached before that is said, in milliseconds.
+    pub fair_ms: u64,
 }
 
 impl Default for TransferLimits {
     /// No caps; 32 fetches, which keeps small chunks flowing over round trips of 50 ms; 128 streams each
     /// way, twice the peers of one download.
     fn default() -> Self {
-        Self {
-            upload_bytes_per_second: None,
-            download_bytes_per_second: None,
-            fetches_at_once: 32,
-            streams: 128,
-        }
+        Self { caps: Caps::default(), fetches_at_once: 32, streams: 128, fair_ms: FAIR_TIME.0 }
     }
 }
 
@@ -126,6 +149,21 @@ pub(super) enum Command {
     AddHolders { blob: Digest, holders: Vec<NodeId> },
     Cancel { blob: Digest },
     Announce { blob: Digest },
+    SetCaps { caps: Caps },
+    Budget { budget: Budget, answer: oneshot::Sender<Result<(), BudgetError>> },
+    Restore { records: Vec<EgressRecord> },
+    Records { answer: oneshot::Sender<Vec<EgressRecord>> },
+}
+
+/// How much may be sent of a release while others can serve it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Budget {
+    /// The release: its rollout's digest.
+    pub release: Digest,
+    /// The multiple of the payload, in thousandths.
+    pub permille: u32,
+    /// The release's blobs, with their sizes.
+    pub blobs: Vec<(Digest, u64)>,
 }
 
 /// A handle on the running transfer. It ends when the last clone is dropped.
@@ -182,6 +220,46 @@ impl Transfer {
     /// Tells peers that asked for `blob` before it was here that it is now, come by another way.
     pub fn announce(&self, blob: Digest) -> Result<(), NotTaken> {
         self.call(Command::Announce { blob })
+    }
+
+    /// Changes the caps.
+    pub fn set_caps(&self, caps: Caps) -> Result<(), NotTaken> {
+        self.call(Command::SetCaps { caps })
+    }
+
+    /// Sets a release's budget, or changes it.
+    ///
+    /// # Errors
+    /// [`NotTaken`], or why the budget cannot be; nothing changed then.
+    pub async fn set_budget(&self, budget: Budget) -> Result<Result<(), BudgetError>, NotTaken> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Command::Budget { budget, answer })?;
+        answered.await.map_err(|_| NotTaken)
+    }
+
+    /// Takes up the budgets of an earlier run.
+    pub fn restore_budgets(&self, records: Vec<EgressRecord>) -> Result<(), NotTaken> {
+        self.call(Command::Restore { records })
+    }
+
+    /// The budgets with their accounts, to be kept over restarts.
+    ///
+    /// # Errors
+    /// [`NotTaken`].
+    pub async fn budget_records(&self) -> Result<Vec<EgressRecord>, NotTaken> {
+        let (answer, answered) = oneshot::channel();
+        self.call(Command::Records { answer })?;
+        answered.await.map_err(|_| NotTaken)
+    }
+
+    /// Blobs under way of which nobody who can be reached has every piece, for some time now.
+    pub fn shortages(&self) -> Vec<(Digest, Shortage)> {
+        self.board.shortages()
+    }
+
+    /// How the budgets stand.
+    pub fn budgets(&self) -> Vec<EgressReport> {
+        self.board.budgets()
     }
 
     /// How far each blob under way is.

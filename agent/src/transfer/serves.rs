@@ -1,23 +1,37 @@
 //! The answering side: what is here, read from the disk piece by piece as its turn comes.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::time::Time;
+use groundswell_protocol::time::{Span, Time};
+use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
 use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
 use groundswell_protocol::transfer::{Allowance, Outline, PieceSet, piece_count};
 
+use super::Budget;
 use super::disk::Done;
 use super::engine::Ways;
 use super::fetches::{Fetches, nothing_of};
 use super::sessions::{SessionId, outgoing};
 use super::stream::Streams;
 
+/// News of further pieces is told at most this often: each message wakes two processes and fills a packet.
+const NEWS_EVERY: Span = Span::milliseconds(40);
+
 pub(super) struct Serves {
     serving: Serving,
+    /// Pieces that came and were not told of yet.
+    news: Vec<(Digest, u32)>,
+    /// When they may be told.
+    news_at: Time,
+    /// The budgets may stand otherwise than was last told.
+    budgets_moved: bool,
+    /// Releases of which it was said that their budget does not hold.
+    said: BTreeSet<Digest>,
 }
 
 /// What is here of a blob.
@@ -30,11 +44,61 @@ struct Here {
 impl Serves {
     pub(super) fn new(bytes_per_second: Option<u64>, now: Time) -> Self {
         let allowance = bytes_per_second.map(|rate| Allowance::new(rate, now));
-        Self { serving: Serving::new(Upload::new(allowance)) }
+        Self {
+            serving: Serving::new(Upload::new(allowance)),
+            news: Vec::new(),
+            news_at: now,
+            budgets_moved: false,
+            said: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn set_rate(&mut self, now: Time, bytes_per_second: Option<u64>) {
+        self.serving.upload.set_rate(now, bytes_per_second);
+    }
+
+    pub(super) fn set_budget(&mut self, budget: &Budget) -> Result<(), BudgetError> {
+        self.budgets_moved = true;
+        self.serving.upload.egress.set(budget.release, budget.permille, &budget.blobs)
+    }
+
+    pub(super) fn restore_budgets(&mut self, records: &[EgressRecord]) {
+        self.budgets_moved = true;
+        for record in records {
+            if let Err(why) = self.serving.upload.egress.restore(record) {
+                tracing::warn!(
+                    release = record.release.short(),
+                    "A budget of an earlier run is left out: {why}."
+                );
+            }
+        }
+    }
+
+    pub(super) fn budget_records(&self) -> Vec<EgressRecord> {
+        self.serving.upload.egress.records()
+    }
+
+    /// Tells how the budgets stand, and of what had to be sent beyond one.
+    fn tell_budgets<S: Streams>(&mut self, ways: &Ways<S>) {
+        if !std::mem::take(&mut self.budgets_moved) || self.serving.upload.egress.is_empty() {
+            return;
+        }
+        while let Some((release, (blob, piece))) = self.serving.upload.egress.take_stranded() {
+            let words = "Nobody else could be asked for a piece: it is sent beyond the release's budget.";
+            if self.said.insert(release) {
+                tracing::warn!(release = release.short(), blob = blob.short(), piece, "{words}");
+            } else {
+                tracing::debug!(release = release.short(), blob = blob.short(), piece, "{words}");
+            }
+        }
+        let budgets = self.serving.upload.egress.reports();
+        self.said.retain(|release| budgets.iter().any(|budget| budget.release == *release));
+        ways.board.set_budgets(budgets);
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.serving.upload.next_deadline()
+        let news = (!self.news.is_empty()).then_some(self.news_at);
+        self.serving.upload.next_deadline().into_iter().chain(news).min()
     }
 
     pub(super) fn asked<S: Streams>(
@@ -58,6 +122,7 @@ impl Serves {
             // Who asks for what we fetch ourselves may soon have pieces for us.
             fetches.add_holders(blob, &[peer], false, ways);
         }
+        self.budgets_moved = true;
         let here = here(&blob, ways, fetches);
         let holding = here.as_ref().map(|here| Holding {
             bytes: here.bytes,
@@ -84,6 +149,8 @@ impl Serves {
                 Done::Read { serve, session, data }
             });
         }
+        self.tell_news(ways, fetches);
+        self.tell_budgets(ways);
     }
 
     /// A piece was read, or could not be. False in the latter case.
@@ -101,35 +168,53 @@ impl Serves {
             return false;
         };
         let bytes = data.len() as u64;
-        let message = outgoing(&Answer::Piece { blob, piece, data }, Some(serve));
-        if ways.answer(serve.peer, session, message) {
-            ways.board.uploaded(ways.clock.now(), serve.peer, bytes);
-        } else if ways.session_of(serve.peer) == Some(session) {
+        let message = outgoing(&Answer::Piece { blob, piece, data }, Some((serve, bytes)));
+        if !ways.answer(serve.peer, session, message) && ways.session_of(serve.peer) == Some(session) {
             self.serving.sent(serve, false);
         }
         true
     }
 
     /// A piece left for its peer.
-    pub(super) fn sent(&mut self, serve: Serve) {
+    pub(super) fn sent<S: Streams>(&mut self, serve: Serve, bytes: u64, ways: &Ways<S>) {
+        ways.board.uploaded(ways.clock.now(), serve.peer, bytes);
         self.serving.sent(serve, true);
     }
 
     /// The peer's stream ended.
     pub(super) fn lost(&mut self, peer: NodeId) {
+        self.budgets_moved = true;
         self.serving.lost(peer);
     }
 
-    /// Tells those interested in a blob of one piece more.
-    pub(super) fn gained<S: Streams>(&mut self, blob: Digest, piece: u32, ways: &mut Ways<S>) {
-        self.tell(blob, &Answer::Gained { blob, piece }, ways);
+    /// There is one piece more: those interested in the blob hear of it soon.
+    pub(super) fn gained(&mut self, blob: Digest, piece: u32) {
+        self.news.push((blob, piece));
+    }
+
+    /// Tells of pieces that came, each to those who may lack it, if the time has come.
+    fn tell_news<S: Streams>(&mut self, ways: &mut Ways<S>, fetches: &Fetches) {
+        let now = ways.clock.now();
+        if self.news.is_empty() || now < self.news_at {
+            return;
+        }
+        self.news_at = now + NEWS_EVERY;
+        for (blob, piece) in std::mem::take(&mut self.news) {
+            let interested: Vec<NodeId> = self
+                .serving
+                .interested(&blob)
+                .filter(|peer| !fetches.knows_to_have(&blob, peer, piece))
+                .collect();
+            self.tell(interested, &Answer::Gained { blob, piece }, ways);
+        }
     }
 
     /// Tells those interested in a blob what is here of it.
     pub(super) fn announce<S: Streams>(&mut self, blob: Digest, ways: &mut Ways<S>, fetches: &Fetches) {
         if let Some(here) = here(&blob, ways, fetches) {
             let have = Have::new(blob, here.bytes, &here.pieces, Vec::new());
-            self.tell(blob, &Answer::Have(have), ways);
+            let interested = self.serving.interested(&blob).collect();
+            self.tell(interested, &Answer::Have(have), ways);
         }
     }
 
@@ -166,9 +251,8 @@ impl Serves {
         });
     }
 
-    fn tell<S: Streams>(&mut self, blob: Digest, answer: &Answer, ways: &mut Ways<S>) {
-        let interested: Vec<NodeId> = self.serving.interested(&blob).collect();
-        for peer in interested {
+    fn tell<S: Streams>(&mut self, peers: Vec<NodeId>, answer: &Answer, ways: &mut Ways<S>) {
+        for peer in peers {
             if let Some(session) = ways.session_of(peer) {
                 ways.answer(peer, session, outgoing(answer, None));
             }

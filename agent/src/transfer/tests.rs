@@ -199,6 +199,119 @@ async fn eleven_receivers_cost_the_publisher_at_most_two_copies_of_a_small_blob(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_budget_is_kept_counted_and_outlives_the_publisher_s_restart() {
+    let fleet = Fleet::new();
+    let publisher = fleet.node(1);
+    let blob = content(4 << 20, 1);
+    publisher.store.insert(&blob).unwrap();
+    let budget = Budget {
+        release: Digest([5; 32]),
+        permille: 1_050,
+        blobs: vec![(want(&blob).blob, blob.len() as u64)],
+    };
+    let too_little = Budget { permille: 999, ..budget.clone() };
+    assert!(publisher.transfer.set_budget(too_little).await.unwrap().is_err());
+    publisher.transfer.set_budget(budget).await.unwrap().unwrap();
+    let mut receivers: Vec<Node> = (2..=9).map(|number| fleet.node(number)).collect();
+    for receiver in &receivers {
+        receiver.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
+    }
+    for receiver in &mut receivers {
+        receiver.stored(&[want(&blob)]).await;
+    }
+    publisher.until(|transfer| transfer.budgets()[0].sent_bytes == transfer.counters().uploaded_bytes).await;
+    let report = publisher.transfer.budgets()[0];
+    println!("4 MiB to 8 with a budget: {report:?}");
+    assert!(report.copies_permille() <= 1_050 && report.beyond_bytes == 0, "{report:?}");
+    assert_eq!(report.distinct_bytes, blob.len() as u64);
+
+    let records = publisher.transfer.budget_records().await.unwrap();
+    let text = serde_json::to_string(&records).unwrap();
+    drop(publisher);
+    let again = fleet.node(1);
+    again.transfer.restore_budgets(serde_json::from_str(&text).unwrap()).unwrap();
+    again.until(|transfer| transfer.budgets() == [report]).await;
+    // The receivers of the first run serve a latecomer, to whom they are named.
+    let mut late = fleet.node(10);
+    late.transfer.fetch(want(&blob), vec![again.id]).unwrap();
+    late.stored(&[want(&blob)]).await;
+    again.until(|transfer| transfer.budgets()[0].referred > 0).await;
+    let report = again.transfer.budgets()[0];
+    println!("and to a latecomer: {report:?}");
+    assert!(report.copies_permille() <= 1_050 && report.beyond_bytes == 0, "{report:?}");
+
+    for number in 2..=10 {
+        fleet.net.leave(id(number));
+    }
+    drop((receivers, late));
+    let mut stranded = fleet.node(11);
+    stranded.transfer.fetch(want(&blob), vec![again.id]).unwrap();
+    stranded.stored(&[want(&blob)]).await;
+    let report = again.transfer.budgets()[0];
+    println!("and when all others are gone: {report:?}");
+    assert!(report.beyond_bytes > 3 << 20, "{report:?}");
+}
+
+/// A peer that has only the first `held` pieces of a blob, and serves them.
+fn partial_holder(fleet: &Fleet, number: u8, content: Vec<u8>, held: u32) {
+    let mut incoming = fleet.net.join(id(number));
+    let outline = Arc::new(Outline::of(&content).unwrap());
+    tokio::spawn(async move {
+        while let Some((_, mut stream)) = incoming.recv().await {
+            let (content, outline) = (content.clone(), outline.clone());
+            tokio::spawn(async move {
+                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream).await {
+                    let answer = match ask {
+                        Ask::Ask { blob } => {
+                            let mut pieces = PieceSet::none(outline.pieces());
+                            (0..held).for_each(|piece| assert!(pieces.insert(piece)));
+                            Answer::Have(Have::new(blob, outline.bytes(), &pieces, Vec::new()))
+                        }
+                        Ask::Outline { page, .. } => Answer::outline_page(&outline, page),
+                        Ask::Request { blob, piece, .. } => {
+                            let data = content.chunks(PIECE_BYTES as usize).nth(piece as usize).unwrap();
+                            Answer::Piece { blob, piece, data: data.to_vec() }
+                        }
+                        Ask::Cancel { .. } | Ask::Forget { .. } => continue,
+                    };
+                    if write_message(&mut stream, &answer.encode()).await.is_err()
+                        || flush(&mut stream).await.is_err()
+                    {
+                        return;
+                    }
+                }
+            });
+        }
+    });
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn pieces_that_nobody_has_are_named_and_other_blobs_have_their_turn() {
+    let mut fleet = Fleet::new();
+    fleet.limits.fair_ms = 0;
+    fleet.limits.fetches_at_once = 1;
+    let (scarce, plenty) = (content(1 << 20, 1), content(300_000, 2));
+    partial_holder(&fleet, 9, scarce.clone(), 10);
+    let mut receiver = fleet.node(2);
+    receiver.transfer.fetch(want(&scarce), vec![id(9)]).unwrap();
+    receiver.until(|transfer| transfer.shortages().iter().any(|(_, shortage)| shortage.pieces == 6)).await;
+    let (blob, shortage) = receiver.transfer.shortages().remove(0);
+    assert_eq!((blob, shortage.words().as_str(), shortage.of), (want(&scarce).blob, "10 to 15", 16));
+    assert_eq!(shortage.bytes, 6 * u64::from(PIECE_BYTES));
+
+    let publisher = fleet.node(1);
+    publisher.store.insert(&plenty).unwrap();
+    receiver.transfer.fetch(want(&plenty), vec![publisher.id]).unwrap();
+    receiver.stored(&[want(&plenty)]).await;
+
+    publisher.store.insert(&scarce).unwrap();
+    receiver.transfer.add_holders(want(&scarce).blob, vec![publisher.id]).unwrap();
+    receiver.stored(&[want(&scarce)]).await;
+    assert!(receiver.transfer.shortages().is_empty());
+    assert!(publisher.uploaded() <= plenty.len() as u64 + 6 * u64::from(PIECE_BYTES), "the rest was kept");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn many_chunks_travel_together() {
     let fleet = Fleet::new();
     let publisher = fleet.node(1);
@@ -245,7 +358,7 @@ async fn a_corrupt_peer_is_named_and_the_blob_completes() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn peers_that_break_off_or_die_midway_only_cost_time() {
     let mut fleet = Fleet::new();
-    fleet.limits.upload_bytes_per_second = Some(4 << 20);
+    fleet.limits.caps.upload_bytes_per_second = Some(4 << 20);
     let blob = content(4 << 20, 1);
     fake_holder(&fleet, 9, blob.clone(), |piece, data| (piece % 3 != 0).then_some(data));
     let publisher = fleet.node(1);
@@ -270,14 +383,14 @@ async fn a_fetch_resumes_where_a_killed_run_stopped() {
     let blob = content(4 << 20, 1);
     let publisher = fleet.node(1);
     publisher.store.insert(&blob).unwrap();
-    fleet.limits.download_bytes_per_second = Some(4 << 20);
+    fleet.limits.caps.download_bytes_per_second = Some(4 << 20);
     let first = fleet.node(2);
     first.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
     first.until(|transfer| transfer.progress().first().is_some_and(|p| p.done_bytes > 1_500_000)).await;
     let kept = first.transfer.progress()[0].done_bytes;
     assert!(!first.store.has(&Digest::of(&blob)));
     drop(first);
-    fleet.limits.download_bytes_per_second = None;
+    fleet.limits.caps.download_bytes_per_second = None;
     let mut again = fleet.node(2);
     again.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
     again.stored(&[want(&blob)]).await;
@@ -294,12 +407,12 @@ async fn caps_hold_in_both_directions() {
         let mut fleet = Fleet::new();
         let cap = Some(1 << 20);
         if upload {
-            fleet.limits.upload_bytes_per_second = cap;
+            fleet.limits.caps.upload_bytes_per_second = cap;
         }
         let blob = content(1 << 20, 1);
         let publisher = fleet.node(1);
         publisher.store.insert(&blob).unwrap();
-        fleet.limits.download_bytes_per_second = cap.filter(|_| !upload);
+        fleet.limits.caps.download_bytes_per_second = cap.filter(|_| !upload);
         let mut receiver = fleet.node(2);
         let started = Instant::now();
         receiver.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();

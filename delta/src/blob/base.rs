@@ -65,6 +65,13 @@ impl<F: ReadAt> ReadAt for Base<F> {
             Self::Open(joined) => joined.read_exact_at(buffer, offset),
         }
     }
+
+    fn in_memory(&self) -> Option<&[u8]> {
+        match self {
+            Self::Loaded(bytes) => bytes.in_memory(),
+            Self::Open(_) => None,
+        }
+    }
 }
 
 fn named<'a>(old: &'a Tree, sources: &[u32]) -> Result<Vec<File<'a>>, Reason> {

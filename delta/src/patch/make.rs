@@ -14,7 +14,7 @@ use super::resemble::{self, Pair};
 use super::weights::Without;
 use super::window::{self, Span};
 use super::{Options, primer};
-use crate::access::{ReadAt, load};
+use crate::access::{ReadAt, view};
 use crate::codec;
 use crate::error::Reason;
 use crate::forms::container;
@@ -154,7 +154,7 @@ fn make_module(
     }
     let widen = |file: &dyn ReadAt| {
         let mut wide = Vec::new();
-        let bytes = load(file, 0..file.size())?;
+        let bytes = view(file, 0..file.size())?;
         let widened = wasm::widen(&mut &bytes[..], file.size(), &mut wide);
         io::Result::Ok(widened.ok().map(|widened| (wide, widened)))
     };
@@ -181,7 +181,7 @@ fn make_opened(
         plain_bytes_max: OPENED_PLAIN_BYTES_MAX,
         memory_bytes_max: options.container_memory_bytes,
     };
-    let opened = container::open(&load(old, 0..old.size())?, &load(new, 0..new.size())?, may);
+    let opened = container::open(&view(old, 0..old.size())?, &view(new, 0..new.size())?, may);
     let Some((old, new)) = opened else { return Ok(None) };
     let mut body = vec![OPENED];
     for chain in [&old.chain, &new.chain] {
@@ -206,10 +206,8 @@ fn make_windows(
     let windows = matching::windows(old, new)?;
     numbers::put(body, windows.len() as u64);
     for Window { old: old_range, new: new_range } in windows {
-        let old_bytes = load(old, old_range.clone())?;
-        let new_bytes = load(new, new_range.clone())?;
         let windows = Windows { old: old_range, new: new_range };
-        let pair = Pair { old_file: old, new_file: new, windows, old: &old_bytes, new: &new_bytes, module };
+        let pair = Pair { old_file: old, new_file: new, windows, module };
         body.extend_from_slice(&make_window(&pair, options, meter)?);
     }
     Ok(())
@@ -217,16 +215,20 @@ fn make_windows(
 
 /// The smallest window at any of the prices that may suit it.
 fn make_window(pair: &Pair<'_>, options: &Options, meter: &mut Meter<'_>) -> io::Result<Vec<u8>> {
-    let bytes = pair.new.len() as u64;
+    let bytes = pair.windows.new.end - pair.windows.new.start;
     let found = resemble::find(pair, options, &mut || meter.advance(bytes * WORK_FIND))?;
     let mut best: Option<Vec<u8>> = None;
-    let all = prices(pair.new);
-    for prices in all {
-        let (old_image, new_image) = found.images(pair.old, pair.new);
-        let mut regions = matching::clean(old_image, new_image, &found.regions, prices);
+    let all = prices(&pair.new_bytes()?);
+    // All are weighed first: nothing needs the images after that.
+    let weighed = all.iter().map(|prices| {
+        let mut regions = matching::clean(&found.old_image, &found.new_image, &found.regions, prices);
         keep_longest(&mut regions, REGIONS_MAX as usize);
-        let regions = regions.into();
-        let window = make_window_of(pair, &regions, found.layout.as_deref(), options)?;
+        regions.into()
+    });
+    let weighed: Vec<Rc<[Region]>> = weighed.collect();
+    let layout = found.into_layout();
+    for regions in weighed {
+        let window = make_window_of(pair, &regions, layout.as_deref(), options)?;
         if best.as_ref().is_none_or(|best| window.len() < best.len()) {
             best = Some(window);
         }
@@ -241,19 +243,21 @@ fn make_window_of(
     layout: Option<&[u8]>,
     options: &Options,
 ) -> io::Result<Vec<u8>> {
-    let short = |bytes: usize| u32::try_from(bytes).expect("BUG: a window beyond WINDOW_BYTES_MAX");
+    let short = |bytes: u64| u32::try_from(bytes).expect("BUG: a window beyond WINDOW_BYTES_MAX");
+    let count = |regions: usize| u32::try_from(regions).expect("BUG: regions beyond REGIONS_MAX");
     let span = Span {
         old_at: pair.windows.old.start,
-        old_bytes: short(pair.old.len()),
-        new_bytes: short(pair.new.len()),
-        regions: short(regions.len()),
+        old_bytes: short(pair.windows.old.end - pair.windows.old.start),
+        new_bytes: short(pair.windows.new.end - pair.windows.new.start),
+        regions: count(regions.len()),
     };
     let mut old = OldWindow::new(pair.old_file, pair.windows.old.clone()).map_err(Reason::into_io)?;
     let primer =
         primer::gather(regions, span.old_bytes, span.new_bytes, &mut old).map_err(Reason::into_io)?;
     let rebuilder = Rebuilder::new(pair.old_file, pair.windows.clone(), pair.module, layout, regions)
         .map_err(Reason::into_io)?;
-    let recorded = record(&mut old, pair.new, regions, rebuilder).map_err(Reason::into_io)?;
+    let new = pair.new_bytes()?;
+    let recorded = record(&mut old, &new, regions, rebuilder).map_err(Reason::into_io)?;
     let Control { lengths, gaps, turns, shifts } = Control::encode(regions);
     let streams = [
         lengths,
@@ -263,8 +267,9 @@ fn make_window_of(
         recorded.rights,
         recorded.runs,
         recorded.values,
-        literals(pair.new, regions),
+        literals(&new, regions),
     ];
+    drop(new);
     let mut window = Vec::new();
     window::write(span, layout, &streams, &primer, options.strength(), options.threads, &mut window)?;
     Ok(window)

@@ -4,21 +4,20 @@
 use std::collections::HashMap;
 
 use super::aliases::Aliases;
+use super::found::References;
 use super::kallsyms::TOKENS;
 use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
 use super::projection::Projection;
-use super::store::References;
 use super::target::{Address, Locator};
 
 /// The window with nothing in its fields.
-pub(crate) fn blank(window: &[u8], references: &References) -> Vec<u8> {
-    let mut image = window.to_vec();
-    each(references, &mut image, |reference, field| {
+pub(crate) fn blank(mut window: Vec<u8>, references: &References) -> Vec<u8> {
+    each(references, &mut window, |reference, field| {
         let value = read(field);
         write(field, reference.kind.blanked(value));
     });
-    image
+    window
 }
 
 /// The old window with the new places of their targets in its fields.

@@ -39,6 +39,8 @@ impl Node {
             _ => Refusal::BadFact,
         })?;
         if self.registers.compare(&fact) != Merged::Rose {
+            mark!(EquivocationRefused if self.registers.get(&fact.key)
+                .is_some_and(|held| held.rank == fact.rank && held.id != fact.id));
             return Ok(Judged::Known);
         }
         let checked = self.check(&fact);

@@ -124,13 +124,17 @@ impl Node {
         tracked.watch.clock = clock;
         let more = tracked.allowed.open > open;
         if more {
-            tracked.watch.still = Span(0);
             tracked.watch.impatient_since.get_or_insert(clock);
         } else {
             tracked.watch.impatient_since = None;
-            if !tracked.derived.paused && !shut.superseded {
-                tracked.watch.still.0 = tracked.watch.still.0.saturating_add(passed.0);
-            }
+        }
+        // What I have opened and too few others open stands as still as what nobody may open. While a leader
+        // keeps me waiting nothing is opened: no liar can let a good release expire by proposing nothing.
+        let alone = self.my_number(tracked, BallotKind::Open) > open;
+        if more && !alone {
+            tracked.watch.still = Span(0);
+        } else if !tracked.derived.paused && !shut.superseded {
+            tracked.watch.still.0 = tracked.watch.still.0.saturating_add(passed.0);
         }
         let hold = match tracked.allowed.hold {
             hold if mutations::is(Mutation::TooFewUnsaid) => hold,
@@ -187,6 +191,8 @@ impl Node {
         };
         if self.ballot(tracked, Say::Stop(reason), out) {
             mark!(StopExpired if reason == StopReason::Expired);
+            mark!(StopNotFollowed if reason == StopReason::Expired
+                && self.my_number(tracked, BallotKind::Open) > tracked.derived.open);
             mark!(StopOnEvidence if reason == StopReason::Evidence);
             out.report(Event::StopBallot { rollout: tracked.id, reason });
         }

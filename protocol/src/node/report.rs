@@ -9,6 +9,7 @@ use super::status::{
     BallotStatus, ComponentStatus, EndedStatus, MemberStatus, PlanStatus, RolloutStatus, Status, VoteStatus,
 };
 use super::tracked::Tracked;
+use crate::bounds::COPIES_ENOUGH;
 use crate::digest::Digest;
 use crate::facts::health::HealthNumbers;
 use crate::facts::{BallotKind, Key, Say, SignedFact, Statement};
@@ -68,6 +69,22 @@ impl Node {
         let manifests = || self.rollouts.values().map(|tracked| &tracked.manifest);
         let deltas = manifests().flat_map(|manifest| manifest.deltas.iter().map(|delta| delta.blob));
         manifests().map(|manifest| manifest.tree).chain(deltas).collect()
+    }
+
+    /// Trees of live releases that fewer than [`COPIES_ENOUGH`] other members say they hold whole: bytes of
+    /// theirs that are here may be the last. Where nobody hears what others hold, all of them.
+    pub fn scarce_trees(&self) -> BTreeSet<Digest> {
+        let is_scarce = |tracked: &&Tracked| {
+            let others = (tracked.roster.count() as usize).saturating_sub(1);
+            !tracked.ended() && self.holders(tracked.id).len() < COPIES_ENOUGH.min(others.max(1))
+        };
+        let far = |tracked: &&Tracked| tracked.is_far() && !tracked.ended();
+        let scarce = self
+            .rollouts
+            .values()
+            .map(|tracked| &**tracked)
+            .filter(|tracked| far(tracked) || is_scarce(tracked));
+        scarce.map(|tracked| tracked.manifest.tree).collect()
     }
 
     fn member_statuses(&self, now: Time) -> Vec<MemberStatus> {

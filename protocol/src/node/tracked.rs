@@ -49,7 +49,7 @@ pub(super) struct Watch {
     pub(super) since: Time,
     /// The juror's clock at the last look.
     pub(super) clock: Span,
-    /// For how long nothing could be opened, on the juror's clock.
+    /// For how long nothing could be opened, or was opened by me and not by enough others, on the juror's clock.
     pub(super) still: Span,
     /// Since when the leader has not proposed what I would allow, on the juror's clock.
     pub(super) impatient_since: Option<Span>,

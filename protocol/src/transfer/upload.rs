@@ -11,6 +11,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::allowance::Allowance;
+use super::egress::{Egress, Purse};
 use super::wire::PEERS_NAMED_MAX;
 use crate::digest::Digest;
 use crate::identity::NodeId;
@@ -93,11 +94,19 @@ pub struct Serve {
 #[derive(Default)]
 struct Asker {
     waiting: VecDeque<(PieceName, u32)>,
-    sending: Vec<PieceName>,
+    sending: Vec<(PieceName, u32)>,
+}
+
+impl Asker {
+    fn has(&self, piece: PieceName) -> bool {
+        self.sending.iter().chain(&self.waiting).any(|(other, _)| *other == piece)
+    }
 }
 
 /// The serving side of all blobs.
 pub struct Upload {
+    /// What may be sent of which release.
+    pub egress: Egress,
     allowance: Option<Allowance>,
     askers: BTreeMap<NodeId, Asker>,
     /// Askers with something waiting, in turn.
@@ -111,6 +120,7 @@ impl Upload {
     /// With a cap on payload bytes, or none.
     pub fn new(allowance: Option<Allowance>) -> Self {
         Self {
+            egress: Egress::default(),
             allowance,
             askers: BTreeMap::new(),
             turns: VecDeque::new(),
@@ -120,17 +130,31 @@ impl Upload {
         }
     }
 
+    /// Changes the cap on payload bytes, or takes it away.
+    pub fn set_rate(&mut self, now: Time, bytes_per_second: Option<u64>) {
+        match (&mut self.allowance, bytes_per_second) {
+            (Some(allowance), Some(rate)) => allowance.set_rate(now, rate),
+            (allowance, rate) => *allowance = rate.map(|rate| Allowance::new(rate, now)),
+        }
+    }
+
     /// Judges a request for a piece that we hold.
     pub fn request(&mut self, now: Time, peer: NodeId, wanted: Wanted<'_>) -> Verdict {
         self.forget_old_grants(now);
-        if let Some(asker) = self.askers.get(&peer)
-            && (asker.sending.contains(&wanted.piece)
-                || asker.waiting.iter().any(|(piece, _)| *piece == wanted.piece))
-        {
+        if self.askers.get(&peer).is_some_and(|asker| asker.has(wanted.piece)) {
             return Verdict::Wait;
         }
-        if let Some(peers) = self.referral(peer, &wanted) {
+        let spent = self.egress.judge(wanted.piece, wanted.bytes) == Purse::Spent;
+        if let Some(peers) = self.referral(peer, &wanted, spent) {
+            if spent {
+                self.egress.referred(&wanted.piece.0);
+            }
             return Verdict::Refer(peers);
+        }
+        if spent
+            && (self.is_on_its_way(peer, wanted.piece) || !self.egress.is_stranded(now, wanted.piece, peer))
+        {
+            return Verdict::Busy;
         }
         if !self.askers.contains_key(&peer) && self.askers.len() >= ASKERS_MAX {
             return Verdict::Busy;
@@ -143,6 +167,7 @@ impl Upload {
             self.turns.push_back(peer);
         }
         asker.waiting.push_back((wanted.piece, wanted.bytes));
+        self.egress.charge(wanted.piece, wanted.bytes);
         self.grant(now, peer, wanted.piece);
         Verdict::Wait
     }
@@ -159,7 +184,7 @@ impl Upload {
         let peer = self.turns.remove(turn)?;
         let asker = self.askers.get_mut(&peer)?;
         let (piece, bytes) = asker.waiting.pop_front()?;
-        asker.sending.push(piece);
+        asker.sending.push((piece, bytes));
         if !asker.waiting.is_empty() {
             self.turns.push_back(peer);
         }
@@ -174,14 +199,16 @@ impl Upload {
     /// to that peer for it).
     pub fn sent(&mut self, serve: Serve, delivered: bool) {
         let Some(asker) = self.askers.get_mut(&serve.peer) else { return };
-        let Some(at) = asker.sending.iter().position(|piece| *piece == serve.piece) else { return };
-        asker.sending.swap_remove(at);
+        let Some(at) = asker.sending.iter().position(|(piece, _)| *piece == serve.piece) else { return };
+        let (_, bytes) = asker.sending.swap_remove(at);
         self.sending -= 1;
         if asker.sending.is_empty() && asker.waiting.is_empty() {
             self.askers.remove(&serve.peer);
         }
-        if !delivered {
-            self.revoke(serve.peer, serve.piece);
+        if delivered {
+            self.egress.received(&serve.piece.0, serve.peer);
+        } else {
+            self.revoke(serve.peer, serve.piece, bytes, false);
         }
     }
 
@@ -200,10 +227,11 @@ impl Upload {
         self.drop_waiting(peer, |_| true);
         if let Some(asker) = self.askers.remove(&peer) {
             self.sending -= asker.sending.len();
-            for piece in asker.sending {
-                self.revoke(peer, piece);
+            for (piece, bytes) in asker.sending {
+                self.revoke(peer, piece, bytes, true);
             }
         }
+        self.egress.lost(peer);
     }
 
     /// When [`Upload::next`] may have something again because of time alone.
@@ -218,8 +246,12 @@ impl Upload {
     }
 
     /// Those to ask instead: promised the piece, not the asker, not tried by it. None if it should be
-    /// served: it insists, was promised the piece itself, or too few copies went out.
-    fn referral(&self, peer: NodeId, wanted: &Wanted<'_>) -> Option<Vec<NodeId>> {
+    /// served: it insists, was promised the piece itself, or too few copies went out. When the budget of
+    /// its release is spent, only having tried everybody counts.
+    fn referral(&self, peer: NodeId, wanted: &Wanted<'_>, spent: bool) -> Option<Vec<NodeId>> {
+        if spent {
+            return self.referral_for_all(peer, wanted);
+        }
         let granted = self.grants.get(&wanted.piece)?;
         let copies = match wanted.standing {
             Standing::Origin => COPIES_FROM_ORIGIN,
@@ -231,6 +263,24 @@ impl Upload {
         let newest_first = granted.iter().rev().filter(|granted| !wanted.tried.contains(granted));
         let peers: Vec<NodeId> = newest_first.copied().take(PEERS_NAMED_MAX).collect();
         (!peers.is_empty()).then_some(peers)
+    }
+
+    /// Those promised the piece, or some of its blob if nobody remembers, whom the asker has not tried.
+    fn referral_for_all(&self, peer: NodeId, wanted: &Wanted<'_>) -> Option<Vec<NodeId>> {
+        let granted = self.grants.get(&wanted.piece).into_iter().flatten().rev().copied();
+        let mut peers: Vec<NodeId> = granted.filter(|granted| *granted != peer).collect();
+        if peers.is_empty() {
+            peers = self.egress.receivers(&wanted.piece.0, peer).collect();
+        }
+        peers.retain(|other| !wanted.tried.contains(other));
+        peers.truncate(PEERS_NAMED_MAX);
+        (!wanted.insist && !peers.is_empty()).then_some(peers)
+    }
+
+    /// Whether another peer waits for this piece here: the copy that others are to have it from.
+    fn is_on_its_way(&self, peer: NodeId, piece: PieceName) -> bool {
+        let others = self.grants.get(&piece).into_iter().flatten().filter(|other| **other != peer);
+        others.filter_map(|other| self.askers.get(other)).any(|asker| asker.has(piece))
     }
 
     fn grant(&mut self, now: Time, peer: NodeId, piece: PieceName) {
@@ -248,7 +298,8 @@ impl Upload {
         }
     }
 
-    fn revoke(&mut self, peer: NodeId, piece: PieceName) {
+    /// Takes a promise back. `unknown` if some of the piece may have left all the same.
+    fn revoke(&mut self, peer: NodeId, piece: PieceName, bytes: u32, unknown: bool) {
         if let Some(granted) = self.grants.get_mut(&piece) {
             granted.retain(|other| *other != peer);
             if granted.is_empty() {
@@ -258,6 +309,7 @@ impl Upload {
                 self.grant_order.retain(|(_, other)| *other != piece);
             }
         }
+        self.egress.refund(piece, bytes, unknown, self.grants.contains_key(&piece));
     }
 
     fn forget_old_grants(&mut self, now: Time) {
@@ -283,8 +335,8 @@ impl Upload {
                 self.askers.remove(&peer);
             }
         }
-        for (piece, _) in dropped {
-            self.revoke(peer, piece);
+        for (piece, bytes) in dropped {
+            self.revoke(peer, piece, bytes, false);
         }
     }
 }

@@ -56,6 +56,25 @@ fn a_bad_day_is_told_from_a_bad_release_and_tried_again_three_times() {
 }
 
 #[test]
+fn a_release_is_scarce_until_three_others_hold_it_or_it_has_ended() {
+    let mut fleet = ready(6);
+    fleet.partition(&[&[0, 1, 2], &[3, 4, 5]]);
+    let rollout = fleet.publish(0, 1, "1.0");
+    fleet.advance(MINUTE);
+    let scarce = |fleet: &Fleet| {
+        let node = fleet.machines[0].node.as_ref().expect("it runs");
+        node.scarce_trees().contains(&tree("1.0"))
+    };
+    assert!(scarce(&fleet), "two others at most have heard of it");
+    fleet.partition(&[]);
+    assert!(fleet.run_until(MINUTE, |fleet| !scarce(fleet)));
+    let others = fleet.rollout(0, rollout).expect("known").votes.len();
+    assert!(others >= 3, "{others} votes");
+    assert!(fleet.run_until(MINUTE.times(10), |fleet| fleet.all_at(rollout, Stage::Confirmed)));
+    assert!(!scarce(&fleet));
+}
+
+#[test]
 fn a_day_that_turns_good_ends_on_the_release() {
     let mut fleet = ready(4);
     let rollout = fleet.publish(0, 1, "1.0");

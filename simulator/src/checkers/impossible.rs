@@ -17,19 +17,12 @@ pub enum Impossible {
         /// How many must agree.
         quorum: usize,
     },
-    /// Some jurors have said stop, too few to end it, and those that have not are too few to open more.
-    Divided {
-        /// Jurors that are there and have not said stop.
-        willing: usize,
-        /// Jurors of the release.
-        of: usize,
-        /// How many must agree.
-        quorum: usize,
-    },
-    /// No machine that is left holds the bytes.
+    /// No machine that is left holds the bytes, or one and the same piece of them.
     NobodyHolds {
         /// The release.
         version: String,
+        /// The first piece that nobody holds, if they hold others.
+        piece: Option<u32>,
     },
     /// An operator has paused it and not let it go on.
     Paused {
@@ -56,13 +49,12 @@ impl fmt::Display for Impossible {
             Self::TooFewElectors { there, of, quorum } => {
                 write!(f, "electors too few: {there} of {of}, quorum {quorum}")
             }
-            Self::Divided { willing, of, quorum } => {
-                write!(
-                    f,
-                    "jurors divided: {willing} of {of} may open more, quorum {quorum}, too few said stop"
-                )
+            Self::NobodyHolds { version, piece: None } => {
+                write!(f, "{version} is held by no node of the core")
             }
-            Self::NobodyHolds { version } => write!(f, "{version} is held by no node of the core"),
+            Self::NobodyHolds { version, piece: Some(piece) } => {
+                write!(f, "piece {piece} of {version} is held by no node of the core")
+            }
             Self::Paused { version } => write!(f, "{version} is paused by an operator"),
             Self::NeverPublished { version } => write!(f, "{version} was never published"),
             Self::CannotRecover { machine, needed } => {

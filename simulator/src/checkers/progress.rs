@@ -118,7 +118,8 @@ impl Referees {
                     sight.is_on(place) && able.iter().all(|juror| sight.reaches(*juror, place))
                 })
             };
-            let can = able.len() >= known.stoppers;
+            // What too few keys signed is followed by nobody: what liars say of it stops nothing.
+            let can = known.signed && able.len() >= known.stoppers;
             if ended || !can || !known.must_stop(counts) {
                 known.evidence_since = None;
             } else {

@@ -38,10 +38,12 @@ shipped![
     "twins",
     "stolen-key",
     "slow-leak",
+    "lying-leader",
     "lying-third",
     "flash-crowd",
     "region-outage",
     "restored-disk",
+    "mixed-versions",
 ];
 
 /// The names of the shipped stories.

@@ -33,7 +33,7 @@ pub struct Ground {
 }
 
 /// All families.
-pub const FAMILIES: [Family; 22] = [
+pub const FAMILIES: [Family; 23] = [
     Family { name: "crash", draw: crash },
     Family { name: "crash on trial", draw: crash_on_trial },
     Family { name: "leader lost", draw: leader_lost },
@@ -56,6 +56,7 @@ pub const FAMILIES: [Family; 22] = [
     Family { name: "old image", draw: old_image },
     Family { name: "wall clock", draw: wall_clock },
     Family { name: "monotonic clock", draw: monotonic_clock },
+    Family { name: "other version", draw: other_version },
 ];
 
 fn number(wide: u64) -> u32 {
@@ -235,6 +236,12 @@ fn damage(draw: &mut Generator, ground: &Ground) -> Vec<Step> {
     let lasts = lasts(draw, 60_000);
     let (loss, bursts, duplicates, reordered, delay) = (0, None, 0, 0, 0);
     fault(draw, Fault::Weather { who, loss, bursts, duplicates, reordered, damage, delay, lasts })
+}
+
+fn other_version(draw: &mut Generator, ground: &Ground) -> Vec<Step> {
+    let who = if draw.chance(500) { zone(draw, ground).into() } else { some(draw, ground.nodes, 4) };
+    let lasts = lasts(draw, 60_000);
+    fault(draw, Fault::OtherVersion { who, lasts })
 }
 
 fn eclipse(draw: &mut Generator, ground: &Ground) -> Vec<Step> {

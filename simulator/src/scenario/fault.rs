@@ -147,6 +147,15 @@ pub enum Fault {
         #[serde(with = "Written::<Milliseconds>")]
         lasts: u64,
     },
+    /// Machines run an agent whose frames have another version: they understand each other, and refuse what the
+    /// rest of the fleet says as the rest refuses what they say.
+    OtherVersion {
+        /// Which.
+        who: Whom,
+        /// Milliseconds until they have the version of all others again.
+        #[serde(with = "Written::<Milliseconds>")]
+        lasts: u64,
+    },
     /// Machines are surrounded: they have links to liars alone, who let through what suits them.
     Eclipse {
         /// Whom.
@@ -239,6 +248,7 @@ impl Fault {
             | Self::Churn { lasts, .. }
             | Self::Attrition { lasts, .. }
             | Self::CrashPoint { lasts, .. }
+            | Self::OtherVersion { lasts, .. }
             | Self::Eclipse { lasts, .. } => *lasts,
         }
     }
@@ -256,6 +266,7 @@ impl Fault {
             | Self::Churn { lasts, .. }
             | Self::Attrition { lasts, .. }
             | Self::CrashPoint { lasts, .. }
+            | Self::OtherVersion { lasts, .. }
             | Self::Eclipse { lasts, .. } => lasts,
         }
     }
@@ -273,6 +284,7 @@ impl Fault {
             | Self::Churn { who, .. }
             | Self::Attrition { who, .. }
             | Self::CrashPoint { who, .. }
+            | Self::OtherVersion { who, .. }
             | Self::Eclipse { who, .. } => vec![who],
         }
     }
@@ -290,6 +302,7 @@ impl Fault {
             | Self::Churn { who, .. }
             | Self::Attrition { who, .. }
             | Self::CrashPoint { who, .. }
+            | Self::OtherVersion { who, .. }
             | Self::Eclipse { who, .. } => (who, None),
         };
         one.0.iter().chain(other.into_iter().flat_map(|whom| &whom.0)).copied()
@@ -297,7 +310,14 @@ impl Fault {
 
     /// Whether it is one of links: what is said meanwhile may not arrive.
     pub fn is_of_links(&self) -> bool {
-        matches!(self, Self::Cut { .. } | Self::Clog { .. } | Self::Weather { .. } | Self::Eclipse { .. })
+        matches!(
+            self,
+            Self::Cut { .. }
+                | Self::Clog { .. }
+                | Self::Weather { .. }
+                | Self::OtherVersion { .. }
+                | Self::Eclipse { .. }
+        )
     }
 
     /// Whether machines are gone for good after it.

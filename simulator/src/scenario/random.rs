@@ -297,6 +297,7 @@ mod tests {
             "attrition = ",
             "crash-point = ",
             "eclipse = ",
+            "other-version = ",
             "one-way = true",
             "damage = ",
             "bursts = ",

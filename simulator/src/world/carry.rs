@@ -57,6 +57,8 @@ impl World {
         self.fingerprint.mix(frame.id() ^ u64::from(from));
         let peer = self.fleet.nodes[from as usize];
         let via = if gossip { Via::Gossip } else { Via::Direct };
+        let read = self.in_its_version(to, frame);
+        let frame = read.as_ref().unwrap_or(frame);
         self.referees.received(to, peer, frame);
         self.reader.hand(frame);
         let verdict = self.deliver(to, Input::Received { from: peer, via, frame: frame.bytes() });

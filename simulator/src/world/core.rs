@@ -3,10 +3,14 @@
 use std::collections::BTreeSet;
 
 use super::World;
+use super::links::Links;
 use super::queue::Moment;
 use crate::checkers::impossible::Impossible;
 use crate::checkers::progress::Sight;
+use crate::fleet::Release;
 use crate::machine::Machine;
+use crate::machine::parts::Parts;
+use crate::scenario::Scenario;
 use groundswell_protocol::facts::RolloutId;
 
 /// The side of machines that are cut off for good.
@@ -67,7 +71,11 @@ impl World {
             now: self.now,
             calm_since: self.calm_since,
             on: &on,
-            linked: &|one, other| islands[one as usize] == islands[other as usize],
+            linked: &|one, other| {
+                islands[one as usize] == islands[other as usize]
+                    && self.faults.speak_alike(one, other)
+                    && may_hear(&self.scenario, &self.links, one, other)
+            },
             patience: if self.scenario.gossip { 1 } else { PATIENCE_WITHOUT_GOSSIP },
         };
         self.referees.look(&sight);
@@ -116,25 +124,22 @@ impl World {
                 !self.is_liar(**juror)
                     && self.machines[**juror as usize].is_on()
                     && islands[node as usize] == islands[**juror as usize]
+                    && may_hear(&self.scenario, &self.links, **juror, node)
             };
             jurors.iter().filter(reaches).count()
         };
         let quorum = goal.roster.quorum;
         let (needed, others) =
             (quorum.confirmers() as usize, |node: u32| reached(node) - usize::from(jurors.contains(&node)));
-        let most = there.iter().map(|node| reached(*node)).max().unwrap_or(0);
+        // To open more, as many must each hear from as many.
+        let mut heard: Vec<usize> =
+            there.iter().filter(|node| jurors.contains(node)).map(|node| reached(*node)).collect();
+        heard.sort_unstable_by(|one, other| other.cmp(one));
+        let hear = |least: usize| heard.iter().filter(|count| **count >= least).count();
+        let most = heard.iter().copied().filter(|least| hear(*least) >= *least).max().unwrap_or(0);
         if self.ending().is_none() && most < quorum.quorum as usize {
             let (of, quorum) = (jurors.len(), quorum.quorum as usize);
             return Some(Impossible::TooFewElectors { there: most, of, quorum });
-        }
-        let willing = jurors.iter().filter(|juror| {
-            !self.is_liar(**juror)
-                && self.machines[**juror as usize].is_on()
-                && !self.said_stop.contains(&(**juror, goal.rollout))
-        });
-        let willing = willing.count();
-        if self.ending().is_none() && willing < quorum.quorum as usize {
-            return Some(Impossible::Divided { willing, of: jurors.len(), quorum: quorum.quorum as usize });
         }
         if let Some(machine) = there.iter().copied().find(|node| others(*node) < needed) {
             return Some(Impossible::CannotRecover { machine, needed });
@@ -142,19 +147,47 @@ impl World {
         if self.ending().is_none() && self.is_paused(goal.rollout) {
             return Some(Impossible::Paused { version });
         }
-        let holds = |node: &u32| {
-            let slots = self.machines[*node as usize].slots.get(&self.fleet.component);
-            slots.is_some_and(|slots| slots.serves(goal.rollout, goal.tree))
-        };
         let stopped = self.ending() == Some(groundswell_protocol::node::record::Ending::Stopped);
-        let reachable = (0..self.scenario.nodes).filter(|node| {
-            self.machines[*node as usize].is_on() && there.iter().any(|one| self.links.connected(*one, *node))
-        });
-        (!stopped && !reachable.into_iter().any(|node| holds(&node)))
-            .then_some(Impossible::NobodyHolds { version })
+        if stopped {
+            return None;
+        }
+        let reachable: Vec<u32> = (0..self.scenario.nodes)
+            .filter(|node| {
+                self.machines[*node as usize].is_on()
+                    && there.iter().any(|one| self.links.connected(*one, *node))
+            })
+            .collect();
+        self.nobody_holds(goal, &reachable)
+    }
+
+    /// Whether these machines together lack bytes of a release: all of them, or some piece.
+    fn nobody_holds(&self, release: &Release, nodes: &[u32]) -> Option<Impossible> {
+        let (rollout, version) = (release.rollout, release.law.version.clone());
+        let slots = |node: &u32| self.machines[*node as usize].slots.get(&self.fleet.component);
+        if nodes.iter().filter_map(slots).any(|slots| slots.serves(rollout, release.tree)) {
+            return None;
+        }
+        let parts: Vec<&Parts> =
+            nodes.iter().filter_map(slots).filter_map(|slots| slots.parts.get(&rollout)).collect();
+        // A delta and the whole are two blobs with pieces of their own: one of them suffices.
+        let lacking = |blob: &&Parts| {
+            let held = |piece: u32| parts.iter().any(|p| p.bytes() == blob.bytes() && p.has(piece));
+            (0..blob.count()).filter(|piece| !held(*piece)).collect::<Vec<u32>>()
+        };
+        let piece = match parts.iter().map(lacking).min_by_key(Vec::len) {
+            Some(lacking) => Some(lacking.first().copied()?),
+            None => None,
+        };
+        Some(Impossible::NobodyHolds { version, piece })
     }
 
     fn is_paused(&self, rollout: RolloutId) -> bool {
         self.paused.contains(&rollout)
     }
+}
+
+/// Whether one machine's signs of life come to another on the same island: gossip carries them over others, a sync
+/// shows only those of the two that hold it.
+fn may_hear(scenario: &Scenario, links: &Links, one: u32, other: u32) -> bool {
+    scenario.gossip || one == other || links.connected(one, other)
 }

@@ -174,8 +174,6 @@ pub struct World {
     last_leader: Option<u32>,
     last_switched: Option<u32>,
     endings: BTreeMap<(u32, RolloutId), Ending>,
-    /// Jurors that said stop.
-    said_stop: BTreeSet<(u32, RolloutId)>,
     settled_at: Option<Moment>,
     last_motion: Moment,
     /// When a machine, a disk or a link last changed.
@@ -269,7 +267,7 @@ impl World {
             faults: Faults::default(),
             bulk,
             overlay: Overlay::new(scenario.gossip, nodes, &root).judging(scenario.links.judging_micros),
-            referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)),
+            referees: Referees::new(&fleet, &releases, lying, Arc::clone(&reader)).gossiping(scenario.gossip),
             story: Story::new(tell, &releases),
             recorder: Recorder::default(),
             counters: Counters::default(),
@@ -287,7 +285,6 @@ impl World {
             last_leader: None,
             last_switched: None,
             endings: BTreeMap::new(),
-            said_stop: BTreeSet::new(),
             settled_at: None,
             last_motion: Moment::default(),
             calm_since: Moment::default(),

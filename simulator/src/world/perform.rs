@@ -26,13 +26,15 @@ impl World {
                 if let Some(to) = self.fleet.place(to)
                     && !self.hushes(node, Some(to), &frame)
                 {
-                    self.send(node, to, &frame);
+                    let written = self.in_its_version(node, &frame);
+                    self.send(node, to, written.as_ref().unwrap_or(&frame));
                 }
             }
             Effect::Broadcast(frame) => {
                 self.referees.sent(self.now, node, &frame);
                 if !self.hushes(node, None, &frame) {
-                    self.broadcast(node, &frame);
+                    let written = self.in_its_version(node, &frame);
+                    self.broadcast(node, written.as_ref().unwrap_or(&frame));
                 }
             }
             Effect::Verdict(_) => {}
@@ -199,6 +201,8 @@ impl World {
         }
         self.fingerprint.mix(frame.id() ^ u64::from(from));
         let from = self.fleet.nodes[from as usize];
+        let read = self.in_its_version(to, frame);
+        let frame = read.as_ref().unwrap_or(frame);
         self.referees.received(to, from, frame);
         self.reader.hand(frame);
         self.lying.heard(to, false, frame);
@@ -222,6 +226,8 @@ impl World {
         self.lying.heard(to, true, frame);
         self.fingerprint.mix(frame.id());
         let peer = self.fleet.nodes[from as usize];
+        let read = self.in_its_version(to, frame);
+        let frame = read.as_ref().unwrap_or(frame);
         self.referees.received(to, peer, frame);
         self.reader.hand(frame);
         let verdict =
@@ -251,9 +257,6 @@ impl World {
             }
             Event::Stopped { rollout, .. } => {
                 self.endings.insert((node, *rollout), Ending::Stopped);
-            }
-            Event::StopBallot { rollout, .. } => {
-                self.said_stop.insert((node, *rollout));
             }
             Event::Refused { .. } => self.counters.refusals += 1,
             _ => {}

@@ -5,11 +5,13 @@ use groundswell_protocol::node::Input;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::record::Ending;
 use groundswell_protocol::trust::command::Instruction;
+use groundswell_protocol::trust::manifest::ReleaseOrder;
 
 use super::fingerprint::Fingerprint;
 use super::queue::{Moment, WORLD};
 use super::{Happening, World};
 use crate::checkers::Property;
+use crate::fleet::Release;
 use crate::machine::Machine;
 use crate::machine::service::HealthLaw;
 use crate::report::trace::{PARTITION, PEOPLE};
@@ -198,9 +200,22 @@ impl World {
         match ending {
             Ending::Done => Some(self.releases[self.scenario.goal.release()].tree),
             Ending::Stopped | Ending::Superseded => {
-                self.scenario.installed.then(|| self.releases[self.scenario.back_to].tree)
+                self.scenario.installed.then(|| self.back_to(self.releases[self.scenario.back_to].order).tree)
             }
         }
+    }
+
+    /// What machines go back to: the release of this order, or a later one that was done. One that the goal's had
+    /// taken the place of goes on when that is stopped (hole H27).
+    fn back_to(&self, order: ReleaseOrder) -> &Release {
+        let goal = self.scenario.goal.release();
+        let done = |release: &&Release| {
+            let mut those = (0..self.scenario.nodes).filter(|node| self.counts(*node));
+            those.any(|node| self.endings.get(&(node, release.rollout)) == Some(&Ending::Done))
+        };
+        let others = self.releases.iter().enumerate().filter(|(place, _)| *place != goal).map(|(_, one)| one);
+        let later = others.filter(|release| release.order > order).filter(done).max_by_key(|one| one.order);
+        later.unwrap_or(&self.releases[self.scenario.back_to])
     }
 
     /// Honest machines that are on and do not run what they should, or do not know the end.

@@ -7,7 +7,7 @@ use groundswell_protocol::node::record::Ending;
 use serde::Serialize;
 
 use super::find::Which;
-use crate::cli::explain::explain;
+use crate::cli::explain::{explain, missing_lines};
 use crate::cli::failure::Failure;
 use crate::cli::screen::Answer;
 
@@ -31,9 +31,14 @@ struct Explained {
 }
 
 pub(super) fn run(args: &ExplainArgs) -> Result<Answer, Failure> {
-    let status = args.which.socket.daemon()?.status()?.node;
+    let agent = args.which.socket.daemon()?.status()?;
+    let (status, transfers) = (agent.node, agent.transfers);
     let rollout = args.which.find(&status)?;
-    let explanation = explain(&status, rollout);
+    let mut explanation = explain(&status, rollout);
+    let of_rollout = transfers.iter().filter(|transfer| transfer.rollout == rollout.rollout);
+    for line in of_rollout.flat_map(missing_lines) {
+        explanation.push_str(&format!("\nThis node cannot fetch it: {line}."));
+    }
     let text = format!("{explanation}\n");
     let explained = Explained { rollout: rollout.rollout, hold: rollout.hold, explanation };
     Ok(Answer::new(text, &explained).judged(rollout.ending != Some(Ending::Stopped)))

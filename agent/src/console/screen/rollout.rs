@@ -169,6 +169,9 @@ fn own_line(rollout: &RolloutStatus, model: &Model, columns: usize, palette: Pal
     if let Some(transfer) = transfers.into_iter().find(|transfer| transfer.rollout == rollout.rollout) {
         let (done, all) = (bytes(transfer.done_bytes), bytes(transfer.bytes));
         words.push_str(&format!(", {done} of {all} from {} peers", transfer.peers));
+        if transfer.missing_blobs > 0 {
+            words.push_str(", some pieces are with nobody: see `swell status`");
+        }
     }
     Line::from(Span::styled(cut(&words, columns), palette.dim()))
 }

@@ -51,6 +51,10 @@ impl Index {
         }
     }
 
+    pub(super) fn whole_digests(&self) -> Vec<Digest> {
+        self.whole.keys().copied().collect()
+    }
+
     pub(super) fn total(&self) -> u64 {
         self.total
     }

@@ -83,6 +83,11 @@ impl BlobStore {
         self.inner.index().whole_bytes(digest)
     }
 
+    /// The complete blobs.
+    pub fn digests(&self) -> Vec<Digest> {
+        self.inner.index().whole_digests()
+    }
+
     /// Bytes held and set aside, as counted against the limit.
     pub fn total_bytes(&self) -> u64 {
         self.inner.index().total()

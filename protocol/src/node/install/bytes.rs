@@ -96,7 +96,7 @@ impl Node {
     }
 
     /// Members that say they hold the whole tree; where nobody hears that, the peers that are linked.
-    fn holders(&self, id: RolloutId) -> Vec<NodeId> {
+    pub(in crate::node) fn holders(&self, id: RolloutId) -> Vec<NodeId> {
         if self.rollouts.get(&id).is_some_and(|tracked| tracked.is_far()) {
             return self.links.iter().take(HOLDERS_MAX).copied().collect();
         }

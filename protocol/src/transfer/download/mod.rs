@@ -152,10 +152,26 @@ impl Download {
         self.peers.values().filter(|peer| peer.standing == Standing::Ready && peer.pieces.held() > 0).count()
     }
 
+    /// Whether a peer is known to have a piece.
+    pub fn knows_to_have(&self, peer: &NodeId, piece: u32) -> bool {
+        self.peers.get(peer).is_some_and(|peer| peer.pieces.contains(piece))
+    }
+
     /// Everybody known to take part, to be named to others, those that answer first.
     pub fn known_peers(&self) -> Vec<NodeId> {
         let ready = self.peers.iter().filter(|(_, peer)| peer.standing == Standing::Ready);
         ready.map(|(id, _)| *id).collect()
+    }
+
+    /// Everybody who was named, and whether the caller named them: to begin anew later.
+    pub fn named_peers(&self) -> Vec<(NodeId, bool)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer.hinted)).collect()
+    }
+
+    /// Pieces that are not here and that no peer which answers has, rising.
+    pub fn out_of_reach(&self) -> impl Iterator<Item = u32> {
+        let nowhere = self.availability.iter().zip(0_u32..).filter(|(peers, _)| **peers == 0);
+        nowhere.map(|(_, piece)| piece).filter(|piece| !self.held.contains(*piece))
     }
 
     /// Takes an event and pushes what follows from it.

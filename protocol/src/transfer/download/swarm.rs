@@ -100,6 +100,12 @@ impl Swarm {
         self.members.insert(id(number), member);
     }
 
+    fn set_budget(&mut self, permille: u32) {
+        let blob = (self.outline.blob(), self.outline.bytes());
+        let egress = &mut self.member(id(0)).serving.upload.egress;
+        egress.set(Digest([1; 32]), permille, &[blob]).unwrap();
+    }
+
     fn tell_all_of_the_publisher(&mut self) {
         let all: Vec<NodeId> = self.members.keys().copied().filter(|member| *member != id(0)).collect();
         all.into_iter().for_each(|member| self.event(member, Event::Found { peer: id(0), hinted: true }));
@@ -314,6 +320,20 @@ fn under_caps_the_publisher_still_sends_about_one_copy_and_little_is_wasted() {
 }
 
 #[test]
+fn a_publisher_with_a_budget_keeps_to_it_while_others_can_serve() {
+    for (seed, rate) in [(1, None), (2, Some(500_000)), (3, Some(64_000))] {
+        let mut swarm = Swarm::new(2 << 20, &healthy(11), seed, rate);
+        swarm.set_budget(1_050);
+        swarm.tell_all_of_the_publisher();
+        let took = swarm.run(Span::seconds(1200)).unwrap();
+        let report = swarm.member(id(0)).serving.upload.egress.reports()[0];
+        println!("seed {seed} at {rate:?}: {} permille in {took:?}, {report:?}", swarm.permille_from(0));
+        assert!(swarm.permille_from(0) <= 1050 && report.beyond_bytes == 0, "{report:?}");
+        assert_eq!(report.sent_bytes, swarm.member(id(0)).uploaded);
+    }
+}
+
+#[test]
 fn no_more_is_asked_for_than_may_be_under_way() {
     let content = vec![3; 20 * PIECE_BYTES as usize];
     let outline = Arc::new(Outline::of(&content).unwrap());
@@ -382,10 +402,13 @@ proptest! {
 
     #[test]
     fn everything_completes_while_one_full_holder_lives(
-        fates in prop::collection::vec(fate(), 1..12), pieces in 1_usize..20, seed: u64,
+        fates in prop::collection::vec(fate(), 1..12), pieces in 1_usize..20, seed: u64, budget: bool,
     ) {
         let fates: Vec<Fate> = std::iter::once(Fate::Lives).chain(fates).collect();
         let mut swarm = Swarm::new(pieces * PIECE_BYTES as usize - 17, &fates, seed, None);
+        if budget {
+            swarm.set_budget(1_000);
+        }
         swarm.tell_all_of_the_publisher();
         // A mute receiver never completes for others to see, but fetches like the rest.
         if let Err(why) = swarm.run(Span::seconds(600)) { prop_assert!(false, "{}", why); }

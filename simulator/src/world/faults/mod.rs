@@ -8,6 +8,7 @@ mod frozen;
 #[cfg(test)]
 mod tests;
 mod traps;
+mod versions;
 mod words;
 
 use std::collections::BTreeMap;
@@ -18,6 +19,7 @@ use super::{Happening, World};
 use crate::scenario::{Act, ClockFault, Fault, Whom};
 use frozen::Frozen;
 use traps::Trap;
+use versions::Versions;
 
 /// The faults that are under way.
 #[derive(Default)]
@@ -27,6 +29,7 @@ pub(super) struct Faults {
     frozen: Frozen,
     /// By machine.
     traps: BTreeMap<u32, Vec<Trap>>,
+    versions: Versions,
 }
 
 /// A fault under way.
@@ -41,6 +44,11 @@ impl Faults {
     /// Whether a machine stands still.
     pub(super) fn is_frozen(&self, node: u32) -> bool {
         self.frozen.holds(node)
+    }
+
+    /// Whether two machines' frames have one version.
+    pub(super) fn speak_alike(&self, one: u32, other: u32) -> bool {
+        self.versions.differs(one) == self.versions.differs(other)
     }
 
     /// Whether none is under way.
@@ -83,6 +91,7 @@ impl World {
             | Fault::Churn { who, .. }
             | Fault::Attrition { who, .. }
             | Fault::CrashPoint { who, .. }
+            | Fault::OtherVersion { who, .. }
             | Fault::Eclipse { who, .. } => self.group(step, who),
         };
         self.calm_since = self.now;
@@ -134,6 +143,7 @@ impl World {
                 let trap = Trap { step, point: *point, left: *nth, back_after: *back_after };
                 who.iter().for_each(|node| self.faults.traps.entry(*node).or_default().push(trap));
             }
+            Fault::OtherVersion { .. } => self.faults.versions.differ(step, who),
             Fault::Eclipse { .. } => {
                 let victims = self.places(who);
                 let honest =
@@ -162,6 +172,7 @@ impl World {
             Fault::BadClock { .. } => who.iter().for_each(|node| self.set_clock_right(*node)),
             Fault::Freeze { .. } => who.iter().for_each(|node| self.thaw(*node)),
             Fault::CrashPoint { .. } => self.spring_no_more(step),
+            Fault::OtherVersion { .. } => self.faults.versions.agree(step),
             Fault::Clog { .. }
             | Fault::Weather { .. }
             | Fault::Wipe { .. }

@@ -42,6 +42,7 @@ pub(super) fn lane(fault: &Fault) -> &'static str {
         Fault::Wipe { .. } => "wipe",
         Fault::Churn { .. } | Fault::Attrition { .. } => "churn",
         Fault::CrashPoint { .. } => "trap",
+        Fault::OtherVersion { .. } => "version",
         Fault::Eclipse { .. } => "eclipse",
     }
 }
@@ -97,6 +98,9 @@ pub(super) fn begins(fault: &Fault, who: &[u32]) -> String {
             };
             format!("{}: will lose power {point}, time {nth}, within {lasts}", named(who))
         }
+        Fault::OtherVersion { who, .. } => {
+            format!("{}: their frames have another version for {lasts}", named(who))
+        }
         Fault::Eclipse { who, .. } => format!("{}: surrounded by liars for {lasts}", named(who)),
     }
 }
@@ -112,6 +116,7 @@ pub(super) fn ends(fault: &Fault) -> Option<String> {
         Fault::Freeze { who, .. } => format!("they go on ({who})"),
         Fault::Churn { who, .. } => format!("no more coming and going ({who})"),
         Fault::Attrition { who, .. } => format!("nobody else goes for good ({who})"),
+        Fault::OtherVersion { who, .. } => format!("{who}: the version of all others again"),
         Fault::Eclipse { who, .. } => format!("{who}: no longer surrounded"),
         Fault::Wipe { .. } | Fault::CrashPoint { .. } => return None,
     })

@@ -1,8 +1,13 @@
-//! Links and meshes: who is linked with whom, grafted and pruned at heartbeats.
+//! Links and meshes: who is linked with whom, grafted and pruned as libp2p's gossipsub 0.50 does it.
+//!
+//! A machine with too few neighbours takes each that it hears of on a new link; at heartbeats it asks as many as it
+//! lacks, lets go of what is too much, and sees to it that it has set up the link to one of them at least. Who is
+//! asked and is full refuses. What is simplified: who was let go may be asked again at the next heartbeat.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 use super::{LINKS_TARGET, Links, MESH, Overlay, reaches};
+use crate::generator::mix;
 
 /// Whose links must be looked at.
 pub(super) enum Needy {
@@ -82,11 +87,13 @@ impl Overlay {
             }
         }
         poor.extend(change.up.iter().map(|(node, _)| *node));
-        for node in &poor {
-            self.graft(*node);
-        }
-        for node in &poor {
-            self.prune(*node);
+        self.greet(&change.up);
+        let mut order: Vec<u32> = poor.into_iter().collect();
+        self.generator.shuffle(&mut order);
+        for node in order {
+            self.graft(node);
+            self.prune(node);
+            self.reach_out(node);
         }
         change
     }
@@ -152,42 +159,102 @@ impl Overlay {
         }
     }
 
-    /// Too few neighbours: takes links into the mesh, of those first that have room.
-    fn graft(&mut self, node: u32) {
-        let (low, wanted, high) = MESH;
-        if self.mesh[node as usize].len() >= low {
-            return;
-        }
-        let mut others: Vec<u32> = self.linked[node as usize].clone();
-        self.generator.shuffle(&mut others);
-        let room = |overlay: &Self, other: u32| overlay.mesh[other as usize].len() < high;
-        others.sort_by_key(|other| !room(self, *other));
-        for other in others {
-            if self.mesh[node as usize].len() >= wanted {
-                break;
-            }
-            if add(&mut self.mesh[node as usize], other) {
-                add(&mut self.mesh[other as usize], node);
+    /// Of two machines that have a link, whether this one set it up. Both try at once: it is by lot.
+    fn dialled(&self, node: u32, other: u32) -> bool {
+        let (low, high) = (node.min(other), node.max(other));
+        let lower = mix(self.dials ^ mix(u64::from(low) << 32 | u64::from(high))) & 1 == 0;
+        lower == (node < other)
+    }
+
+    /// Whether a machine lets another into its mesh that asks for it: it has room, or set up the link itself.
+    fn accepts(&self, node: u32, other: u32) -> bool {
+        self.mesh[node as usize].len() < MESH.2 || self.dialled(node, other)
+    }
+
+    /// Takes a link into both meshes. The next heartbeat lets go of what is too much.
+    fn mate(&mut self, node: u32, other: u32) {
+        add(&mut self.mesh[node as usize], other);
+        add(&mut self.mesh[other as usize], node);
+        for one in [node, other] {
+            if self.mesh[one as usize].len() >= MESH.2 {
+                self.touch(one);
             }
         }
     }
 
-    /// Too many neighbours: lets go of some, of those first that can spare it.
+    /// Machines hear of each other on new links, in any order: who has too few neighbours takes each as it comes.
+    fn greet(&mut self, up: &[(u32, u32)]) {
+        let mut links: Vec<(u32, u32)> = up.iter().copied().filter(|(one, other)| one < other).collect();
+        self.generator.shuffle(&mut links);
+        for (one, other) in links {
+            let needs = |node: u32| self.mesh[node as usize].len() < MESH.0;
+            if needs(one) && self.accepts(other, one) || needs(other) && self.accepts(one, other) {
+                self.mate(one, other);
+            }
+        }
+    }
+
+    /// A machine's links that are not in its mesh, in any order.
+    fn beyond(&mut self, node: u32) -> Vec<u32> {
+        let mesh = &self.mesh[node as usize];
+        let mut others: Vec<u32> = self.linked[node as usize].clone();
+        others.retain(|other| mesh.binary_search(other).is_err());
+        self.generator.shuffle(&mut others);
+        others
+    }
+
+    /// Too few neighbours: asks as many as are lacking. Who refuses is not replaced before the next heartbeat.
+    fn graft(&mut self, node: u32) {
+        let (low, wanted, _) = MESH;
+        let have = self.mesh[node as usize].len();
+        if have >= low {
+            return;
+        }
+        for other in self.beyond(node).into_iter().take(wanted - have) {
+            if self.accepts(other, node) {
+                self.mate(node, other);
+            } else {
+                self.touch(node);
+            }
+        }
+    }
+
+    /// Too many neighbours: lets go of some, but keeps one that it has set up the link with.
     fn prune(&mut self, node: u32) {
         let (low, wanted, high) = MESH;
-        if self.mesh[node as usize].len() <= high {
+        if self.mesh[node as usize].len() < high {
             return;
         }
         let mut others: Vec<u32> = self.mesh[node as usize].clone();
         self.generator.shuffle(&mut others);
+        let mut own = others.iter().filter(|other| self.dialled(node, **other)).count();
         for other in others {
             if self.mesh[node as usize].len() <= wanted {
                 break;
             }
-            if self.mesh[other as usize].len() > low {
-                remove(&mut self.mesh[node as usize], other);
-                remove(&mut self.mesh[other as usize], node);
+            if self.dialled(node, other) {
+                if own <= 1 {
+                    continue;
+                }
+                own -= 1;
             }
+            remove(&mut self.mesh[node as usize], other);
+            remove(&mut self.mesh[other as usize], node);
+            if self.mesh[other as usize].len() < low {
+                self.touch(other);
+            }
+        }
+    }
+
+    /// Enough neighbours, and none that it has set up the link with: asks one such, lest others alone choose its mesh.
+    fn reach_out(&mut self, node: u32) {
+        let mesh = &self.mesh[node as usize];
+        if mesh.len() < MESH.0 || mesh.iter().any(|other| self.dialled(node, *other)) {
+            return;
+        }
+        let other = self.beyond(node).into_iter().find(|other| self.dialled(node, *other));
+        if let Some(other) = other.filter(|other| self.accepts(*other, node)) {
+            self.mate(node, other);
         }
     }
 }

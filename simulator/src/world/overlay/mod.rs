@@ -28,7 +28,7 @@ pub use mesh::MeshChange;
 /// Links that a machine aims at; smaller fleets are fully linked.
 pub const LINKS_TARGET: usize = 24;
 
-/// How many mesh neighbours a machine wants: with fewer than the lowest it grafts, with more than the
+/// How many mesh neighbours a machine wants: with fewer than the lowest it grafts, with as many as the
 /// highest it prunes, in both cases to the number in the middle.
 pub const MESH: (usize, usize, usize) = (2, 3, 5);
 /// Announcements of what a machine holds go to so many links beyond the mesh at each heartbeat, or to a
@@ -55,6 +55,8 @@ pub struct Overlay {
     /// Those among them that make its mesh, by rising place.
     mesh: Vec<Vec<u32>>,
     flights: Flights,
+    /// Decides who set up a link.
+    dials: u64,
     generator: Generator,
     lazy: Generator,
     needy: mesh::Needy,
@@ -79,6 +81,7 @@ impl Overlay {
             linked: vec![Vec::new(); nodes],
             mesh: vec![Vec::new(); nodes],
             flights: Flights::new(nodes),
+            dials: root.split("overlay", 2).draw(),
             generator: root.split("overlay", 0),
             lazy: root.split("overlay", 1),
             needy: mesh::Needy::All,

@@ -55,9 +55,17 @@ fn meshes_keep_their_degree() {
     let nodes = 500;
     let links = Links::new(LinkLaw::default(), &vec![0; nodes], &root);
     let mut overlay = Overlay::new(true, nodes, &root);
-    overlay.mend(&vec![true; nodes], &links);
+    let mut heartbeats = 0;
+    while !overlay.is_mended() {
+        overlay.mend(&vec![true; nodes], &links);
+        heartbeats += 1;
+        assert!(heartbeats < 60, "meshes come to rest");
+    }
     let sizes: Vec<usize> = (0..500).map(|node| overlay.mesh(node).len()).collect();
-    assert!(sizes.iter().all(|size| (MESH.0..=MESH.2 + 1).contains(size)), "{sizes:?}");
+    assert!(sizes.iter().all(|size| (MESH.0..MESH.2).contains(size)), "{sizes:?}");
+    // Thirty real agents had 2.98 neighbours each: see ARCHITECTURE.md.
+    let all: usize = sizes.iter().sum();
+    assert!((1450..1550).contains(&all), "{all}");
     let linked = (0..500).map(|node| overlay.linked(node).len()).min();
     assert!(linked >= Some(LINKS_TARGET), "{linked:?}");
 }
