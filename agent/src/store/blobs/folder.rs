@@ -175,9 +175,7 @@ impl Folder {
 
     fn remove(&self, path: &Path) -> Result<(), StoreError> {
         match fs::remove_file(path) {
-            Err(refused) if refused.kind() != io::ErrorKind::NotFound => {
-                Err(refused).during("remove", path)
-            }
+            Err(refused) if refused.kind() != io::ErrorKind::NotFound => Err(refused).during("remove", path),
             _ => Ok(()),
         }
     }
