@@ -27,7 +27,7 @@ pub use case::{CAP, Case};
 pub use contender::Contender;
 pub use node::run as run_node;
 pub use picture::draw;
-pub use race::Run;
+pub use race::{Run, Sample};
 
 use contender::Places;
 use race::Race;
@@ -109,6 +109,17 @@ impl Measured {
     pub fn duplicates(&self) -> Option<Spread> {
         let needed = self.bytes * self.case.judged() as u64;
         spread(self.runs.iter().filter_map(|run| Some(ratio(run.duplicate_bytes?, needed))))
+    }
+
+    /// How much of all that could have been sent until the end was sent, in the middle run.
+    #[must_use]
+    pub fn uplinks_used(&self) -> Option<f64> {
+        let mean = |run: &Run| {
+            let used = run.uplinks_used(&self.case);
+            let nodes = u32::try_from(used.len()).ok().filter(|nodes| *nodes > 0)?;
+            Some(used.iter().sum::<f64>() / f64::from(nodes))
+        };
+        spread(self.runs.iter().filter_map(mean)).map(|used| used.median)
     }
 
     /// Processor seconds for each GiB that a node received.

@@ -97,6 +97,18 @@ impl Network {
         counted.map_err(|_| "an interface has no counters".to_owned())
     }
 
+    /// Packets that the caps' queues had no room for, of all nodes.
+    pub(super) fn dropped_packets(&self) -> u64 {
+        let of = |number| {
+            let space = self.space(number);
+            let command = ["-n", &space, "-s", "qdisc", "show", "dev", "eth0"];
+            let said = Command::new("tc").args(command).stdin(Stdio::null()).output().ok()?;
+            let said = String::from_utf8_lossy(&said.stdout).into_owned();
+            said.split_once("dropped ")?.1.split(',').next()?.trim().parse::<u64>().ok()
+        };
+        (0..self.nodes).filter_map(of).sum()
+    }
+
     fn space(&self, number: usize) -> String {
         format!("{}-{number}", self.id)
     }

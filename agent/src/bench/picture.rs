@@ -86,8 +86,10 @@ fn panel(svg: &mut String, top: f64, measured: &Measured, run: &Run, span: f64) 
         );
     }
     for number in 0..measured.case.receivers {
-        let points =
-            run.samples.iter().map(|(seconds, held)| (*seconds, held[number] as f64 / measured.bytes as f64));
+        let points = run
+            .samples
+            .iter()
+            .map(|sample| (sample.seconds, sample.held[number] as f64 / measured.bytes as f64));
         let end = run.node_seconds.get(number).map(|seconds| (*seconds, 1.0));
         let points = points.take_while(|(seconds, _)| end.is_none_or(|(end, _)| *seconds < end)).chain(end);
         let line: Vec<String> = points
@@ -105,7 +107,7 @@ fn panel(svg: &mut String, top: f64, measured: &Measured, run: &Run, span: f64) 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bench::Contender;
+    use crate::bench::{Contender, Sample};
 
     #[test]
     fn each_receiver_has_a_curve_that_ends_full() {
@@ -116,7 +118,12 @@ mod tests {
             publisher_wire_bytes: 0,
             duplicate_bytes: None,
             cpu_seconds: 0.0,
-            samples: vec![(0.5, vec![10, 20]), (1.7, vec![100, 90])],
+            dropped_packets: 0,
+            machine_busy: None,
+            samples: [(0.5, vec![10, 20]), (1.7, vec![100, 90])]
+                .into_iter()
+                .map(|(seconds, held)| Sample { seconds, held, sent: vec![0; 3] })
+                .collect(),
         };
         let case = "2x100B".parse().unwrap();
         let measured = Measured {

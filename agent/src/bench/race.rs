@@ -42,9 +42,35 @@ pub struct Run {
     pub duplicate_bytes: Option<u64>,
     /// Processor time of all nodes.
     pub cpu_seconds: f64,
-    /// How far each receiver was: seconds, then bytes a node.
-    #[serde(skip)]
-    pub samples: Vec<(f64, Vec<u64>)>,
+    /// Packets that the cap's queue had no room for, of all nodes.
+    pub dropped_packets: u64,
+    /// How much of the machine's processors was busy meanwhile, others' work included, from 0 to 1.
+    pub machine_busy: Option<f64>,
+    /// What was seen on the way, from the beginning on.
+    pub samples: Vec<Sample>,
+}
+
+/// How things stood at one moment.
+#[derive(Clone, Debug, Serialize)]
+pub struct Sample {
+    /// Since the beginning.
+    pub seconds: f64,
+    /// Bytes on the disk of each receiver.
+    pub held: Vec<u64>,
+    /// Bytes that each node has sent, the publisher first, headers included, as the kernel counts them.
+    pub sent: Vec<u64>,
+}
+
+impl Run {
+    /// How much of what each node might have sent until the last judged node was done it did send, the publisher first.
+    #[must_use]
+    #[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+    pub fn uplinks_used(&self, case: &Case) -> Vec<f64> {
+        let Some(last) = self.samples.last().filter(|last| last.seconds > 0.0) else { return Vec::new() };
+        let used =
+            |(number, sent): (usize, &u64)| Some(*sent as f64 / case.cap_of(number)? as f64 / last.seconds);
+        last.sent.iter().enumerate().filter_map(used).collect()
+    }
 }
 
 /// What is to be run.
@@ -76,6 +102,13 @@ impl Node {
     fn tell(&mut self) {
         // A node that has ended is noticed by what it does not say.
         let _ = self.child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
+    }
+
+    /// Bytes that have left its namespace, headers included.
+    fn sent_bytes(&self) -> u64 {
+        let counters = fs::read_to_string(format!("/proc/{}/net/dev", self.child.id())).unwrap_or_default();
+        let line = counters.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));
+        line.and_then(|line| line.split_whitespace().nth(8)?.parse().ok()).unwrap_or(0)
     }
 
     /// Processor time so far, in hundredths of a second as the kernel tells it.
@@ -131,9 +164,12 @@ impl Race<'_> {
             running.push(self.start(&network, number, &said)?);
         }
         running.iter_mut().filter(|_| self.contender.talks()).for_each(Node::tell);
+        let ticks = machine_ticks();
         let mut run = self.watch(&hear, &mut running, began)?;
+        run.machine_busy = ticks.zip(machine_ticks()).map(|(before, after)| busy_between(before, after));
         run.cpu_seconds = running.iter().map(Node::cpu_seconds).sum();
         run.publisher_wire_bytes = network.sent_bytes(0)?;
+        run.dropped_packets = network.dropped_packets();
         if self.contender.talks() && self.contender.keeps() {
             running.iter_mut().for_each(Node::tell);
             self.hear_what_moved(&hear, &mut run, running.len());
@@ -227,10 +263,10 @@ impl Race<'_> {
             }
             if Instant::now() >= sample_at {
                 sample_at += SAMPLE_EVERY;
-                let of = |number| on_disk(&self.places.directory(number)).min(self.case.bytes);
-                samples.push((started.elapsed().as_secs_f64(), (1..=self.case.receivers).map(of).collect()));
+                samples.push(self.sample(started, running));
             }
         }
+        samples.push(self.sample(started, running));
         let node_seconds: Vec<f64> = stored[1..=self.case.judged()].iter().copied().flatten().collect();
         let seconds = node_seconds.iter().copied().fold(0.0, f64::max);
         Ok(Run {
@@ -240,8 +276,22 @@ impl Race<'_> {
             publisher_wire_bytes: 0,
             duplicate_bytes: None,
             cpu_seconds: 0.0,
+            dropped_packets: 0,
+            machine_busy: None,
             samples,
         })
+    }
+
+    fn sample(&self, started: Instant, running: &[Node]) -> Sample {
+        let held = |number| on_disk(&self.places.directory(number)).min(self.case.bytes);
+        let mut sent = vec![0; self.case.receivers + 1];
+        for node in running {
+            if let Some(sent) = sent.get_mut(node.number) {
+                *sent = node.sent_bytes();
+            }
+        }
+        let seconds = started.elapsed().as_secs_f64();
+        Sample { seconds, held: (1..=self.case.receivers).map(held).collect(), sent }
     }
 
     fn hear_what_moved(&self, hear: &Receiver<Said>, run: &mut Run, nodes: usize) {
@@ -297,6 +347,26 @@ fn spawn(mut command: Command, number: usize, said: &Sender<Said>) -> Result<Nod
         });
     }
     Ok(Node { child, number })
+}
+
+/// Ticks that all processors spent, and those among them that were idle.
+fn machine_ticks() -> Option<(u64, u64)> {
+    let stat = fs::read_to_string("/proc/stat").ok()?;
+    let ticks: Vec<u64> = stat
+        .lines()
+        .next()?
+        .split_whitespace()
+        .skip(1)
+        .take(8)
+        .filter_map(|ticks| ticks.parse().ok())
+        .collect();
+    Some((ticks.iter().sum(), ticks.get(3)? + ticks.get(4)?))
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a ratio for people")]
+fn busy_between(before: (u64, u64), after: (u64, u64)) -> f64 {
+    let (all, idle) = (after.0.saturating_sub(before.0).max(1), after.1.saturating_sub(before.1));
+    1.0 - idle as f64 / all as f64
 }
 
 fn now_ns() -> u128 {

@@ -18,6 +18,7 @@ use super::screen::{Answer, Screen, table};
 use super::words::{bar, bytes, count, span, thousandths, when};
 use crate::control::api::{AgentStatus, SwarmView};
 use crate::telemetry::words::hold_words;
+use crate::transfer::Caps;
 
 /// Members shown without --all.
 const MEMBERS_SHOWN: usize = 32;
@@ -126,6 +127,20 @@ fn head(agent: &AgentStatus, screen: Screen, now: u64) -> String {
 /// What the swarm's rules come to here.
 fn swarm(swarm: &SwarmView, screen: Screen) -> String {
     let mut text = String::new();
+    if swarm.caps != Caps::default() {
+        let _ = writeln!(text, "caps    {}", swarm.caps.words());
+    }
+    let site = &swarm.site;
+    if !site.zone.is_empty() && site.inside_bytes + site.outside_bytes > 0 {
+        let _ = writeln!(
+            text,
+            "site    {}, {} there   received {} from inside, {} from outside",
+            site.zone,
+            count(site.members, "other member"),
+            bytes(site.inside_bytes),
+            bytes(site.outside_bytes)
+        );
+    }
     for budget in &swarm.egress {
         let (copies, permille) = (budget.copies_permille(), budget.permille);
         let left = match budget.beyond_bytes {
@@ -298,7 +313,8 @@ mod tests {
             referred: 3,
         };
         let spent = EgressReport { sent_bytes: 2_110_000, left_bytes: 0, beyond_bytes: 10_000, ..budget };
-        let words = swarm(&SwarmView { egress: vec![budget, spent] }, Screen::new(true));
+        let words =
+            swarm(&SwarmView { egress: vec![budget, spent], ..SwarmView::default() }, Screen::new(true));
         let lines: Vec<&str> = words.lines().collect();
         assert_eq!(
             lines,

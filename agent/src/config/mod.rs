@@ -4,6 +4,7 @@
 //! with a hint at the nearest known one. Nothing here opens a socket or makes a directory.
 
 mod component;
+mod transfer;
 
 use std::collections::BTreeSet;
 use std::net::SocketAddr;
@@ -13,10 +14,12 @@ use groundswell_protocol::trust::names::ComponentName;
 use serde::Deserialize;
 
 pub use component::{ComponentConfig, ReadyConfig, SwitchConfig};
+pub use transfer::TransferConfig;
 
 use crate::link::{Multiaddr, parse_address};
 use crate::release::nearest::nearest;
 use crate::telemetry::logs::LogFormat;
+use crate::transfer::Caps;
 
 /// Bytes of a configuration file.
 const FILE_BYTES_MAX: u64 = 1024 * 1024;
@@ -38,10 +41,8 @@ pub struct Config {
     pub socket: PathBuf,
     /// A TCP address that serves metrics and nothing else.
     pub metrics: Option<SocketAddr>,
-    /// Payload bytes sent to peers a second.
-    pub upload_bytes_per_second: Option<u64>,
-    /// Payload bytes received from peers a second.
-    pub download_bytes_per_second: Option<u64>,
+    /// How much of the line pieces may take, and when.
+    pub transfer: TransferConfig,
     /// Bytes of blobs kept for peers and for fetches under way.
     pub store_bytes_max: u64,
     /// How logs look.
@@ -82,6 +83,7 @@ struct File {
     metrics: Option<SocketAddr>,
     upload_bytes_per_second: Option<u64>,
     download_bytes_per_second: Option<u64>,
+    transfer: Option<transfer::TransferFile>,
     #[serde(default = "default_store_bytes_max")]
     store_bytes_max: u64,
     #[serde(default)]
@@ -151,6 +153,22 @@ impl Config {
                 return Err(format!("{name} must not be 0; leave it out for no cap"));
             }
         }
+        let plain = Caps {
+            upload_bytes_per_second: file.upload_bytes_per_second,
+            download_bytes_per_second: file.download_bytes_per_second,
+            link_upload_bytes_per_second: None,
+        };
+        let transfer = match file.transfer {
+            None => TransferConfig::always(plain),
+            Some(_) if plain != Caps::default() => {
+                return Err(
+                    "caps are set twice: move upload_bytes_per_second and download_bytes_per_second into \
+                            [transfer], as upload = \"2 MB/s\" and download"
+                        .to_owned(),
+                );
+            }
+            Some(section) => TransferConfig::check(section)?,
+        };
         if file.log.level.trim().is_empty() {
             return Err("log.level must not be empty; `info` is the default".to_owned());
         }
@@ -162,8 +180,7 @@ impl Config {
             announce: addresses(&file.announce)?,
             bootstrap: addresses(&file.bootstrap)?,
             metrics: file.metrics,
-            upload_bytes_per_second: file.upload_bytes_per_second,
-            download_bytes_per_second: file.download_bytes_per_second,
+            transfer,
             store_bytes_max: file.store_bytes_max,
             log: file.log,
             components: file.component,
@@ -241,6 +258,16 @@ mod tests {
     fn a_zero_cap_is_refused() {
         let text = "data='d'\nfleet='f'\nupload_bytes_per_second=0\n";
         assert!(parse(text).expect_err("zero").contains("must not be 0"));
+    }
+
+    #[test]
+    fn caps_are_set_in_one_place_and_an_unknown_field_has_its_hint() {
+        let text = "data='d'\nfleet='f'\nupload_bytes_per_second=5000\n[transfer]\ndownload='1 MB/s'\n";
+        assert!(parse(text).expect_err("twice").contains("set twice"));
+        let caps = parse(text.replacen("upload_bytes_per_second=5000", "", 1).as_str()).expect("valid");
+        assert_eq!(caps.transfer.caps_at(0).download_bytes_per_second, Some(1_000_000));
+        let error = parse("data='d'\nfleet='f'\n[transfer]\nuplaod='1 MB/s'\n").expect_err("unknown field");
+        assert!(error.contains("did you mean `upload`?"), "{error}");
     }
 
     #[test]

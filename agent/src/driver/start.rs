@@ -38,7 +38,7 @@ use crate::store::journal::{Journal, JournalError, Writer};
 use crate::store::{Content, Located};
 use crate::telemetry::logs::{self, LogSetupError};
 use crate::telemetry::metrics::Metrics;
-use crate::transfer::{PieceStream, Streams, Transfer, TransferLimits};
+use crate::transfer::{Caps, PieceStream, Streams, Transfer, TransferLimits};
 
 /// Why an agent cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +187,9 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         journal,
         bytes: Bytes::new(store.clone(), slots.clone(), transfer.clone()),
         slots,
+        caps: Caps::default(),
+        schedule: config.transfer.clone(),
+        site: (String::new(), Vec::new()),
         arrivals: Arrivals::new(store.digests().into_iter()),
         store,
         ledger: Ledger::open(config.data.join("egress.json"), transfer.clone()),
@@ -296,11 +299,7 @@ fn start_transfer(
     link: &Link,
     incoming: IncomingPieces,
 ) -> (Transfer, mpsc::Receiver<crate::transfer::TransferEvent>) {
-    let limits = TransferLimits {
-        upload_bytes_per_second: config.upload_bytes_per_second,
-        download_bytes_per_second: config.download_bytes_per_second,
-        ..TransferLimits::default()
-    };
+    let limits = TransferLimits { caps: config.transfer.caps_at(unix_ms()), ..TransferLimits::default() };
     let contents: Vec<Arc<dyn Content>> = vec![Arc::new(InSlots(Arc::clone(slots)))];
     let streams = LinkStreams(link.clone());
     Transfer::start(key.public(), store.clone(), contents, streams, boxed(incoming), limits)

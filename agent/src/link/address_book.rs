@@ -195,6 +195,12 @@ impl AddressBook {
         (due, next)
     }
 
+    /// Whether a node that both may have just heard of is left to call first.
+    pub(super) fn gives_way(&self, node: &NodeId, now: Instant) -> bool {
+        let waits = |entry: &Entry| entry.failures == 0 && now < entry.due && entry.due <= now + GIVE_WAY;
+        self.own > *node && self.entries.get(node).is_some_and(waits)
+    }
+
     fn head_start(&self, node: &NodeId) -> Duration {
         head_start(&self.own, node)
     }
@@ -275,6 +281,20 @@ mod tests {
 
     fn quic(port: u16) -> Multiaddr {
         address(&format!("/ip4/10.0.0.1/udp/{port}/quic-v1"))
+    }
+
+    #[test]
+    fn the_larger_key_leaves_the_first_call_to_the_smaller_and_then_calls_itself() {
+        let (small, large, now) = (node(2), node(7), Instant::now());
+        for (own, other, waits) in [(large, small, true), (small, large, false)] {
+            let mut book = AddressBook::new(own);
+            assert!(!book.gives_way(&other, now), "nothing is known of it");
+            book.learn(other, std::iter::once(quic(1)), Source::Beacon, now);
+            assert_eq!(book.gives_way(&other, now), waits);
+            assert!(!book.gives_way(&other, now + GIVE_WAY));
+            book.dialled(&other, now, false, 0);
+            assert!(!book.gives_way(&other, now), "it did not call");
+        }
     }
 
     #[test]

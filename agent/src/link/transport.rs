@@ -32,6 +32,7 @@ type Connected = (PeerId, StreamMuxerBox);
 
 /// Builds the transport; its bytes are counted in `registry`.
 pub(super) fn build(keypair: &Keypair, registry: &mut Registry) -> Result<Boxed<Connected>, LinkError> {
+    seed_randomness()?;
     // A host without resolver settings can still dial addresses; names then fail as unsupported.
     let resolving = match dns::tokio::Transport::system(plain(keypair)?) {
         Ok(resolving) => resolving.boxed(),
@@ -43,6 +44,12 @@ pub(super) fn build(keypair: &Keypair, registry: &mut Registry) -> Result<Boxed<
     let counted = BandwidthTransport::new(resolving, registry)
         .map(|(peer, muxer), _| (peer, StreamMuxerBox::new(muxer)));
     Ok(TransportTimeout::new(counted, HANDSHAKE_FOR).boxed())
+}
+
+/// Handshakes draw from a generator that first measures jitter for 25 ms of processor time: better now than
+/// when the first peer waits.
+fn seed_randomness() -> Result<(), LinkError> {
+    aws_lc_rs::rand::fill(&mut [0; 32]).map_err(|_| LinkError::Setup("no randomness".to_owned()))
 }
 
 fn plain(keypair: &Keypair) -> Result<Boxed<Connected>, LinkError> {

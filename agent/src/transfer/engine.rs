@@ -13,6 +13,7 @@ use super::board::Board;
 use super::clock::Clock;
 use super::disk::{Disk, Done};
 use super::fetches::Fetches;
+use super::pacing::Pacing;
 use super::serves::Serves;
 use super::sessions::{Gate, Note, Outgoing, SessionId, WRITE_QUEUE_MAX, run_answering, run_asking};
 use super::sources::Sources;
@@ -66,6 +67,7 @@ pub(super) struct Ways<S> {
     tasks: JoinSet<()>,
     notes: mpsc::Sender<Note>,
     gate: Gate,
+    pacing: Pacing,
     sessions: SessionId,
     /// Peers whose asking stream was given up in this step: the downloads are told at its end.
     given_up: Vec<NodeId>,
@@ -105,7 +107,8 @@ impl<S: Streams> Engine<S> {
             answering: BTreeMap::new(),
             tasks: JoinSet::new(),
             notes,
-            gate: Gate::new(limits.download_bytes_per_second, clock),
+            gate: Gate::new(limits.caps.download_bytes_per_second, clock),
+            pacing: Pacing::new(&limits.caps, clock),
             sessions: 0,
             given_up: Vec::new(),
             deaf: Vec::new(),
@@ -113,7 +116,7 @@ impl<S: Streams> Engine<S> {
         Self {
             ways,
             fetches: Fetches::new(me, &limits),
-            serves: Serves::new(limits.upload_bytes_per_second, clock.now()),
+            serves: Serves::new(limits.caps.upload_bytes_per_second, clock.now()),
             notes: note_queue,
             outcomes,
             housekeeping: clock.now() + HOUSEKEEPING,
@@ -187,6 +190,16 @@ impl<S: Streams> Engine<S> {
             }
             Command::Cancel { blob } => self.fetches.cancel(blob, &mut self.ways),
             Command::Announce { blob } => self.serves.announce(blob, &mut self.ways, &self.fetches),
+            Command::SetSite { site } => {
+                self.serves.set_site(&site);
+                self.fetches.set_site(site);
+            }
+            Command::SetCaps { caps } => {
+                self.ways.gate.set(caps.download_bytes_per_second);
+                self.ways.pacing.set(&caps);
+                self.serves.set_rate(self.ways.clock.now(), caps.upload_bytes_per_second);
+                self.fetches.set_download_cap(caps.download_bytes_per_second);
+            }
             // Whoever asked may have gone away; then nobody needs the answers.
             Command::Budget { budget, answer } => drop(answer.send(self.serves.set_budget(&budget))),
             Command::Restore { records } => self.serves.restore_budgets(&records),
@@ -202,7 +215,7 @@ impl<S: Streams> Engine<S> {
             }
             Done::Written { blob, fetch, piece, outcome } => {
                 if self.fetches.written(blob, fetch, piece, outcome, &mut self.ways) {
-                    self.serves.gained(blob, piece, &mut self.ways);
+                    self.serves.gained(blob, piece);
                 }
             }
             Done::Finished { blob, fetch, outcome } => {
@@ -240,9 +253,9 @@ impl<S: Streams> Engine<S> {
                     self.serves.asked(peer, session, ask, &mut self.ways, &mut self.fetches);
                 }
             }
-            Note::Sent { serve, session } => {
+            Note::Sent { serve, bytes, session } => {
                 if self.ways.is_answering(serve.peer, session) {
-                    self.serves.sent(serve);
+                    self.serves.sent(serve, bytes, &self.ways);
                 }
             }
             Note::Ended { peer, session } => {
@@ -341,7 +354,14 @@ impl<S: Streams> Ways<S> {
     fn accept(&mut self, peer: NodeId, stream: PieceStream) {
         let id = self.next_session();
         let (queue, answers) = mpsc::channel(WRITE_QUEUE_MAX);
-        let task = self.tasks.spawn(run_answering(peer, id, stream, answers, self.notes.clone()));
+        let task = self.tasks.spawn(run_answering(
+            peer,
+            id,
+            stream,
+            answers,
+            self.notes.clone(),
+            self.pacing.link(),
+        ));
         self.answering.insert(peer, AnswerSession { id, queue, used: self.clock.now(), task });
     }
 

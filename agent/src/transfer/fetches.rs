@@ -32,6 +32,9 @@ const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// How much may be under way under a cap, as a time: half of what a peer is first given to answer.
 const CAPPED_WINDOW: Duration = Duration::from_secs(5);
 
+/// Members of the site that are asked from the start; they name others.
+const SITE_ASKED_MAX: usize = 8;
+
 /// Blobs of which it is remembered that this run fetched them.
 const FETCHED_MAX: usize = 4096;
 
@@ -72,9 +75,12 @@ pub(super) struct Fetching<'a> {
 
 pub(super) struct Fetches {
     me: NodeId,
+    at_once_max: usize,
     at_once: usize,
     requests_max: usize,
     fair: Span,
+    /// Other members of this node's site that are there, in the order of keys.
+    site: Vec<NodeId>,
     fetches: BTreeMap<Digest, Fetch>,
     waiting: VecDeque<Digest>,
     active: BTreeSet<Digest>,
@@ -87,16 +93,13 @@ pub(super) struct Fetches {
 impl Fetches {
     /// Under a cap, no more is asked for than comes in within [`CAPPED_WINDOW`].
     pub(super) fn new(me: NodeId, limits: &TransferLimits) -> Self {
-        let window = limits.download_bytes_per_second.map_or(usize::MAX, |rate| {
-            let pieces = rate.saturating_mul(CAPPED_WINDOW.as_secs()) / u64::from(PIECE_BYTES);
-            usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
-        });
-        let at_once = limits.fetches_at_once.clamp(1, JOBS_MAX / 2).min(window);
-        Self {
+        let mut fetches = Self {
             me,
-            at_once,
-            requests_max: window / at_once,
+            at_once_max: limits.fetches_at_once.clamp(1, JOBS_MAX / 2),
+            at_once: 1,
+            requests_max: usize::MAX,
             fair: Span(limits.fair_ms),
+            site: Vec::new(),
             fetches: BTreeMap::new(),
             waiting: VecDeque::new(),
             active: BTreeSet::new(),
@@ -105,7 +108,25 @@ impl Fetches {
             entropy: getrandom::u64().unwrap_or(u64::from_le_bytes(std::array::from_fn(|at| me.0[at]))),
             fetched: BTreeSet::new(),
             fetched_order: VecDeque::new(),
-        }
+        };
+        fetches.set_download_cap(limits.caps.download_bytes_per_second);
+        fetches
+    }
+
+    /// Holds for the blobs that are begun from now on.
+    pub(super) fn set_site(&mut self, mut site: Vec<NodeId>) {
+        site.sort_unstable();
+        self.site = site;
+    }
+
+    /// Holds for the blobs that are begun from now on.
+    pub(super) fn set_download_cap(&mut self, bytes_per_second: Option<u64>) {
+        let window = bytes_per_second.map_or(usize::MAX, |rate| {
+            let pieces = rate.saturating_mul(CAPPED_WINDOW.as_secs()) / u64::from(PIECE_BYTES);
+            usize::try_from(pieces).unwrap_or(usize::MAX).max(1)
+        });
+        self.at_once = self.at_once_max.min(window);
+        self.requests_max = window / self.at_once;
     }
 
     /// What there is of a wanted blob, for those who ask for it.
@@ -122,6 +143,14 @@ impl Fetches {
                 Fetching { bytes: fetch.bytes, written: None, partial: None, outline: None }
             }
         })
+    }
+
+    /// Whether a peer is known to have a piece that we fetched, so that it need not hear of ours.
+    pub(super) fn knows_to_have(&self, blob: &Digest, peer: &NodeId, piece: u32) -> bool {
+        match self.fetches.get(blob).map(|fetch| &fetch.stage) {
+            Some(Stage::Running(running)) => running.download.knows_to_have(peer, piece),
+            _ => false,
+        }
     }
 
     /// Whether this run fetched the blob.
@@ -198,7 +227,8 @@ impl Fetches {
         };
         let payload = if let Answer::Piece { data, .. } = &answer { data.len() as u64 } else { 0 };
         if payload > 0 {
-            ways.board.downloaded(ways.clock.now(), peer, payload);
+            let near = self.site.binary_search(&peer).is_ok();
+            ways.board.downloaded(ways.clock.now(), peer, payload, near);
         }
         if matches!(self.fetches.get(&blob), Some(Fetch { stage: Stage::Running(_), .. })) {
             self.handle(blob, Event::Answered { peer, answer }, ways);
@@ -251,7 +281,9 @@ impl Fetches {
         };
         let (held, outline) = (prepared.held, prepared.outline);
         let download = Download::new(self.me, blob, fetch.bytes, held.clone(), outline, seed)
-            .with_requests_max(self.requests_max);
+            .with_requests_max(self.requests_max)
+            .with_site(ways.clock.now(), &self.site);
+        let near = download.site_to_begin_with(SITE_ASKED_MAX);
         let running = Running {
             download,
             deadline: None,
@@ -262,7 +294,8 @@ impl Fetches {
             shortage: ShortageWatch::new(self.fair),
         };
         fetch.stage = Stage::Running(Box::new(running));
-        for (peer, hinted) in std::mem::take(&mut fetch.holders) {
+        let holders = std::mem::take(&mut fetch.holders);
+        for (peer, hinted) in holders.into_iter().chain(near.into_iter().map(|peer| (peer, true))) {
             self.handle(blob, Event::Found { peer, hinted }, ways);
         }
         self.handle(blob, Event::Wake, ways);

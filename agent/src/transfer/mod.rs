@@ -13,6 +13,7 @@ mod clock;
 mod disk;
 mod engine;
 mod fetches;
+mod pacing;
 mod serves;
 mod sessions;
 mod sources;
@@ -56,13 +57,36 @@ pub struct Want {
     pub bytes: u64,
 }
 
+/// Caps on payload; they may change while the transfer runs. None for no cap.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct Caps {
+    /// Bytes sent a second, all peers together: within 2 % over any second.
+    pub upload_bytes_per_second: Option<u64>,
+    /// Bytes received a second, all peers together; a piece that began to come comes whole.
+    pub download_bytes_per_second: Option<u64>,
+    /// Bytes sent a second to one peer.
+    pub link_upload_bytes_per_second: Option<u64>,
+}
+
+impl Caps {
+    /// In words, for logs and screens.
+    pub fn words(&self) -> String {
+        let rate = |rate: Option<u64>| match rate {
+            Some(rate) => format!("{} kB/s", rate / 1000),
+            None => "unlimited".to_owned(),
+        };
+        let link = self.link_upload_bytes_per_second;
+        let link = link.map(|link| format!(" and {} to each peer", rate(Some(link)))).unwrap_or_default();
+        let (up, down) = (self.upload_bytes_per_second, self.download_bytes_per_second);
+        format!("{}{link} sent, {} received", rate(up), rate(down))
+    }
+}
+
 /// What the operator allows, and what this node is.
 #[derive(Clone, Copy, Debug)]
 pub struct TransferLimits {
-    /// Payload bytes sent a second, all peers together; none for no cap.
-    pub upload_bytes_per_second: Option<u64>,
-    /// Payload bytes received a second, all peers together; none for no cap.
-    pub download_bytes_per_second: Option<u64>,
+    /// The caps at the start.
+    pub caps: Caps,
     /// Blobs fetched at the same time; more wait for their turn. 1 to 64; fewer under a
     /// low cap.
     pub fetches_at_once: usize,
@@ -76,13 +100,7 @@ impl Default for TransferLimits {
     /// No caps; 32 fetches, which keeps small chunks flowing over round trips of 50 ms; 128 streams each
     /// way, twice the peers of one download.
     fn default() -> Self {
-        Self {
-            upload_bytes_per_second: None,
-            download_bytes_per_second: None,
-            fetches_at_once: 32,
-            streams: 128,
-            fair_ms: FAIR_TIME.0,
-        }
+        Self { caps: Caps::default(), fetches_at_once: 32, streams: 128, fair_ms: FAIR_TIME.0 }
     }
 }
 
@@ -131,6 +149,8 @@ pub(super) enum Command {
     AddHolders { blob: Digest, holders: Vec<NodeId> },
     Cancel { blob: Digest },
     Announce { blob: Digest },
+    SetCaps { caps: Caps },
+    SetSite { site: Vec<NodeId> },
     Budget { budget: Budget, answer: oneshot::Sender<Result<(), BudgetError>> },
     Restore { records: Vec<EgressRecord> },
     Records { answer: oneshot::Sender<Vec<EgressRecord>> },
@@ -201,6 +221,17 @@ impl Transfer {
     /// Tells peers that asked for `blob` before it was here that it is now, come by another way.
     pub fn announce(&self, blob: Digest) -> Result<(), NotTaken> {
         self.call(Command::Announce { blob })
+    }
+
+    /// Changes the caps.
+    pub fn set_caps(&self, caps: Caps) -> Result<(), NotTaken> {
+        self.call(Command::SetCaps { caps })
+    }
+
+    /// Says who else is of this node's site and there: pieces are brought in once for all of them. Holds for
+    /// blobs that are begun from now on.
+    pub fn set_site(&self, site: Vec<NodeId>) -> Result<(), NotTaken> {
+        self.call(Command::SetSite { site })
     }
 
     /// Sets a release's budget, or changes it.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::time::Time;
+use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
@@ -19,8 +19,15 @@ use super::fetches::{Fetches, nothing_of};
 use super::sessions::{SessionId, outgoing};
 use super::stream::Streams;
 
+/// News of further pieces is told at most this often: each message wakes two processes and fills a packet.
+const NEWS_EVERY: Span = Span::milliseconds(40);
+
 pub(super) struct Serves {
     serving: Serving,
+    /// Pieces that came and were not told of yet.
+    news: Vec<(Digest, u32)>,
+    /// When they may be told.
+    news_at: Time,
     /// The budgets may stand otherwise than was last told.
     budgets_moved: bool,
     /// Releases of which it was said that their budget does not hold.
@@ -37,7 +44,21 @@ struct Here {
 impl Serves {
     pub(super) fn new(bytes_per_second: Option<u64>, now: Time) -> Self {
         let allowance = bytes_per_second.map(|rate| Allowance::new(rate, now));
-        Self { serving: Serving::new(Upload::new(allowance)), budgets_moved: false, said: BTreeSet::new() }
+        Self {
+            serving: Serving::new(Upload::new(allowance)),
+            news: Vec::new(),
+            news_at: now,
+            budgets_moved: false,
+            said: BTreeSet::new(),
+        }
+    }
+
+    pub(super) fn set_site(&mut self, site: &[NodeId]) {
+        self.serving.upload.set_site(site);
+    }
+
+    pub(super) fn set_rate(&mut self, now: Time, bytes_per_second: Option<u64>) {
+        self.serving.upload.set_rate(now, bytes_per_second);
     }
 
     pub(super) fn set_budget(&mut self, budget: &Budget) -> Result<(), BudgetError> {
@@ -80,7 +101,8 @@ impl Serves {
     }
 
     pub(super) fn next_deadline(&self) -> Option<Time> {
-        self.serving.upload.next_deadline()
+        let news = (!self.news.is_empty()).then_some(self.news_at);
+        self.serving.upload.next_deadline().into_iter().chain(news).min()
     }
 
     pub(super) fn asked<S: Streams>(
@@ -131,6 +153,7 @@ impl Serves {
                 Done::Read { serve, session, data }
             });
         }
+        self.tell_news(ways, fetches);
         self.tell_budgets(ways);
     }
 
@@ -149,17 +172,16 @@ impl Serves {
             return false;
         };
         let bytes = data.len() as u64;
-        let message = outgoing(&Answer::Piece { blob, piece, data }, Some(serve));
-        if ways.answer(serve.peer, session, message) {
-            ways.board.uploaded(ways.clock.now(), serve.peer, bytes);
-        } else if ways.session_of(serve.peer) == Some(session) {
+        let message = outgoing(&Answer::Piece { blob, piece, data }, Some((serve, bytes)));
+        if !ways.answer(serve.peer, session, message) && ways.session_of(serve.peer) == Some(session) {
             self.serving.sent(serve, false);
         }
         true
     }
 
     /// A piece left for its peer.
-    pub(super) fn sent(&mut self, serve: Serve) {
+    pub(super) fn sent<S: Streams>(&mut self, serve: Serve, bytes: u64, ways: &Ways<S>) {
+        ways.board.uploaded(ways.clock.now(), serve.peer, bytes);
         self.serving.sent(serve, true);
     }
 
@@ -169,16 +191,34 @@ impl Serves {
         self.serving.lost(peer);
     }
 
-    /// Tells those interested in a blob of one piece more.
-    pub(super) fn gained<S: Streams>(&mut self, blob: Digest, piece: u32, ways: &mut Ways<S>) {
-        self.tell(blob, &Answer::Gained { blob, piece }, ways);
+    /// There is one piece more: those interested in the blob hear of it soon.
+    pub(super) fn gained(&mut self, blob: Digest, piece: u32) {
+        self.news.push((blob, piece));
+    }
+
+    /// Tells of pieces that came, each to those who may lack it, if the time has come.
+    fn tell_news<S: Streams>(&mut self, ways: &mut Ways<S>, fetches: &Fetches) {
+        let now = ways.clock.now();
+        if self.news.is_empty() || now < self.news_at {
+            return;
+        }
+        self.news_at = now + NEWS_EVERY;
+        for (blob, piece) in std::mem::take(&mut self.news) {
+            let interested: Vec<NodeId> = self
+                .serving
+                .interested(&blob)
+                .filter(|peer| !fetches.knows_to_have(&blob, peer, piece))
+                .collect();
+            self.tell(interested, &Answer::Gained { blob, piece }, ways);
+        }
     }
 
     /// Tells those interested in a blob what is here of it.
     pub(super) fn announce<S: Streams>(&mut self, blob: Digest, ways: &mut Ways<S>, fetches: &Fetches) {
         if let Some(here) = here(&blob, ways, fetches) {
             let have = Have::new(blob, here.bytes, &here.pieces, Vec::new());
-            self.tell(blob, &Answer::Have(have), ways);
+            let interested = self.serving.interested(&blob).collect();
+            self.tell(interested, &Answer::Have(have), ways);
         }
     }
 
@@ -215,9 +255,8 @@ impl Serves {
         });
     }
 
-    fn tell<S: Streams>(&mut self, blob: Digest, answer: &Answer, ways: &mut Ways<S>) {
-        let interested: Vec<NodeId> = self.serving.interested(&blob).collect();
-        for peer in interested {
+    fn tell<S: Streams>(&mut self, peers: Vec<NodeId>, answer: &Answer, ways: &mut Ways<S>) {
+        for peer in peers {
             if let Some(session) = ways.session_of(peer) {
                 ways.answer(peer, session, outgoing(answer, None));
             }

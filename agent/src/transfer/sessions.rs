@@ -10,14 +10,18 @@ use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::transfer::Allowance;
 use groundswell_protocol::transfer::upload::Serve;
 use groundswell_protocol::transfer::wire::{Answer, Ask, Message};
-use tokio::io::BufWriter;
+use tokio::io::{BufReader, BufWriter};
 use tokio::sync::{Mutex, mpsc};
 
 use super::clock::Clock;
+use super::pacing::LinkPacing;
 use super::stream::{PieceStream, flush, read_message, write_message};
 
 /// Messages that wait to be written on one stream.
 pub(super) const WRITE_QUEUE_MAX: usize = 1024;
+
+/// Read from a stream at once when messages are small; pieces are read past it.
+const READ_BYTES: usize = 16 * 1024;
 
 /// Which stream: peers may open another before the end of the first was noticed.
 pub(super) type SessionId = u64;
@@ -27,32 +31,44 @@ pub(super) enum Note {
     Opened { peer: NodeId, session: SessionId, stream: io::Result<PieceStream> },
     Asked { peer: NodeId, session: SessionId, ask: Ask },
     Answered { peer: NodeId, session: SessionId, answer: Answer },
-    Sent { serve: Serve, session: SessionId },
+    Sent { serve: Serve, bytes: u64, session: SessionId },
     Ended { peer: NodeId, session: SessionId },
 }
 
-/// One message to write; `serve` if it is a piece, whose leaving is reported.
+/// One message to write; `serve` and the bytes of the piece if it is one, whose leaving is reported.
 pub(super) struct Outgoing {
     pub(super) bytes: Vec<u8>,
-    pub(super) serve: Option<Serve>,
+    pub(super) serve: Option<(Serve, u64)>,
 }
 
 /// The cap on what comes in, shared by all readers: each waits until its piece is paid for, in turn.
 #[derive(Clone)]
 pub(super) struct Gate {
-    allowance: Option<Arc<Mutex<Allowance>>>,
+    allowance: Arc<Mutex<Option<Allowance>>>,
     clock: Clock,
 }
 
 impl Gate {
     pub(super) fn new(bytes_per_second: Option<u64>, clock: Clock) -> Self {
-        let new = |rate| Arc::new(Mutex::new(Allowance::new(rate, clock.now())));
-        Self { allowance: bytes_per_second.map(new), clock }
+        let allowance = bytes_per_second.map(|rate| Allowance::new(rate, clock.now()));
+        Self { allowance: Arc::new(Mutex::new(allowance)), clock }
+    }
+
+    /// Changes the cap, for pieces that come after those that wait now.
+    pub(super) fn set(&self, bytes_per_second: Option<u64>) {
+        let (allowance, clock) = (self.allowance.clone(), self.clock);
+        tokio::spawn(async move {
+            let mut allowance = allowance.lock().await;
+            match (&mut *allowance, bytes_per_second) {
+                (Some(allowance), Some(rate)) => allowance.set_rate(clock.now(), rate),
+                (allowance, rate) => *allowance = rate.map(|rate| Allowance::new(rate, clock.now())),
+            }
+        });
     }
 
     async fn pass(&self, bytes: u64) {
-        let Some(allowance) = &self.allowance else { return };
-        let mut allowance = allowance.lock().await;
+        let mut allowance = self.allowance.lock().await;
+        let Some(allowance) = allowance.as_mut() else { return };
         while !allowance.is_open(self.clock.now()) {
             tokio::time::sleep_until(self.clock.instant(allowance.opens_at())).await;
         }
@@ -69,7 +85,8 @@ pub(super) async fn run_asking(
     notes: mpsc::Sender<Note>,
     gate: Gate,
 ) {
-    let (mut reader, writer) = tokio::io::split(stream);
+    let (reader, writer) = tokio::io::split(stream);
+    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
     let reading = async {
         while let Some(answer) = read_message::<Answer>(&mut reader).await? {
             if let Answer::Piece { data, .. } = &answer {
@@ -81,7 +98,7 @@ pub(super) async fn run_asking(
         }
         Ok(())
     };
-    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, asks, session, &notes) => ended };
+    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, asks, session, &notes, None) => ended };
     end(peer, session, ended, &notes).await;
 }
 
@@ -92,8 +109,10 @@ pub(super) async fn run_answering(
     stream: PieceStream,
     answers: mpsc::Receiver<Outgoing>,
     notes: mpsc::Sender<Note>,
+    pacing: LinkPacing,
 ) {
-    let (mut reader, writer) = tokio::io::split(stream);
+    let (reader, writer) = tokio::io::split(stream);
+    let mut reader = BufReader::with_capacity(READ_BYTES, reader);
     let reading = async {
         while let Some(ask) = read_message::<Ask>(&mut reader).await? {
             if notes.send(Note::Asked { peer, session, ask }).await.is_err() {
@@ -102,7 +121,7 @@ pub(super) async fn run_answering(
         }
         Ok(())
     };
-    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, answers, session, &notes) => ended };
+    let ended = tokio::select! { ended = reading => ended, ended = write_all(writer, answers, session, &notes, Some(pacing)) => ended };
     end(peer, session, ended, &notes).await;
 }
 
@@ -119,19 +138,23 @@ async fn write_all(
     mut queue: mpsc::Receiver<Outgoing>,
     session: SessionId,
     notes: &mpsc::Sender<Note>,
+    mut pacing: Option<LinkPacing>,
 ) -> io::Result<()> {
     let mut writer = BufWriter::with_capacity(16 * 1024, writer);
     let mut sent = Vec::new();
     while let Some(first) = queue.recv().await {
         let mut next = Some(first);
         while let Some(message) = next {
-            write_message(&mut writer, &message.bytes).await?;
+            match &mut pacing {
+                Some(pacing) if message.serve.is_some() => pacing.write(&mut writer, &message.bytes).await?,
+                _ => write_message(&mut writer, &message.bytes).await?,
+            }
             sent.extend(message.serve);
             next = queue.try_recv().ok();
         }
         flush(&mut writer).await?;
-        for serve in sent.drain(..) {
-            if notes.send(Note::Sent { serve, session }).await.is_err() {
+        for (serve, bytes) in sent.drain(..) {
+            if notes.send(Note::Sent { serve, bytes, session }).await.is_err() {
                 return Ok(());
             }
         }
@@ -140,6 +163,6 @@ async fn write_all(
 }
 
 /// A message for a writer.
-pub(super) fn outgoing(message: &impl Message, serve: Option<Serve>) -> Outgoing {
+pub(super) fn outgoing(message: &impl Message, serve: Option<(Serve, u64)>) -> Outgoing {
     Outgoing { bytes: message.encode(), serve }
 }

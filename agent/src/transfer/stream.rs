@@ -62,6 +62,7 @@ pub(super) async fn flush(to: &mut (impl AsyncWrite + Unpin)) -> io::Result<()> 
     within_patience(to.flush()).await
 }
 
-async fn within_patience(step: impl Future<Output = io::Result<()>>) -> io::Result<()> {
+/// One step, unless the peer lets it wait for too long.
+pub(super) async fn within_patience(step: impl Future<Output = io::Result<()>>) -> io::Result<()> {
     tokio::time::timeout(WRITE_PATIENCE, step).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()))
 }

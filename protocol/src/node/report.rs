@@ -9,13 +9,14 @@ use super::status::{
     BallotStatus, ComponentStatus, EndedStatus, MemberStatus, PlanStatus, RolloutStatus, Status, VoteStatus,
 };
 use super::tracked::Tracked;
-use crate::bounds::COPIES_ENOUGH;
+use crate::bounds::{COPIES_ENOUGH, SITE_SILENCE};
 use crate::digest::Digest;
 use crate::facts::health::HealthNumbers;
 use crate::facts::{BallotKind, Key, Say, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::rollout::derived::{Stop, said};
 use crate::time::{Span, Time};
+use crate::transfer::locality::SITE_MEMBERS_MAX;
 
 impl Node {
     /// What the node knows, at `now`.
@@ -69,6 +70,25 @@ impl Node {
         let manifests = || self.rollouts.values().map(|tracked| &tracked.manifest);
         let deltas = manifests().flat_map(|manifest| manifest.deltas.iter().map(|delta| delta.blob));
         manifests().map(|manifest| manifest.tree).chain(deltas).collect()
+    }
+
+    /// This node's site, as the newest census names it, and its other members that were heard within
+    /// [`SITE_SILENCE`] or are linked; none where it is enrolled in no zone.
+    pub fn site(&self, now: Time) -> (String, Vec<NodeId>) {
+        let none = || (String::new(), Vec::new());
+        let Some((_, census)) = self.trust.newest_census() else { return none() };
+        let enrolments = census.enrolments();
+        let Some(me) = enrolments.iter().find(|enrolment| enrolment.node == self.me) else { return none() };
+        if me.zone.is_empty() {
+            return none();
+        }
+        let is_there = |node: &NodeId| {
+            let heard = self.freshness.last(node).is_some_and(|at| now.since(at) <= SITE_SILENCE);
+            heard || self.links.contains(node)
+        };
+        let near = enrolments.iter().filter(|other| other.zone == me.zone && other.node != self.me);
+        let members = near.map(|other| other.node).filter(is_there).take(SITE_MEMBERS_MAX).collect();
+        (me.zone.clone(), members)
     }
 
     /// Trees of live releases that fewer than [`COPIES_ENOUGH`] other members say they hold whole: bytes of

@@ -23,6 +23,13 @@ impl Allowance {
         allowance
     }
 
+    /// Changes the rate from `now` on.
+    pub fn set_rate(&mut self, now: Time, bytes_per_second: u64) {
+        self.fill(now);
+        self.bytes_per_second = bytes_per_second.clamp(1, 1 << 40);
+        self.level = self.level.min(self.capacity());
+    }
+
     /// Whether something may be sent at `now`, however large: what is overdrawn is waited for afterwards.
     pub fn is_open(&mut self, now: Time) -> bool {
         self.fill(now);

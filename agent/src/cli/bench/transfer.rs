@@ -173,7 +173,7 @@ impl TransferArgs {
 
 fn words(report: &Report, screen: Screen) -> String {
     let mut text = String::new();
-    let rows: Vec<[String; 9]> = report.measured.iter().map(row).collect();
+    let rows: Vec<[String; 10]> = report.measured.iter().map(row).collect();
     let heading = [
         "CASE",
         "WHO",
@@ -183,6 +183,7 @@ fn words(report: &Report, screen: Screen) -> String {
         "PUBLISHER SENT",
         "ON THE WIRE",
         "DUPLICATES",
+        "UPLINKS USED",
         "CPU PER GiB",
     ];
     text.push_str(&table(screen, heading, &rows));
@@ -191,7 +192,7 @@ fn words(report: &Report, screen: Screen) -> String {
         "{}",
         screen.faint(&format!(
             "Medians; caps of {} a second unless the case says otherwise. What the publisher sent is in blobs: payload as it says itself, \
-             and all bytes as the kernel counts them.",
+             and all bytes as the kernel counts them. Uplinks used: of what all nodes could have sent until the end, with headers.",
             bytes(CAP)
         ))
     );
@@ -215,7 +216,7 @@ fn words(report: &Report, screen: Screen) -> String {
     text
 }
 
-fn row(measured: &Measured) -> [String; 9] {
+fn row(measured: &Measured) -> [String; 10] {
     let middle = |figure: Option<Spread>, unit: &str| {
         figure.map_or("-".to_owned(), |it| format!("{:.2}{unit}", it.median))
     };
@@ -229,6 +230,7 @@ fn row(measured: &Measured) -> [String; 9] {
         middle(measured.publisher_payload(), " F"),
         middle(measured.publisher_wire(), " F"),
         measured.duplicates().map_or("-".to_owned(), |it| format!("{:.2} %", it.median * 100.0)),
+        measured.uplinks_used().map_or("-".to_owned(), |used| format!("{:.0} %", used * 100.0)),
         middle(measured.cpu_per_gib(), " s"),
     ]
 }

@@ -74,10 +74,15 @@ impl SwarmTask {
         if !may || self.book.addresses(&node).is_empty() {
             return false;
         }
+        let now = Instant::now();
         if self.connections.count() >= self.target {
             self.spare.insert(node);
+        } else if self.book.gives_way(&node, now) {
+            // It is about to call, or was called by us a moment later: two calls would cost two handshakes, and
+            // what was asked on the one that is closed would be asked again.
+            return true;
         }
-        self.dial(node, Instant::now());
+        self.dial(node, now);
         true
     }
 
