@@ -99,7 +99,11 @@ impl Node {
             !tracked.ended() && self.holders(tracked.id).len() < COPIES_ENOUGH.min(others.max(1))
         };
         let far = |tracked: &&Tracked| tracked.is_far() && !tracked.ended();
-        let scarce = self.rollouts.values().filter(|tracked| far(tracked) || is_scarce(tracked));
+        let scarce = self
+            .rollouts
+            .values()
+            .map(|tracked| &**tracked)
+            .filter(|tracked| far(tracked) || is_scarce(tracked));
         scarce.map(|tracked| tracked.manifest.tree).collect()
     }
 
@@ -127,7 +131,7 @@ impl Node {
     }
 
     fn rollout_statuses(&self, now: Time) -> Vec<RolloutStatus> {
-        let mut tracked: Vec<&Tracked> = self.rollouts.values().collect();
+        let mut tracked: Vec<&Tracked> = self.rollouts.values().map(|tracked| &**tracked).collect();
         tracked.sort_by(|a, b| {
             (&a.manifest.component, a.manifest.order, a.id).cmp(&(
                 &b.manifest.component,
