@@ -218,12 +218,42 @@ fn a_delta_is_explained_and_drawn() {
     assert_eq!(found["map"]["parts"].as_array().map(Vec::len), Some(512));
 
     let said = place.says("inspect d --old old --svg d.svg");
-    assert!(said.contains("STREAM") && said.contains("copied in order"), "{said}");
+    assert!(said.contains("STREAM") && said.contains("copied from elsewhere"), "{said}");
     let picture = String::from_utf8(place.read("d.svg")).expect("text");
     assert!(picture.starts_with("<svg ") && picture.ends_with("</svg>\n"));
     place.fails("inspect d --svg d.svg", USAGE);
     place.fails("inspect old", BAD_INPUT);
     place.fails("inspect nowhere", NOT_FOUND);
+}
+
+#[test]
+fn a_delta_between_directories_is_explained_with_the_old_one() {
+    let place = Place::new();
+    let (old, new) = (place.read("old"), place.read("new"));
+    place.write("before/kept", &old);
+    place.write("before/app", &old);
+    place.write("after/kept", &old);
+    place.write("after/app", &new);
+    place.write("after/added", b"something else");
+    place.says("diff before after -o d");
+    let found = place.json("inspect d --old before");
+    assert_eq!(found["subject"]["tree"], serde_json::json!({ "same": 1, "patched": 1, "whole": 1 }));
+    assert_eq!(found["delta_bytes"], place.read("d").len());
+    assert_eq!(found["new_bytes"], 200_000 + 190_000 + 14);
+    let packed: u64 = found["streams"]
+        .as_array()
+        .expect("streams")
+        .iter()
+        .filter_map(|it| it["packed_bytes"].as_u64())
+        .sum();
+    assert_eq!(found["delta_bytes"].as_u64(), found["framing_bytes"].as_u64().map(|it| it + packed));
+    assert!(found["map"]["total"]["copied"].as_u64().is_some_and(|bytes| bytes >= 200_000), "{found}");
+
+    let said = place.says("inspect d --old before --svg d.svg");
+    assert!(said.contains("1 the same, 1 patched, 1 whole"), "{said}");
+    let said = place.fails("inspect d", BAD_INPUT);
+    assert!(said.contains("--old"), "{said}");
+    place.fails("inspect d --old after", BAD_INPUT);
 }
 
 #[test]

@@ -1,11 +1,13 @@
 //! What is in a delta: where its bytes go, and what each part of the new file is made of.
 //!
-//! One door: [`inspect`]. It gives an [`Inspection`], plain figures for people; nothing here decides anything. All
+//! Two doors: [`inspect()`] for a delta between files, [`inspect_tree`] for one between trees. They give an [`Inspection`], plain figures for people; nothing here decides anything. All
 //! sizes are bytes. [`Map`] says what the new file is made of, in [`MAP_PARTS`] equal parts, whatever its size.
 
-use crate::access::ReadAt;
+use crate::access::{ReadAt, ReadTree};
+use crate::blob;
 use crate::error::{ApplyError, Reason};
 use crate::patch;
+use crate::tree::Tree;
 
 /// Equal parts that a [`Map`] divides the new file into.
 pub const MAP_PARTS: usize = 512;
@@ -43,7 +45,7 @@ pub struct Inspection {
     pub delta_bytes: u64,
     /// Size of the old file or files, where the delta says so.
     pub old_bytes: Option<u64>,
-    /// Size of the new file or files.
+    /// Size of the new file or files; of those that are the same too.
     pub new_bytes: u64,
     /// What is in no stream: header, digests, tables.
     pub framing_bytes: u64,
@@ -99,11 +101,11 @@ pub struct References {
 /// Files around other, packed files, that were unpacked to be compared and are packed again to the same bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Containers {
-    /// What they are: `gzip`, `zip entry`.
+    /// How they are packed: `deflate`, `xz`.
     pub kind: String,
     /// How many.
     pub count: u64,
-    /// Their size in the new file, packed.
+    /// What they hold, unpacked.
     pub bytes: u64,
 }
 
@@ -182,6 +184,11 @@ impl Map {
         self.spread(offset, to, |part, bytes| part.opened += bytes);
     }
 
+    /// How many of its bytes are known.
+    pub(crate) fn filled(&self) -> u64 {
+        self.filled
+    }
+
     /// The parts, by offset.
     #[must_use]
     pub fn parts(&self) -> &[MapPart] {
@@ -242,6 +249,19 @@ impl Map {
 /// When the bytes are no delta, or are malformed.
 pub fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<Inspection, ApplyError> {
     Ok(patch::inspect(delta, old)?)
+}
+
+/// Looks at a delta between two trees, and follows it to count references, as [`inspect()`] does. It can be read with the
+/// old tree only.
+///
+/// # Errors
+/// When the bytes are no delta, lead from another tree, or are malformed.
+pub fn inspect_tree(
+    delta: &dyn ReadAt,
+    old: &Tree,
+    old_files: &impl ReadTree,
+) -> Result<Inspection, ApplyError> {
+    blob::inspect(delta, old, old_files)
 }
 
 impl Inspection {

@@ -50,7 +50,7 @@
 //! | 4 | file: number of chunks, then each: |
 //! | 4, 32 | size, BLAKE3 |
 //!
-//! A delta between trees (`GSDELT`, format 2) is described in `blob/mod.rs`; a patch of a file alone (`GSPT`, format 4) in
+//! A delta between trees (`GSDELT`, format 2) is described in `blob/mod.rs`; a patch of a file alone (`GSPT`, format 5) in
 //! `patch/mod.rs`, its body in `patch/body.rs` and `patch/window.rs`.
 //!
 //! # The rooms

@@ -135,6 +135,8 @@ pub const START_RETRY: Span = Span::seconds(5);
 pub const COUNT_EVERY: Span = Span::milliseconds(200);
 /// Rollouts of more members than this count as large.
 pub const COUNT_AT_ONCE_MAX: u32 = 256;
+/// A member of one's site that was silent for longer is not counted on: twice the pace of idle beacons.
+pub const SITE_SILENCE: Span = Span::seconds(120);
 /// Other members that hold a live release whole before a node lets go of bytes of it that it does not need itself:
 /// two may go away at once.
 pub const COPIES_ENOUGH: usize = 3;

@@ -41,6 +41,7 @@ pub mod identity;
 pub mod marks;
 pub mod mutations;
 pub mod node;
+pub mod places;
 pub mod recording;
 pub mod rollout;
 pub mod sync;

@@ -9,6 +9,7 @@ use groundswell_protocol::facts::{Fact, RolloutId, SignedFact, Statement};
 use groundswell_protocol::identity::{KeyPair, NodeId};
 use groundswell_protocol::node::record::{Ending, Installed, SlotRecord};
 use groundswell_protocol::node::{Config, Record};
+use groundswell_protocol::places::place_of;
 use groundswell_protocol::rollout::roster::Roster;
 use groundswell_protocol::trust::census::{Census, Enrolment};
 use groundswell_protocol::trust::command::{Command, Instruction};
@@ -205,7 +206,8 @@ impl Fleet {
 
     /// A machine's place.
     pub fn place(&self, node: NodeId) -> Option<u32> {
-        self.nodes.binary_search(&node).ok().and_then(|place| u32::try_from(place).ok())
+        let place = place_of(self.nodes.len(), &node, |place| &self.nodes[place]);
+        place.and_then(|place| u32::try_from(place).ok())
     }
 
     /// Makes and signs a release. `older` is the release that its delta starts from.

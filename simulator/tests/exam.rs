@@ -10,7 +10,7 @@ use groundswell_simulator::swarm::End;
 
 #[test]
 fn every_planted_bug_is_caught_by_a_property_that_must_catch_it() {
-    let how = Thoroughness { seeds: SEEDS_MAX, shrink: None };
+    let how = Thoroughness { seeds: SEEDS_MAX, shrink: None, nodes: stories::SIZES };
     let findings = sit(Mutation::ALL, how, &mut |_| {});
     let missed: Vec<&Finding> = findings.iter().filter(|finding| finding.found.is_none()).collect();
     assert!(missed.is_empty(), "{missed:#?}\n{}", table(&findings));

@@ -130,6 +130,17 @@ fn swarm(swarm: &SwarmView, screen: Screen) -> String {
     if swarm.caps != Caps::default() {
         let _ = writeln!(text, "caps    {}", swarm.caps.words());
     }
+    let site = &swarm.site;
+    if !site.zone.is_empty() && site.inside_bytes + site.outside_bytes > 0 {
+        let _ = writeln!(
+            text,
+            "site    {}, {} there   received {} from inside, {} from outside",
+            site.zone,
+            count(site.members, "other member"),
+            bytes(site.inside_bytes),
+            bytes(site.outside_bytes)
+        );
+    }
     for budget in &swarm.egress {
         let (copies, permille) = (budget.copies_permille(), budget.permille);
         let left = match budget.beyond_bytes {

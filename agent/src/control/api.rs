@@ -111,12 +111,28 @@ pub struct MissingView {
     pub shortage: Shortage,
 }
 
+/// The site of a node: the members of its zone that are there.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct SiteView {
+    /// The zone's label; empty for none.
+    pub zone: String,
+    /// Other members that are there.
+    pub members: u32,
+    /// Payload that this node received from members of the site.
+    pub inside_bytes: u64,
+    /// Payload that this node received from others.
+    pub outside_bytes: u64,
+}
+
 /// What the swarm's rules come to on this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SwarmView {
     /// The caps that hold now.
     pub caps: Caps,
+    /// This node's site.
+    pub site: SiteView,
     /// The budgets of releases that were published here, the oldest first.
     pub egress: Vec<EgressReport>,
 }
@@ -130,6 +146,8 @@ pub struct Counters {
     pub uploaded_bytes: u64,
     /// Payload of pieces received from peers.
     pub downloaded_bytes: u64,
+    /// Of that, what came from this node's own site.
+    pub site_bytes: u64,
     /// Everything sent on links.
     pub link_sent_bytes: u64,
     /// Everything received on links.

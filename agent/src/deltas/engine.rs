@@ -248,23 +248,30 @@ fn leads_to(old: &Path, delta: &Path, file: &OpenFile) -> Result<Hash, Problem> 
     }
 }
 
-/// What is in a delta between files.
+/// What is in a delta. One between directories can only be read with the old directory.
 ///
 /// # Errors
-/// When it cannot be read or is no such delta.
+/// When it cannot be read or is no delta.
 pub fn inspect(delta: &Path, old: Option<&Path>) -> Result<Inspection, Problem> {
-    if ends(delta)? == Ends::Directories {
-        return Err(Problem::bad_input(
-            format!("cannot look into {}", delta.display()),
-            "it leads between directories",
-            "name a delta between two files",
-        ));
-    }
+    let ends = ends(delta)?;
     let delta_file = open(delta)?;
-    let old_file = old.map(open).transpose()?;
-    let old_file = old_file.as_ref().map(|file| file as &dyn ReadAt);
-    inspect::inspect(&delta_file, old_file)
-        .map_err(|error| following(old.unwrap_or(delta), delta, delta, &error))
+    let found = match (ends, old) {
+        (Ends::Files, None) => inspect::inspect(&delta_file, None),
+        (Ends::Files, Some(old)) => inspect::inspect(&delta_file, Some(&open(old)?)),
+        (Ends::Directories, Some(old)) => {
+            let old_files = open_directory(old)?;
+            let old_tree = scan_directory(&old_files, "reading the old files", &|_, _, _| {})?;
+            inspect::inspect_tree(&delta_file, &old_tree, &old_files)
+        }
+        (Ends::Directories, None) => {
+            return Err(Problem::bad_input(
+                format!("cannot look into {}", delta.display()),
+                "it leads between directories, and can be read only with the old one",
+                "name the old directory with `--old`",
+            ));
+        }
+    };
+    found.map_err(|error| following(old.unwrap_or(delta), delta, delta, &error))
 }
 
 /// The permission bits of a file, for the one made from it.

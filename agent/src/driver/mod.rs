@@ -51,7 +51,7 @@ use self::ledger::Ledger;
 use self::recorder::Recorder;
 use crate::config::TransferConfig;
 use crate::control::EventLog;
-use crate::control::api::{AgentStatus, Counters, SwarmView};
+use crate::control::api::{AgentStatus, Counters, SiteView, SwarmView};
 use crate::link::{self, Link, LinkEvent};
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
@@ -93,6 +93,8 @@ struct Agent {
     /// The caps that were last set, and those of the configuration.
     caps: Caps,
     schedule: TransferConfig,
+    /// The zone of this node, and its other members that are there, as the transfer was last told.
+    site: (String, Vec<NodeId>),
     arrivals: Arrivals,
     events: EventLog,
     metrics: Metrics,
@@ -294,9 +296,29 @@ impl Agent {
         self.metrics.set_counters(&self.counters());
         self.ledger.keep();
         self.mind_the_caps();
+        self.mind_the_site();
         let stalled = self.bytes.stalled(std::time::Instant::now());
         self.fetched(stalled);
         self.feed(Input::WallClock(wall_clock()));
+    }
+
+    fn swarm(&self) -> SwarmView {
+        let (zone, pieces) = (self.site.0.clone(), self.transfer.counters());
+        let site = SiteView {
+            zone,
+            members: u32::try_from(self.site.1.len()).unwrap_or(u32::MAX),
+            inside_bytes: pieces.site_bytes,
+            outside_bytes: pieces.downloaded_bytes.saturating_sub(pieces.site_bytes),
+        };
+        SwarmView { caps: self.caps, site, egress: self.transfer.budgets() }
+    }
+
+    /// Members of the site come and go.
+    fn mind_the_site(&mut self) {
+        let site = self.node.site(self.clock.now());
+        if site != self.site && self.transfer.set_site(site.1.clone()).is_ok() {
+            self.site = site;
+        }
     }
 
     /// Another window of the schedule may have begun.
@@ -317,7 +339,7 @@ impl Agent {
             node: self.node.status(self.clock.now()),
             services: self.components.views(),
             transfers: self.bytes.views(),
-            swarm: SwarmView { caps: self.caps, egress: self.transfer.budgets() },
+            swarm: self.swarm(),
             counters: self.counters(),
         }
     }
@@ -329,6 +351,7 @@ impl Agent {
         Counters {
             uploaded_bytes: pieces.uploaded_bytes,
             downloaded_bytes: pieces.downloaded_bytes,
+            site_bytes: pieces.site_bytes,
             link_sent_bytes: traffic.sent_bytes,
             link_received_bytes: traffic.received_bytes,
             gossip_received: traffic.gossip_received,

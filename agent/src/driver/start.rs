@@ -189,6 +189,7 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         slots,
         caps: Caps::default(),
         schedule: config.transfer.clone(),
+        site: (String::new(), Vec::new()),
         arrivals: Arrivals::new(store.digests().into_iter()),
         store,
         ledger: Ledger::open(config.data.join("egress.json"), transfer.clone()),

@@ -88,6 +88,8 @@ struct UsageMetrics {
     uploaded: Counter,
     /// Payload of pieces received from peers.
     downloaded: Counter,
+    /// Of it, what came from the node's own site.
+    site: Counter,
     /// Everything sent on links.
     link_sent: Counter,
     /// Everything received on links.
@@ -211,6 +213,11 @@ impl UsageMetrics {
     fn register(&self, registry: &mut Registry) {
         registry.register("uploaded_bytes", "Payload of pieces sent to peers", self.uploaded.clone());
         registry.register("downloaded_bytes", "Payload of pieces received", self.downloaded.clone());
+        registry.register(
+            "site_bytes",
+            "Payload of pieces received from the node's own site",
+            self.site.clone(),
+        );
         registry.register("link_sent_bytes", "Everything sent on links", self.link_sent.clone());
         registry.register("link_received_bytes", "Everything received on links", self.link_received.clone());
         registry.register("corrupt_pieces", "Pieces that were not as named", self.corrupt_pieces.clone());
@@ -233,6 +240,7 @@ impl UsageMetrics {
     fn set(&self, counters: &Counters) {
         raise(&self.uploaded, counters.uploaded_bytes);
         raise(&self.downloaded, counters.downloaded_bytes);
+        raise(&self.site, counters.site_bytes);
         raise(&self.link_sent, counters.link_sent_bytes);
         raise(&self.link_received, counters.link_received_bytes);
         raise(&self.corrupt_pieces, counters.corrupt_pieces);

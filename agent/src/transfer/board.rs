@@ -35,6 +35,8 @@ pub struct Counters {
     pub uploaded_bytes: u64,
     /// Pieces that came from peers, useful or not.
     pub downloaded_bytes: u64,
+    /// Of those, what came from this node's own site.
+    pub site_bytes: u64,
     /// Of those, what had come already or did not verify.
     pub wasted_bytes: u64,
     /// Peers caught with pieces or outlines that do not verify.
@@ -166,9 +168,10 @@ impl Board {
         written.traffic(now, peer).up.count(now, bytes);
     }
 
-    pub(super) fn downloaded(&self, now: Time, peer: NodeId, bytes: u64) {
+    pub(super) fn downloaded(&self, now: Time, peer: NodeId, bytes: u64, near: bool) {
         let mut written = self.written();
         written.counters.downloaded_bytes += bytes;
+        written.counters.site_bytes += if near { bytes } else { 0 };
         written.traffic(now, peer).down.count(now, bytes);
     }
 

@@ -190,6 +190,10 @@ impl<S: Streams> Engine<S> {
             }
             Command::Cancel { blob } => self.fetches.cancel(blob, &mut self.ways),
             Command::Announce { blob } => self.serves.announce(blob, &mut self.ways, &self.fetches),
+            Command::SetSite { site } => {
+                self.serves.set_site(&site);
+                self.fetches.set_site(site);
+            }
             Command::SetCaps { caps } => {
                 self.ways.gate.set(caps.download_bytes_per_second);
                 self.ways.pacing.set(&caps);

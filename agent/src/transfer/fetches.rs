@@ -32,6 +32,9 @@ const OPEN_PAUSE: Duration = Duration::from_millis(10);
 /// How much may be under way under a cap, as a time: half of what a peer is first given to answer.
 const CAPPED_WINDOW: Duration = Duration::from_secs(5);
 
+/// Members of the site that are asked from the start; they name others.
+const SITE_ASKED_MAX: usize = 8;
+
 /// Blobs of which it is remembered that this run fetched them.
 const FETCHED_MAX: usize = 4096;
 
@@ -76,6 +79,8 @@ pub(super) struct Fetches {
     at_once: usize,
     requests_max: usize,
     fair: Span,
+    /// Other members of this node's site that are there, in the order of keys.
+    site: Vec<NodeId>,
     fetches: BTreeMap<Digest, Fetch>,
     waiting: VecDeque<Digest>,
     active: BTreeSet<Digest>,
@@ -94,6 +99,7 @@ impl Fetches {
             at_once: 1,
             requests_max: usize::MAX,
             fair: Span(limits.fair_ms),
+            site: Vec::new(),
             fetches: BTreeMap::new(),
             waiting: VecDeque::new(),
             active: BTreeSet::new(),
@@ -105,6 +111,12 @@ impl Fetches {
         };
         fetches.set_download_cap(limits.caps.download_bytes_per_second);
         fetches
+    }
+
+    /// Holds for the blobs that are begun from now on.
+    pub(super) fn set_site(&mut self, mut site: Vec<NodeId>) {
+        site.sort_unstable();
+        self.site = site;
     }
 
     /// Holds for the blobs that are begun from now on.
@@ -215,7 +227,8 @@ impl Fetches {
         };
         let payload = if let Answer::Piece { data, .. } = &answer { data.len() as u64 } else { 0 };
         if payload > 0 {
-            ways.board.downloaded(ways.clock.now(), peer, payload);
+            let near = self.site.binary_search(&peer).is_ok();
+            ways.board.downloaded(ways.clock.now(), peer, payload, near);
         }
         if matches!(self.fetches.get(&blob), Some(Fetch { stage: Stage::Running(_), .. })) {
             self.handle(blob, Event::Answered { peer, answer }, ways);
@@ -268,7 +281,9 @@ impl Fetches {
         };
         let (held, outline) = (prepared.held, prepared.outline);
         let download = Download::new(self.me, blob, fetch.bytes, held.clone(), outline, seed)
-            .with_requests_max(self.requests_max);
+            .with_requests_max(self.requests_max)
+            .with_site(ways.clock.now(), &self.site);
+        let near = download.site_to_begin_with(SITE_ASKED_MAX);
         let running = Running {
             download,
             deadline: None,
@@ -279,7 +294,8 @@ impl Fetches {
             shortage: ShortageWatch::new(self.fair),
         };
         fetch.stage = Stage::Running(Box::new(running));
-        for (peer, hinted) in std::mem::take(&mut fetch.holders) {
+        let holders = std::mem::take(&mut fetch.holders);
+        for (peer, hinted) in holders.into_iter().chain(near.into_iter().map(|peer| (peer, true))) {
             self.handle(blob, Event::Found { peer, hinted }, ways);
         }
         self.handle(blob, Event::Wake, ways);

@@ -150,6 +150,7 @@ pub(super) enum Command {
     Cancel { blob: Digest },
     Announce { blob: Digest },
     SetCaps { caps: Caps },
+    SetSite { site: Vec<NodeId> },
     Budget { budget: Budget, answer: oneshot::Sender<Result<(), BudgetError>> },
     Restore { records: Vec<EgressRecord> },
     Records { answer: oneshot::Sender<Vec<EgressRecord>> },
@@ -225,6 +226,12 @@ impl Transfer {
     /// Changes the caps.
     pub fn set_caps(&self, caps: Caps) -> Result<(), NotTaken> {
         self.call(Command::SetCaps { caps })
+    }
+
+    /// Says who else is of this node's site and there: pieces are brought in once for all of them. Holds for
+    /// blobs that are begun from now on.
+    pub fn set_site(&self, site: Vec<NodeId>) -> Result<(), NotTaken> {
+        self.call(Command::SetSite { site })
     }
 
     /// Sets a release's budget, or changes it.

@@ -53,6 +53,10 @@ impl Serves {
         }
     }
 
+    pub(super) fn set_site(&mut self, site: &[NodeId]) {
+        self.serving.upload.set_site(site);
+    }
+
     pub(super) fn set_rate(&mut self, now: Time, bytes_per_second: Option<u64>) {
         self.serving.upload.set_rate(now, bytes_per_second);
     }

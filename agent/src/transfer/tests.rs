@@ -252,6 +252,33 @@ async fn a_budget_is_kept_counted_and_outlives_the_publisher_s_restart() {
     assert!(report.beyond_bytes > 3 << 20, "{report:?}");
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_sites_take_about_one_copy_each_and_account_for_it() {
+    let fleet = Fleet::new();
+    let publisher = fleet.node(1);
+    let blob = content(2 << 20, 1);
+    publisher.store.insert(&blob).unwrap();
+    let mut receivers: Vec<Node> = (2..=9).map(|number| fleet.node(number)).collect();
+    let sites = [(2..=5).map(id).collect::<Vec<_>>(), (6..=9).map(id).collect()];
+    for receiver in &receivers {
+        let site = sites.iter().find(|site| site.contains(&receiver.id)).unwrap();
+        let others = site.iter().copied().filter(|other| *other != receiver.id).collect();
+        receiver.transfer.set_site(others).unwrap();
+        receiver.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
+    }
+    for receiver in &mut receivers {
+        receiver.stored(&[want(&blob)]).await;
+    }
+    for site in &sites {
+        let of_site = receivers.iter().filter(|receiver| site.contains(&receiver.id));
+        let counters: Vec<Counters> = of_site.map(|receiver| receiver.transfer.counters()).collect();
+        let outside: u64 = counters.iter().map(|c| c.downloaded_bytes - c.site_bytes).sum();
+        let permille = outside * 1000 / blob.len() as u64;
+        println!("a site of 4 took in {permille} permille");
+        assert!(permille <= 2_000, "{permille} permille; blind it is about 3,000");
+    }
+}
+
 /// A peer that has only the first `held` pieces of a blob, and serves them.
 fn partial_holder(fleet: &Fleet, number: u8, content: Vec<u8>, held: u32) {
     let mut incoming = fleet.net.join(id(number));

@@ -63,6 +63,16 @@ pub(crate) struct Opened<'a, D: ?Sized> {
     pub(crate) plan: Vec<Group>,
     /// Most memory for containers.
     pub(crate) container_memory_bytes: u64,
+    /// What is in no group.
+    pub(super) parts: [EndPart; 2],
+}
+
+/// What makes the new tree's encoding, or the plan.
+#[derive(Clone, Copy)]
+pub(super) struct EndPart {
+    pub(super) name: &'static str,
+    pub(super) raw_bytes: u64,
+    pub(super) packed_bytes: u64,
 }
 
 impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
@@ -79,7 +89,7 @@ impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
         let plan = plan::decode(&trailer.read_plan(delta)?, old, &new)?;
         trailer.check_bodies(&plan)?;
         let container_memory_bytes = limits.container_memory_bytes;
-        Ok(Self { delta, new, plan, container_memory_bytes })
+        Ok(Self { delta, new, plan, container_memory_bytes, parts: trailer.parts() })
     }
 
     /// The new files that no group makes: an old file has their content, or they are empty.
@@ -110,6 +120,11 @@ impl<'a, D: ReadAt + ?Sized> Opened<'a, D> {
 
 fn within(what: &'static str, found: u64, limit: u64) -> Result<(), Reason> {
     if found > limit { Err(Reason::Limit { what, found, limit }) } else { Ok(()) }
+}
+
+/// The digest of the tree that a delta says it leads to.
+pub(super) fn leads_to(delta: &(impl ReadAt + ?Sized)) -> Result<Hash, Reason> {
+    array(delta, 40).map(Hash::from_bytes)
 }
 
 fn read_header(here: Hash, expected: &Hash, delta: &(impl ReadAt + ?Sized)) -> Result<(), Reason> {
@@ -165,6 +180,14 @@ impl Trailer {
             plan_bytes: u64::from(plan_bytes),
             packed_bytes,
         })
+    }
+
+    fn parts(&self) -> [EndPart; 2] {
+        let Self { index_bytes, encoding_bytes, plan_bytes, packed_bytes, .. } = *self;
+        [
+            EndPart { name: "index", raw_bytes: encoding_bytes, packed_bytes: index_bytes },
+            EndPart { name: "plan", raw_bytes: plan_bytes, packed_bytes },
+        ]
     }
 
     /// The new tree, made from the old one's encoding: most of both are digests, which do not pack.

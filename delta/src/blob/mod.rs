@@ -33,8 +33,8 @@
 //!
 //! # The files
 //! `sources/` which old files a new one is made from · `groups` what is packed together · `make` · `plan` and `ends` the
-//! format · `base` old files in a row · `spread` a row cut into new files · `work` what it may cost · `apply` · `body` the only one that knows the
-//! engine.
+//! format · `base` old files in a row · `spread` a row cut into new files · `work` what it may cost · `apply` · `inspect` · `body`, through which making and
+//! following go.
 
 mod apply;
 mod base;
@@ -42,6 +42,7 @@ mod body;
 mod ends;
 mod files;
 mod groups;
+mod inspect;
 mod make;
 mod plan;
 mod sources;
@@ -53,6 +54,7 @@ pub(crate) use apply::{write_groups, write_tree};
 pub(crate) use ends::Opened;
 pub use ends::{DELTA_MAGIC, DELTA_VERSION};
 pub(crate) use files::{ByContent, file};
+pub(crate) use inspect::inspect;
 pub use make::{DeltaSummary, DiffError, diff_trees};
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Two models at once, each with fields of its own: executables in an archive.
 
-use std::ops::Range;
-
-use super::{Field, Model};
+use super::{Field, Model, Piece};
 
 /// Two models. Where their fields overlap, those that begin first stay, and of two that begin together the first model's.
 pub(crate) struct Both<First, Second>(pub(crate) First, pub(crate) Second);
@@ -16,11 +14,12 @@ pub(crate) enum Either<First, Second> {
 
 impl<First: Model, Second: Model> Model for Both<First, Second> {
     type Name = Either<First::Name, Second::Name>;
+    const LOOKS_BEFORE: bool = First::LOOKS_BEFORE || Second::LOOKS_BEFORE;
 
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<Self::Name>>) {
+    fn fields(&mut self, piece: &Piece<'_>, out: &mut Vec<Field<Self::Name>>) {
         let (mut first, mut second) = (Vec::new(), Vec::new());
-        self.0.fields(old.clone(), &mut first);
-        self.1.fields(old, &mut second);
+        self.0.fields(piece, &mut first);
+        self.1.fields(piece, &mut second);
         let mut end = 0;
         let mut push = |field: Field<Self::Name>| {
             if field.at >= end {
@@ -69,9 +68,10 @@ mod tests {
 
     impl Model for At {
         type Name = ();
+        const LOOKS_BEFORE: bool = false;
 
-        fn fields(&self, old: Range<u32>, out: &mut Vec<Field<()>>) {
-            let within = self.0.iter().filter(|at| old.contains(at));
+        fn fields(&mut self, piece: &Piece<'_>, out: &mut Vec<Field<()>>) {
+            let within = self.0.iter().filter(|at| piece.range().contains(at));
             out.extend(within.map(|at| Field { at: *at, bytes: 4, name: () }));
         }
 
@@ -84,9 +84,9 @@ mod tests {
 
     #[test]
     fn fields_come_in_order_and_never_overlap() {
-        let both = Both(At(&[4, 20, 40]), At(&[0, 2, 20, 30, 42, 50]));
+        let mut both = Both(At(&[4, 20, 40]), At(&[0, 2, 20, 30, 42, 50]));
         let mut fields = Vec::new();
-        both.fields(0..100, &mut fields);
+        both.fields(&Piece { region: 0..100, at: 0, bytes: &[0; 100], before: &[] }, &mut fields);
         let places: Vec<_> =
             fields.iter().map(|field| (field.at, matches!(field.name, Either::First(())))).collect();
         assert_eq!(places, [(0, false), (4, true), (20, true), (30, false), (40, true), (50, false)]);

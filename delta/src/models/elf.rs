@@ -1,11 +1,10 @@
 //! The references of executables.
 
-use std::ops::Range;
 use std::rc::Rc;
 
 use self_cell::self_cell;
 
-use super::{Field, Model};
+use super::{Field, Model, Piece};
 use crate::matching::Region;
 use crate::references::{Layout, Name, Predictor, Reference, References};
 
@@ -41,10 +40,11 @@ impl ElfModel {
 
 impl Model for ElfModel {
     type Name = Name;
+    const LOOKS_BEFORE: bool = true;
 
     #[inline]
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<Name>>) {
-        self.references.visit(old, |reference| {
+    fn fields(&mut self, piece: &Piece<'_>, out: &mut Vec<Field<Name>>) {
+        self.references.visit(piece, |reference| {
             out.push(Field { at: reference.at, bytes: reference.bytes(), name: reference.name() });
         });
     }

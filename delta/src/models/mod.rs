@@ -28,13 +28,43 @@ pub(crate) struct Field<Name> {
     pub(crate) name: Name,
 }
 
+/// A piece of a region of the old window, whose fields are sought.
+#[derive(Clone, Debug)]
+pub(crate) struct Piece<'a> {
+    /// The region: it moves as a whole.
+    pub(crate) region: Range<u32>,
+    /// Where in the old window the piece begins.
+    pub(crate) at: u32,
+    pub(crate) bytes: &'a [u8],
+    /// Some of what is before it, whether or not it is of the region.
+    pub(crate) before: &'a [u8],
+}
+
+/// Most bytes before a piece that a model may look at.
+pub(crate) const BEFORE_BYTES_MAX: usize = 64;
+
+impl Piece<'_> {
+    /// Where in the old window it ends.
+    pub(crate) fn end(&self) -> u32 {
+        self.at.saturating_add(u32::try_from(self.bytes.len()).unwrap_or(u32::MAX))
+    }
+
+    /// Its places.
+    pub(crate) fn range(&self) -> Range<u32> {
+        self.at..self.end()
+    }
+}
+
 /// Predicts fields, region by region in the new file's order, and learns from what they turned out to be. Making a patch
 /// and following one call it alike, so that both predict alike.
 pub(crate) trait Model {
     /// What it knows a field by.
     type Name: Copy;
-    /// Appends the fields that lie wholly within a stretch of the old window, in order and without overlap.
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<Self::Name>>);
+    /// Whether it looks at what is before a piece.
+    const LOOKS_BEFORE: bool;
+    /// Appends the fields that lie wholly within a piece, in order and without overlap. Fields that stay as they are when their
+    /// region moves may be left out.
+    fn fields(&mut self, piece: &Piece<'_>, out: &mut Vec<Field<Self::Name>>);
     /// What the field will be, given what it was and its place in the new window. Nothing: as it was.
     fn predict(&mut self, field: &Field<Self::Name>, was: u64, new_at: u32) -> Option<u64>;
     /// What it is.

@@ -1,16 +1,15 @@
 //! Files of which nothing is known.
 
-use std::ops::Range;
-
-use super::{Field, Model};
+use super::{Field, Model, Piece};
 
 /// Predicts nothing: every byte is as it was.
 pub(crate) struct Nothing;
 
 impl Model for Nothing {
     type Name = ();
+    const LOOKS_BEFORE: bool = false;
 
-    fn fields(&self, _: Range<u32>, _: &mut Vec<Field<()>>) {}
+    fn fields(&mut self, _: &Piece<'_>, _: &mut Vec<Field<()>>) {}
 
     fn predict(&mut self, _: &Field<()>, _: u64, _: u32) -> Option<u64> {
         None

@@ -8,7 +8,7 @@ use std::io;
 use std::ops::Range;
 
 use super::changes::Changes;
-use super::{Field, Model};
+use super::{Field, Model, Piece};
 use crate::access::ReadAt;
 
 const BLOCK_BYTES: u64 = 512;
@@ -158,8 +158,10 @@ impl<'a> TarModel<'a> {
 
 impl Model for TarModel<'_> {
     type Name = u64;
+    const LOOKS_BEFORE: bool = false;
 
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<u64>>) {
+    fn fields(&mut self, piece: &Piece<'_>, out: &mut Vec<Field<u64>>) {
+        let old = piece.range();
         let reach = u32::try_from(2 * BLOCK_BYTES).unwrap_or_default();
         let first = self.headers.partition_point(|header| header.at.saturating_add(reach) < old.start);
         for (number, header) in self.headers.iter().enumerate().skip(first) {
@@ -374,7 +376,8 @@ mod tests {
         let archive = archive("1", 1_791_287_822, "ann");
         let mut model = TarModel::find(&archive, 0..archive.len() as u64).unwrap().unwrap();
         let mut fields = Vec::new();
-        model.fields(0..u32::try_from(archive.len()).unwrap(), &mut fields);
+        let piece = Piece { region: 0..u32::MAX, at: 0, bytes: &archive, before: &[] };
+        model.fields(&piece, &mut fields);
         for field in fields {
             let at = field.at as usize;
             let is = number(&archive[at..at + usize::from(field.bytes)]);

@@ -11,6 +11,7 @@ use super::window::Located;
 use crate::access::{ReadAt, ScratchMemory};
 use crate::codec::{Section, Stream as PackedStream};
 use crate::error::Reason;
+use crate::forms::container::{Chain, Method};
 use crate::inspect::{Containers, Inspection, Map, NEAR_BYTES, Origin, References, Stream, Subject, Window};
 use crate::limits::APPLY_MEMORY_BYTES;
 use crate::models::Counts;
@@ -21,103 +22,165 @@ pub(crate) fn inspect(delta: &dyn ReadAt, old: Option<&dyn ReadAt>) -> Result<In
     let mut section = Section::new(delta, 0..delta.size())?;
     let header = Header::read(&mut section)?;
     let body = Body::read(&mut section, delta, header.old_bytes, header.new_bytes)?;
-    let mut seen = Seen { map: Map::new(header.new_bytes), streams: Vec::new(), windows: Vec::new() };
-    let mut containers = Vec::new();
-    match &body {
-        Body::Whole(stream) => {
-            seen.stream("whole", stream);
-            seen.map.add(Origin::Literal, header.new_bytes);
-        }
-        Body::Windows(windows) => {
-            for window in windows {
-                seen.window(window, delta)?;
-            }
-        }
-        Body::Module { windows, .. } => {
-            seen.map = Map::new(windows.iter().map(|window| u64::from(window.span.new_bytes)).sum());
-            for window in windows {
-                seen.window(window, delta)?;
-            }
-        }
-        Body::Weights(weights) => {
-            let in_tensors = weights.pairs.iter().map(|pair| pair.bytes).sum::<u64>();
-            let coded_bytes = weights.coded.end - weights.coded.start;
-            seen.streams.push(Stream {
-                name: "tensors".to_owned(),
-                raw_bytes: in_tensors,
-                packed_bytes: coded_bytes,
-                method: "range coder".to_owned(),
-            });
-            seen.map = Map::new(header.new_bytes - in_tensors);
-            for window in &weights.windows {
-                seen.window(window, delta)?;
-            }
-        }
-        Body::Opened(opened) => {
-            seen.map = Map::new(opened.new.plain_bytes().unwrap_or_default());
-            for (name, stream) in ["old containers", "new containers"].into_iter().zip(&opened.streams) {
-                seen.stream(name, stream);
-            }
-            for window in &opened.windows {
-                seen.window(window, delta)?;
-            }
-            containers.push(Containers {
-                kind: "all kinds".to_owned(),
-                count: opened.new.count() as u64,
-                bytes: header.new_bytes,
-            });
-        }
+    let mut seen = Seen::new(mapped_bytes(&body, header.new_bytes));
+    seen.body(&body, delta, header.new_bytes)?;
+    if let Some(old) = old {
+        seen.follow(body, old, delta)?;
     }
-    let references = old.map(|old| count_references(body, old, delta)).transpose()?;
-    let packed_bytes = seen.streams.iter().map(|stream| stream.packed_bytes).sum::<u64>();
-    Inspection {
-        engine: "regions, differences and literals".to_owned(),
-        format: u16::from(PATCH_VERSION),
-        subject: Subject::File,
-        delta_bytes: delta.size(),
-        old_bytes: Some(header.old_bytes),
-        new_bytes: header.new_bytes,
-        framing_bytes: delta.size().saturating_sub(packed_bytes),
-        apply_memory_bytes: APPLY_MEMORY_BYTES as u64,
-        streams: seen.streams,
-        windows: seen.windows,
-        map: Some(seen.map),
-        references: references.unwrap_or_default(),
-        containers,
-    }
-    .balanced()
+    let format = u16::from(PATCH_VERSION);
+    seen.finish(delta.size(), Subject::File, format, header.old_bytes, header.new_bytes)
 }
 
-/// Follows a body to count what it predicts. Its containers may take what they need.
-fn count_references(body: Body, old: &dyn ReadAt, delta: &dyn ReadAt) -> Result<Vec<References>, Reason> {
-    let counts = Cell::new(Counts::default());
-    body.follow_counting(old, delta, &ScratchMemory, u64::MAX, Some(&counts), &mut io::sink())?;
-    let Counts { right, wrong } = counts.get();
-    let all = References { kind: "fields".to_owned(), predicted: right, wrong };
-    Ok(if right + wrong > 0 { vec![all] } else { Vec::new() })
+/// How many bytes a body makes as they are mapped: in plain and wide forms, and without tensors.
+pub(crate) fn mapped_bytes(body: &Body, new_bytes: u64) -> u64 {
+    let in_windows =
+        |windows: &[Located]| windows.iter().map(|window| u64::from(window.span.new_bytes)).sum();
+    match body {
+        Body::Whole(_) => new_bytes,
+        Body::Windows(windows) | Body::Module { windows, .. } => in_windows(windows),
+        Body::Weights(weights) => in_windows(&weights.windows),
+        Body::Opened(opened) => in_windows(&opened.windows),
+    }
 }
 
-struct Seen {
+/// What was seen in bodies.
+pub(crate) struct Seen {
     map: Map,
     streams: Vec<Stream>,
     windows: Vec<Window>,
+    containers: Vec<Containers>,
+    /// How predictions came out.
+    counts: Counts,
+    /// The most that containers take.
+    container_memory_bytes: u64,
 }
 
 impl Seen {
+    /// Nothing yet, of bodies that make so many bytes as they are mapped.
+    pub(crate) fn new(mapped_bytes: u64) -> Self {
+        Self {
+            map: Map::new(mapped_bytes),
+            streams: Vec::new(),
+            windows: Vec::new(),
+            containers: Vec::new(),
+            counts: Counts::default(),
+            container_memory_bytes: 0,
+        }
+    }
+
+    /// Looks at a body, whose bytes come next in the map.
+    pub(crate) fn body(&mut self, body: &Body, delta: &dyn ReadAt, new_bytes: u64) -> Result<(), Reason> {
+        let windows = match body {
+            Body::Whole(stream) => {
+                self.stream("whole", stream);
+                self.map.add(Origin::Literal, new_bytes);
+                return Ok(());
+            }
+            Body::Windows(windows) | Body::Module { windows, .. } => windows,
+            Body::Weights(weights) => {
+                let raw_bytes = weights.pairs.iter().map(|pair| pair.bytes).sum::<u64>();
+                self.part("tensors", raw_bytes, weights.coded.end - weights.coded.start, "range coder");
+                &weights.windows
+            }
+            Body::Opened(opened) => {
+                for (name, stream) in ["old containers", "new containers"].into_iter().zip(&opened.streams) {
+                    self.stream(name, stream);
+                }
+                self.containers(&opened.new);
+                let mut at = self.map.filled();
+                for shell in &opened.new.shells {
+                    at = at.saturating_add(shell.gap);
+                    let bytes = shell.chain.plain_bytes().unwrap_or_default();
+                    self.map.open(at, bytes);
+                    at = at.saturating_add(bytes);
+                }
+                let packing = opened.new.memory_bytes(Method::packing_bytes);
+                let memory_bytes = packing.max(opened.old.memory_bytes(Method::unpacking_bytes));
+                self.container_memory_bytes = self.container_memory_bytes.max(memory_bytes);
+                &opened.windows
+            }
+        };
+        windows.iter().try_for_each(|window| self.window(window, delta))
+    }
+
+    /// Follows a body to count what it predicts. Its containers may take what they need.
+    pub(crate) fn follow(&mut self, body: Body, old: &dyn ReadAt, delta: &dyn ReadAt) -> Result<(), Reason> {
+        let counts = Cell::new(Counts::default());
+        body.follow_counting(old, delta, &ScratchMemory, u64::MAX, Some(&counts), &mut io::sink())?;
+        self.counts = self.counts.plus(counts.get());
+        Ok(())
+    }
+
+    /// Says that new files have the bytes of old ones.
+    pub(crate) fn same(&mut self, bytes: u64) {
+        self.map.add(Origin::Copied, bytes);
+    }
+
+    /// Everything that was seen in a delta.
+    pub(crate) fn finish(
+        self,
+        delta_bytes: u64,
+        subject: Subject,
+        format: u16,
+        old_bytes: u64,
+        new_bytes: u64,
+    ) -> Result<Inspection, Reason> {
+        let packed_bytes = self.streams.iter().map(|stream| stream.packed_bytes).sum::<u64>();
+        let Counts { right, wrong } = self.counts;
+        let fields = References { kind: "fields".to_owned(), predicted: right, wrong };
+        Inspection {
+            engine: "regions, differences and literals".to_owned(),
+            format,
+            subject,
+            delta_bytes,
+            old_bytes: Some(old_bytes),
+            new_bytes,
+            framing_bytes: delta_bytes.saturating_sub(packed_bytes),
+            apply_memory_bytes: APPLY_MEMORY_BYTES as u64 + self.container_memory_bytes,
+            streams: self.streams,
+            windows: self.windows,
+            map: Some(self.map),
+            references: if right + wrong > 0 { vec![fields] } else { Vec::new() },
+            containers: self.containers,
+        }
+        .balanced()
+    }
+
+    /// Counts containers by kind.
+    fn containers(&mut self, chain: &Chain) {
+        for shell in &chain.shells {
+            let kind = shell.method.name();
+            match self.containers.iter_mut().find(|known| known.kind == kind) {
+                Some(known) => {
+                    known.count += 1;
+                    known.bytes = known.bytes.saturating_add(shell.size);
+                }
+                None => {
+                    self.containers.push(Containers { kind: kind.to_owned(), count: 1, bytes: shell.size });
+                }
+            }
+            self.containers(&shell.chain);
+        }
+    }
+
     fn stream(&mut self, name: &str, stream: &PackedStream) {
-        let method = stream.method.name();
+        self.part(name, stream.raw_bytes, stream.packed_bytes, stream.method.name());
+    }
+
+    /// Adds up bytes of one name.
+    pub(crate) fn part(&mut self, name: &str, raw_bytes: u64, packed_bytes: u64, method: &str) {
         match self.streams.iter_mut().find(|known| known.name == name) {
             Some(known) => {
-                known.raw_bytes += stream.raw_bytes;
-                known.packed_bytes += stream.packed_bytes;
+                known.raw_bytes += raw_bytes;
+                known.packed_bytes += packed_bytes;
                 if !known.method.split(", ").any(|known| known == method) {
                     known.method = format!("{}, {method}", known.method);
                 }
             }
             None => self.streams.push(Stream {
                 name: name.to_owned(),
-                raw_bytes: stream.raw_bytes,
-                packed_bytes: stream.packed_bytes,
+                raw_bytes,
+                packed_bytes,
                 method: method.to_owned(),
             }),
         }

@@ -4,7 +4,7 @@
 //! predicted (differences), and what is in none (literals). Two doors for a file alone, [`diff`] and [`apply`]; for a file
 //! in a tree, where sizes and digests are known from elsewhere, there is only the body (`make`, [`Body`]).
 //!
-//! A patch of a file alone, format 4; numbers as in `numbers.rs`:
+//! A patch of a file alone, format 5; numbers as in `numbers.rs`:
 //!
 //! | bytes | what |
 //! |---|---|
@@ -45,7 +45,7 @@ use crate::progress::Progress;
 use crate::witness::Witness;
 
 pub(crate) use body::Body;
-pub(crate) use inspect::inspect;
+pub(crate) use inspect::{Seen, inspect, mapped_bytes};
 pub(crate) use make::make;
 
 use header::Header;
@@ -53,7 +53,7 @@ use header::Header;
 /// How a patch of a file alone begins.
 pub const PATCH_MAGIC: [u8; 4] = *b"GSPT";
 /// The format that this crate writes and reads.
-pub const PATCH_VERSION: u8 = 4;
+pub const PATCH_VERSION: u8 = 5;
 
 /// How hard to look for a small delta.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

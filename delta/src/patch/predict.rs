@@ -96,6 +96,6 @@ fn executables(
     let layout = Layout::read(old, windows.old).map_err(Reason::from_old)?;
     let layout = layout.ok_or(Reason::Malformed("a layout is told where the old file has none"))?;
     let new = Layout::decode(told, &layout, windows.new)?;
-    let references = References::find(&layout, old).map_err(Reason::from_old)?;
+    let references = References::find_but_code(&layout, old).map_err(Reason::from_old)?;
     Ok(ElfModel::new(references, Ground { old: layout, new, regions: Rc::clone(regions) }))
 }

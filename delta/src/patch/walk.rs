@@ -4,7 +4,7 @@ use super::differences::Correct;
 use super::old::OldWindow;
 use crate::error::Reason;
 use crate::matching::Region;
-use crate::models::{Counts, Field, Model};
+use crate::models::{BEFORE_BYTES_MAX, Counts, Field, Model, Piece};
 
 /// Most bytes rebuilt at one time, but for a field that lies across the end.
 const PIECE_BYTES: u32 = 32 << 10;
@@ -13,12 +13,14 @@ const PIECE_BYTES: u32 = 32 << 10;
 pub(super) struct Walk<M: Model> {
     model: M,
     fields: Vec<Field<M::Name>>,
+    /// Some of what is before the piece in work.
+    before: Vec<u8>,
     pub(super) counts: Counts,
 }
 
 impl<M: Model> Walk<M> {
     pub(super) fn new(model: M) -> Self {
-        Self { model, fields: Vec::new(), counts: Counts::default() }
+        Self { model, fields: Vec::new(), before: Vec::new(), counts: Counts::default() }
     }
 
     /// Appends the next piece of a region, of which `done` bytes were rebuilt before. Returns how many bytes it has.
@@ -32,20 +34,39 @@ impl<M: Model> Walk<M> {
     ) -> Result<u32, Reason> {
         let start = region.old + done;
         let mut bytes = (region.bytes - done).min(PIECE_BYTES);
-        self.fields.clear();
         let reach = bytes.saturating_add(8).min(region.bytes - done);
-        self.model.fields(start..start + reach, &mut self.fields);
+        let from = out.len();
+        old.read(u64::from(start), reach as usize, out)?;
+        self.find_fields(region, start, old, out.get(from..).unwrap_or_default())?;
         while self.fields.last().is_some_and(|field| field.at >= start + bytes) {
             self.fields.pop();
         }
         if let Some(last) = self.fields.last() {
             bytes = bytes.max(last.at + u32::from(last.bytes) - start);
         }
-        let from = out.len();
-        old.read(u64::from(start), bytes as usize, out)?;
+        out.truncate(from + bytes as usize);
         let piece = out.get_mut(from..).unwrap_or_default();
         self.rebuild(start, region.new + done, piece, corrections)?;
         Ok(bytes)
+    }
+
+    fn find_fields(
+        &mut self,
+        region: &Region,
+        at: u32,
+        old: &mut OldWindow<'_>,
+        bytes: &[u8],
+    ) -> Result<(), Reason> {
+        self.before.clear();
+        if M::LOOKS_BEFORE {
+            let before = (at as usize).min(BEFORE_BYTES_MAX);
+            old.read(u64::from(at) - before as u64, before, &mut self.before)?;
+        }
+        self.fields.clear();
+        let region = region.old..region.old + region.bytes;
+        let piece = Piece { region, at, bytes, before: &self.before };
+        self.model.fields(&piece, &mut self.fields);
+        Ok(())
     }
 
     /// Turns a piece of the old window into one of the new window.

@@ -4,11 +4,11 @@
 use std::collections::HashMap;
 
 use super::aliases::Aliases;
+use super::found::References;
 use super::kallsyms::TOKENS;
 use super::kind::{Kind, Reference};
 use super::layout::{BEYOND, Layout};
 use super::projection::Projection;
-use super::store::References;
 use super::target::{Address, Locator};
 
 /// The window with nothing in its fields.

@@ -2,13 +2,15 @@
 
 use std::io;
 use std::ops::Range;
+use std::rc::Rc;
 
 use super::elf::{self, Header, Machine, Section};
+use super::found::{Part, References};
 use super::kind::Kind;
 use super::layout::Layout;
 use super::prepared::Prepared;
 use super::source::Source;
-use super::store::{Dialect, References, Stretch, Writer};
+use super::store::{Dialect, Writer};
 use super::tables::Tables;
 use super::{aarch64, btf, data, dynamic, go, kallsyms, kernel, objects, unwind, x86};
 use crate::access::ReadAt;
@@ -16,8 +18,17 @@ use crate::access::ReadAt;
 impl References {
     /// Finds the references in a window whose layout was read.
     pub(crate) fn find(layout: &Layout, bytes: &dyn ReadAt) -> io::Result<Self> {
+        Self::find_all(layout, bytes, true)
+    }
+
+    /// The same, but leaves those of x86-64 code to be found when they are asked for.
+    pub(crate) fn find_but_code(layout: &Layout, bytes: &dyn ReadAt) -> io::Result<Self> {
+        Self::find_all(layout, bytes, false)
+    }
+
+    fn find_all(layout: &Layout, bytes: &dyn ReadAt, code_too: bool) -> io::Result<Self> {
         let source = Source::new(bytes, 0..bytes.size());
-        let mut stretches = Vec::new();
+        let mut parts = Vec::new();
         for (index, element) in (0..).zip(&layout.elements) {
             let Some(header) = Header::read(&source, element.at)? else { continue };
             let mut sections = header.sections(&source)?;
@@ -28,13 +39,13 @@ impl References {
             let bounds = layout.bounds(index);
             let mut file = File { source: &source, layout, header, sections, bounds, holds_addresses: true };
             if element.is_relocatable() {
-                stretches.extend(objects::find(&file)?);
+                parts.extend(objects::find(&file)?.into_iter().map(Part::Kept));
             } else {
                 file.holds_addresses = dynamic::holds_addresses(&file)?;
-                find_linked(&file, &mut stretches)?;
+                find_linked(&file, code_too, &mut parts)?;
             }
         }
-        Ok(Self::new(stretches))
+        Ok(Self::new(parts))
     }
 }
 
@@ -102,21 +113,9 @@ impl File<'_> {
     }
 }
 
-fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> {
+fn find_linked(file: &File<'_>, code_too: bool, parts: &mut Vec<Part>) -> io::Result<()> {
     let mut tables = Tables::new(file);
-    for section in file.sections.iter().filter(|section| section.is_code()) {
-        if file.visible(section).is_empty() {
-            continue;
-        }
-        let (dialect, scan): (_, fn(&_, &_, &mut _, &mut _) -> _) = match file.header.machine {
-            Machine::X86 => (Dialect::X86, x86::find),
-            Machine::Aarch64 => (Dialect::Aarch64, aarch64::find),
-        };
-        if let Some(mut writer) = file.writer(file.visible(section).start, dialect) {
-            scan(file, section, &mut tables, &mut writer)?;
-            stretches.push(writer.finish());
-        }
-    }
+    find_code(file, code_too, &mut tables, parts)?;
     let mut prepared = Prepared::default();
     go::prepare(file, &mut prepared)?;
     kallsyms::prepare(file, &mut prepared)?;
@@ -131,16 +130,43 @@ fn find_linked(file: &File<'_>, stretches: &mut Vec<Stretch>) -> io::Result<()> 
         }
         if let Some(mut writer) = file.writer(file.visible(section).start, Dialect::Data) {
             find_data(file, section, &tables, &prepared, &mut catches, &mut writer)?;
-            stretches.push(writer.finish());
+            parts.push(Part::Kept(writer.finish()));
         }
     }
     if let Some(writer) = find_headers(file) {
-        stretches.push(writer.finish());
+        parts.push(Part::Kept(writer.finish()));
     }
     if file.is_kernel()
         && let Some(writer) = kernel::find_relocations(file)?
     {
-        stretches.push(writer.finish());
+        parts.push(Part::Kept(writer.finish()));
+    }
+    Ok(())
+}
+
+fn find_code(file: &File<'_>, code_too: bool, tables: &mut Tables, parts: &mut Vec<Part>) -> io::Result<()> {
+    let surroundings = Rc::new(x86::Surroundings::new(file));
+    for section in file.sections.iter().filter(|section| section.is_code()) {
+        let start = file.visible(section).start;
+        match file.header.machine {
+            _ if file.visible(section).is_empty() => {}
+            Machine::X86 => {
+                x86::mark(file, section, tables)?;
+                let Some(code) = x86::Code::new(file, section, &surroundings) else { continue };
+                if !code_too {
+                    parts.push(Part::Code(code));
+                } else if let Some(mut writer) = file.writer(start, Dialect::X86) {
+                    x86::find(file, &code, &mut writer)?;
+                    parts.push(Part::Kept(writer.finish()));
+                }
+            }
+            Machine::Aarch64 => {
+                if let Some(mut writer) = file.writer(start, Dialect::Aarch64) {
+                    aarch64::find(file, section, tables, &mut writer)?;
+                    parts.push(Part::Kept(writer.finish()));
+                }
+            }
+        }
     }
     Ok(())
 }

@@ -6,7 +6,8 @@
 //!
 //! - A [`Layout`] says where the window's bytes live in memory. There may be thousands of ELF files in it. The applier
 //!   is told the new one, as far as it differs.
-//! - [`References`] are the fields of the old window, found by what code, tables and headers are.
+//! - [`References`] are the fields of the old window, found by what code, tables and headers are. Those of x86-64 code, by far
+//!   the most, are found anew whenever a region reaches them: to keep them would take longer.
 //! - A [`Predictor`] says what each of them will be in the new window, region by region, and learns from what it is.
 //! - For matching, [`blank`], [`comparable_old`] and [`comparable_new`] are images in which moved code looks alike.
 //!
@@ -16,7 +17,7 @@
 //!
 //! # The rooms
 //! `layout`, `told`, `elf` where things are · `find` who looks for what: `x86`, `aarch64` code; `data`, `tables` pointers and jump
-//! tables; `dynamic`, `unwind`, `objects`, `go`, `kernel` · `kind`, `target` how a field names a target · `store` references in memory ·
+//! tables; `dynamic`, `unwind`, `objects`, `go`, `kernel` · `kind`, `target` how a field names a target · `found`, `store` references in memory ·
 //! `projection`, `learning`, `predictor` where targets went · `comparable`
 
 mod aarch64;
@@ -27,6 +28,7 @@ mod data;
 mod dynamic;
 mod elf;
 mod find;
+mod found;
 mod frames;
 mod go;
 mod kallsyms;
@@ -57,8 +59,8 @@ mod unwind;
 mod x86;
 
 pub(crate) use comparable::{blank, comparable_new, comparable_old};
+pub(crate) use found::References;
 pub(crate) use kind::{Name, Reference};
 pub(crate) use layout::Layout;
 pub(crate) use predictor::Predictor;
 pub(crate) use projection::Projection;
-pub(crate) use store::References;

@@ -45,12 +45,6 @@ impl Dialect {
     }
 }
 
-/// All references of a window: in order, without overlap.
-#[derive(Debug, Default)]
-pub(crate) struct References {
-    stretches: Vec<Stretch>,
-}
-
 /// A part of the window whose references were found in order.
 #[derive(Debug)]
 pub(super) struct Stretch {
@@ -62,72 +56,37 @@ pub(super) struct Stretch {
     count: u32,
 }
 
-impl References {
-    /// Takes stretches in any order. Of two that overlap, the one that begins first stays.
-    pub(super) fn new(mut stretches: Vec<Stretch>) -> Self {
-        stretches.retain(|stretch| stretch.count > 0);
-        stretches.sort_by_key(|stretch| stretch.range.start);
-        let (mut end, mut left) = (0, REFERENCES_BYTES_MAX);
-        stretches.retain(|stretch| {
-            let size = stretch.size();
-            let fits = stretch.range.start >= end && size <= left;
-            if fits {
-                (end, left) = (stretch.range.end, left - size);
-            }
-            fits
-        });
-        Self { stretches }
+impl Stretch {
+    /// From its first reference, or before, to the end of its last.
+    pub(super) fn range(&self) -> &Range<u32> {
+        &self.range
     }
 
     /// How many there are.
-    #[cfg(test)]
-    pub(crate) fn count(&self) -> u64 {
-        self.stretches.iter().map(|stretch| u64::from(stretch.count)).sum()
+    pub(super) fn count(&self) -> u32 {
+        self.count
     }
 
-    /// Those that lie wholly within a part of the window.
-    pub(crate) fn within(&self, range: Range<u32>) -> impl Iterator<Item = Reference> {
-        let first = self.stretches.partition_point(|stretch| stretch.range.end <= range.start);
-        let stretches = self.stretches.get(first..).unwrap_or_default().iter();
-        let (start, end) = (range.start, range.end);
-        stretches
-            .take_while(move |stretch| stretch.range.start < end)
-            .flat_map(move |stretch| stretch.from(start))
-            .take_while(move |reference| reference.at < end)
-            .filter(move |reference| {
-                reference.at >= start && end - reference.at >= u32::from(reference.bytes())
-            })
-    }
-}
-
-impl References {
-    /// Visits those that lie wholly within a part of the window, in order.
-    #[inline]
-    pub(crate) fn visit(&self, range: Range<u32>, mut visit: impl FnMut(Reference)) {
-        let first = self.stretches.partition_point(|stretch| stretch.range.end <= range.start);
-        for stretch in self.stretches.iter().skip(first) {
-            if stretch.range.start >= range.end {
-                return;
-            }
-            for reference in stretch.from(range.start) {
-                if reference.at >= range.end {
-                    break;
-                }
-                if reference.at >= range.start && range.end - reference.at >= u32::from(reference.bytes()) {
-                    visit(reference);
-                }
-            }
-        }
-    }
-}
-
-impl Stretch {
-    fn size(&self) -> usize {
+    /// What it takes in memory.
+    pub(super) fn size(&self) -> usize {
         self.bytes.len() + 4 * self.blocks.len() + size_of::<Self>()
     }
 
+    /// Visits those that lie wholly within a part of the window, in order.
+    #[inline]
+    pub(super) fn visit(&self, range: &Range<u32>, visit: &mut impl FnMut(Reference)) {
+        for reference in self.from(range.start) {
+            if reference.at >= range.end {
+                break;
+            }
+            if reference.at >= range.start && range.end - reference.at >= u32::from(reference.bytes()) {
+                visit(reference);
+            }
+        }
+    }
+
     /// Its references from some place before the given one on.
-    fn from(&self, at: u32) -> Reader<'_> {
+    pub(super) fn from(&self, at: u32) -> Reader<'_> {
         let first = self.range.start / BLOCK_BYTES;
         let block = (at / BLOCK_BYTES).saturating_sub(first);
         let start = self.blocks.get(block as usize).map_or(self.bytes.len(), |start| *start as usize);
@@ -240,7 +199,7 @@ fn block_start(block: u32) -> u32 {
     block.saturating_mul(BLOCK_BYTES)
 }
 
-struct Reader<'a> {
+pub(super) struct Reader<'a> {
     rest: &'a [u8],
     /// How much is left when the next block begins.
     next_block: usize,
@@ -354,25 +313,13 @@ mod tests {
             ask in (0_u32..300_000, 0_u32..20_000),
         ) {
             let (stretch, expected) = written(&gaps, start, Dialect::Data);
-            let references = References::new(vec![stretch]);
-            prop_assert_eq!(references.count(), expected.len() as u64);
+            prop_assert_eq!(stretch.count() as usize, expected.len());
             let range = ask.0..ask.0 + ask.1;
-            let found: Vec<_> = references.within(range.clone()).collect();
+            let mut found = Vec::new();
+            stretch.visit(&range, &mut |reference| found.push(reference));
             let inside = |r: &&Reference| r.at >= range.start && r.at + u32::from(r.bytes()) <= range.end;
             let expected: Vec<_> = expected.iter().filter(inside).copied().collect();
             prop_assert_eq!(found, expected);
-        }
-
-        #[test]
-        fn stretches_in_any_order_never_overlap(
-            parts in proptest::collection::vec((0_u32..50_000, proptest::collection::vec((0_u32..90, any::<u8>(), any::<u32>()), 0..9)), 0..9),
-        ) {
-            let stretches = parts.iter().map(|(start, gaps)| written(gaps, *start, Dialect::X86).0).collect();
-            let mut end = 0;
-            for reference in References::new(stretches).within(0..u32::MAX) {
-                prop_assert!(reference.at >= end);
-                end = reference.at + u32::from(reference.bytes());
-            }
         }
     }
 

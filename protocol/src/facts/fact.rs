@@ -86,6 +86,8 @@ pub struct Fact {
     pub rank: u64,
     /// Digest of the body.
     pub id: Digest,
+    /// What the fact adds to the digest of all registers: its id, hashed apart.
+    pub(super) mixed: Digest,
 }
 
 /// Why bytes are no fact of this fleet.
@@ -184,6 +186,11 @@ impl Statement {
         }
     }
 
+    /// The register of what a node says; `None` for what people sign.
+    pub(crate) fn key_as_said(&self) -> Option<Key> {
+        self.author().map(|_| self.key(Digest([0; 32])))
+    }
+
     /// The rollout that it speaks of. A manifest speaks of itself: `id` is its body's digest.
     fn key(&self, id: Digest) -> Key {
         match self {
@@ -198,7 +205,7 @@ impl Statement {
         }
     }
 
-    fn rank(&self) -> u64 {
+    pub(crate) fn rank(&self) -> u64 {
         match self {
             Self::Policy(_) | Self::Census(_) | Self::Manifest(_) => 0,
             Self::Vote(x) => x.rank(),
@@ -309,7 +316,8 @@ impl Fact {
     fn assemble(signed: SignedFact, statement: Statement) -> Self {
         let id = body_id(&signed.body);
         let (key, rank) = (statement.key(id), statement.rank());
-        Self { signed, statement, short: key.short(), key, rank, id }
+        let mixed = Digest::of_parts("groundswell 2026 state", &[&id.0]);
+        Self { signed, statement, short: key.short(), key, rank, id, mixed }
     }
 
     /// Whether the author's own signature holds. Only for what nodes say.

@@ -3,10 +3,10 @@
 //! Merging is commutative, associative and idempotent: a register's value is the maximum, by (rank,
 //! body), of all facts ever put into it.
 
-use std::borrow::Borrow;
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
-use std::ops::{Bound, RangeInclusive};
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::fact::Fact;
@@ -26,123 +26,70 @@ pub enum Merged {
     Older,
 }
 
-/// Where a fact stands in a list: a number, and what decides between equal ones. Nearly always the number
-/// decides, and no fact needs to be looked at.
-trait Place {
-    fn number(&self) -> u64;
-    fn rest(&self) -> Rest<'_>;
-}
-
-#[derive(PartialEq, Eq, PartialOrd, Ord)]
-enum Rest<'a> {
-    Key(&'a Key),
-    Id(&'a Digest),
-}
-
-impl PartialEq for dyn Place + '_ {
-    fn eq(&self, other: &Self) -> bool {
-        self.cmp(other) == Ordering::Equal
-    }
-}
-impl Eq for dyn Place + '_ {}
-impl PartialOrd for dyn Place + '_ {
-    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-        Some(self.cmp(other))
-    }
-}
-impl Ord for dyn Place + '_ {
-    fn cmp(&self, other: &Self) -> Ordering {
-        self.number().cmp(&other.number()).then_with(|| self.rest().cmp(&other.rest()))
-    }
-}
-
-/// Lets a list of facts be searched by places.
-macro_rules! placed {
-    ($name:ident) => {
-        impl<'a> Borrow<dyn Place + 'a> for $name {
-            fn borrow(&self) -> &(dyn Place + 'a) {
-                self
-            }
-        }
-        impl PartialEq for $name {
-            fn eq(&self, other: &Self) -> bool {
-                self.cmp(other) == Ordering::Equal
-            }
-        }
-        impl Eq for $name {}
-        impl PartialOrd for $name {
-            fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
-                Some(self.cmp(other))
-            }
-        }
-        impl Ord for $name {
-            fn cmp(&self, other: &Self) -> Ordering {
-                self.number().cmp(&other.number()).then_with(|| self.rest().cmp(&other.rest()))
-            }
-        }
-    };
-}
-
-/// A fact that is found by its register's key.
+/// Facts that share a number, in an order of their own: nearly always one.
 #[derive(Clone, Debug)]
-struct Held {
-    mark: u64,
-    fact: Arc<Fact>,
+enum Alike {
+    One([Arc<Fact>; 1]),
+    More(Vec<Arc<Fact>>),
 }
 
-impl Place for Held {
-    fn number(&self) -> u64 {
-        self.mark
+impl Alike {
+    fn all(&self) -> &[Arc<Fact>] {
+        match self {
+            Self::One(one) => one,
+            Self::More(all) => all,
+        }
     }
-    fn rest(&self) -> Rest<'_> {
-        Rest::Key(&self.fact.key)
+
+    /// Puts a fact in the place of the one that is equal in this order, or beside the others.
+    fn put(&mut self, fact: Arc<Fact>, order: impl Fn(&Fact, &Fact) -> Ordering) {
+        let place = self.all().binary_search_by(|held| order(held, &fact));
+        match (&mut *self, place) {
+            (Self::One(held), Ok(_)) => held[0] = fact,
+            (Self::More(held), Ok(place)) => held[place] = fact,
+            (_, Err(place)) => {
+                let mut all = self.all().to_vec();
+                all.insert(place, fact);
+                *self = Self::More(all);
+            }
+        }
     }
 }
-placed!(Held);
 
-/// A key that is looked for.
-struct Sought<'a>(u64, &'a Key);
+/// Facts by a number.
+type Numbered = BTreeMap<u64, Alike>;
 
-impl Place for Sought<'_> {
-    fn number(&self) -> u64 {
-        self.0
-    }
-    fn rest(&self) -> Rest<'_> {
-        Rest::Key(self.1)
-    }
-}
-
-/// A fact that is found by its short key and id.
-#[derive(Clone, Debug)]
-struct Short {
-    short: u64,
-    fact: Arc<Fact>,
-}
-
-impl Place for Short {
-    fn number(&self) -> u64 {
-        self.short
-    }
-    fn rest(&self) -> Rest<'_> {
-        Rest::Id(&self.fact.id)
+fn put(list: &mut Numbered, number: u64, fact: Arc<Fact>, order: impl Fn(&Fact, &Fact) -> Ordering) {
+    match list.entry(number) {
+        Entry::Occupied(mut held) => held.get_mut().put(fact, order),
+        Entry::Vacant(none) => {
+            none.insert(Alike::One([fact]));
+        }
     }
 }
-placed!(Short);
 
-/// An end of a range of short keys.
-struct End(u64, Digest);
+/// Takes out the fact of this number for which `is` is true.
+fn take(list: &mut Numbered, number: u64, is: impl Fn(&Fact) -> bool) -> Option<Arc<Fact>> {
+    let Entry::Occupied(mut held) = list.entry(number) else { return None };
+    let place = held.get().all().iter().position(|fact| is(fact))?;
+    if let Alike::More(all) = held.get_mut()
+        && all.len() > 1
+    {
+        return Some(all.remove(place));
+    }
+    held.remove().all().first().cloned()
+}
 
-impl Place for End {
-    fn number(&self) -> u64 {
-        self.0
-    }
-    fn rest(&self) -> Rest<'_> {
-        Rest::Id(&self.1)
-    }
+fn by_key(one: &Fact, other: &Fact) -> Ordering {
+    one.key.cmp(&other.key)
+}
+
+fn by_id(one: &Fact, other: &Fact) -> Ordering {
+    one.id.cmp(&other.id)
 }
 
 /// A number that stands for a key: its sort in the first four bits, then the version of what is numbered,
-/// or some of the first bits of the names in it, which are keys and digests.
+/// or some of the first bits of the names in it, which are keys and digests, and which of several registers it is.
 fn mark(key: &Key) -> u64 {
     let first = |bytes: &[u8; 32]| {
         let mut first = [0; 8];
@@ -154,8 +101,8 @@ fn mark(key: &Key) -> u64 {
         Key::Policy(version, _) => (0, u64::from(*version) << 4),
         Key::Census(version, _) => (1, u64::from(*version) << 4),
         Key::Manifest(_, _, rollout) => (2, first(&rollout.0.0)),
-        Key::Command(rollout, _) => (3, first(&rollout.0.0)),
-        Key::Ballot(rollout, juror, _) => (4, both(rollout, juror)),
+        Key::Command(rollout, kind) => (3, first(&rollout.0.0) & !0x3f | (*kind as u64) << 4),
+        Key::Ballot(rollout, juror, kind) => (4, both(rollout, juror) & !0x3f | (*kind as u64) << 4),
         Key::Propose(rollout, leader) => (5, both(rollout, leader)),
         Key::Vote(rollout, node) => (VOTES, both(rollout, node)),
         Key::Beacon(node) => (BEACONS, first(&node.0)),
@@ -171,19 +118,21 @@ const BEACONS: u64 = 7;
 /// on all nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
-    facts: BTreeSet<Held>,
+    facts: Numbered,
     /// All but beacons, by short key and id: what syncs compare.
-    by_short: BTreeSet<Short>,
+    by_short: Numbered,
     /// Rollouts whose votes syncs do not carry either.
     hushed: BTreeSet<RolloutId>,
     digest: [u8; 32],
+    /// How many there are.
+    count: usize,
 }
 
 impl Registers {
     /// Puts `fact` into its register.
     pub fn merge(&mut self, fact: Arc<Fact>) -> Merged {
         let mark = mark(&fact.key);
-        if let Some(Held { fact: held, .. }) = self.find(mark, &fact.key) {
+        if let Some(held) = self.find(mark, &fact.key) {
             if held.id == fact.id {
                 return Merged::Same;
             }
@@ -192,9 +141,11 @@ impl Registers {
             }
             let held = Arc::clone(held);
             self.toggle(&held);
+        } else {
+            self.count += 1;
         }
         self.toggle(&fact);
-        self.facts.replace(Held { mark, fact });
+        put(&mut self.facts, mark, fact, by_key);
         Merged::Rose
     }
 
@@ -209,27 +160,24 @@ impl Registers {
 
     /// The fact in a register.
     pub fn get(&self, key: &Key) -> Option<&Arc<Fact>> {
-        self.find(mark(key), key).map(|held| &held.fact)
+        self.find(mark(key), key)
     }
 
     /// Forgets a register.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Fact>> {
-        let sought: &dyn Place = &Sought(mark(key), key);
-        let fact = self.facts.take(sought)?.fact;
+        let fact = take(&mut self.facts, mark(key), |fact| fact.key == *key)?;
+        self.count -= 1;
         self.toggle(&fact);
         Some(fact)
     }
 
-    fn find(&self, mark: u64, key: &Key) -> Option<&Held> {
-        let sought: &dyn Place = &Sought(mark, key);
-        self.facts.get(sought)
+    fn find(&self, mark: u64, key: &Key) -> Option<&Arc<Fact>> {
+        self.facts.get(&mark)?.all().iter().find(|fact| fact.key == *key)
     }
 
     fn of_sort(&self, sort: u64) -> impl Iterator<Item = &Arc<Fact>> {
-        // No key has these numbers: what has the lowest name of all may stand on either side of it.
-        let lowest = Key::Policy(0, Digest([0; 32]));
-        let from: &dyn Place = &Sought(sort << 60, &lowest);
-        self.facts.range::<dyn Place, _>((Bound::Included(from), Bound::Unbounded)).map(|held| &held.fact)
+        let last = sort << 60 | u64::MAX >> 4;
+        self.facts.range(sort << 60..=last).flat_map(|(_, alike)| alike.all())
     }
 
     /// The votes of a rollout, by node.
@@ -247,12 +195,12 @@ impl Registers {
 
     /// All registers.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<Fact>)> {
-        self.facts.iter().map(|held| (&held.fact.key, &held.fact))
+        self.facts.values().flat_map(Alike::all).map(|fact| (&fact.key, fact))
     }
 
     /// How many registers there are.
     pub fn len(&self) -> usize {
-        self.facts.len()
+        self.count
     }
 
     /// Whether there is none.
@@ -272,9 +220,7 @@ impl Registers {
     /// The facts but beacons whose registers' short keys lie in a range, by short key. Two registers
     /// that share a short key stand side by side.
     pub fn by_short(&self, keys: RangeInclusive<u64>) -> impl Iterator<Item = &Arc<Fact>> {
-        let (first, last) = (End(*keys.start(), Digest([0; 32])), End(*keys.end(), Digest([255; 32])));
-        let ends: (Bound<&dyn Place>, Bound<&dyn Place>) = (Bound::Included(&first), Bound::Included(&last));
-        self.by_short.range::<dyn Place, _>(ends).map(|short| &short.fact)
+        self.by_short.range(keys).flat_map(|(_, alike)| alike.all())
     }
 
     /// From now on syncs do not carry this rollout's votes. None may be here yet.
@@ -294,12 +240,10 @@ impl Registers {
             Key::Vote(rollout, _) if self.hushed.contains(rollout) => return,
             _ => {}
         }
-        let short = Short { short: fact.short, fact: Arc::clone(fact) };
-        if !self.by_short.remove(&short) {
-            self.by_short.insert(short);
+        if take(&mut self.by_short, fact.short, |held| held.id == fact.id).is_none() {
+            put(&mut self.by_short, fact.short, Arc::clone(fact), by_id);
         }
-        let mixed = Digest::of_parts("groundswell 2026 state", &[&fact.id.0]);
-        for (have, change) in self.digest.iter_mut().zip(mixed.0) {
+        for (have, change) in self.digest.iter_mut().zip(fact.mixed.0) {
             *have ^= change;
         }
     }

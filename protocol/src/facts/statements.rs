@@ -78,7 +78,12 @@ pub struct Vote {
 impl Vote {
     /// Its place in the register's order: `Failed{Recovered}` is the top, then attempt, state, beat.
     pub fn rank(&self) -> u64 {
-        let state: u64 = match self.state {
+        Self::rank_of(self.attempt, self.state, self.beat)
+    }
+
+    /// The rank of a vote of this try, state and beat.
+    pub fn rank_of(attempt: u8, state: VoteState, beat: u32) -> u64 {
+        let number: u64 = match state {
             VoteState::Staged => 0,
             VoteState::Skip(_) => 1,
             VoteState::Trying => 2,
@@ -87,8 +92,8 @@ impl Vote {
             VoteState::Failed(Failure::Doubt) => 5,
             VoteState::Failed(Failure::Recovered) => 6,
         };
-        let top = u64::from(self.state == VoteState::Failed(Failure::Recovered));
-        top << 63 | u64::from(self.attempt) << 40 | state << 32 | u64::from(self.beat)
+        let top = u64::from(state == VoteState::Failed(Failure::Recovered));
+        top << 63 | u64::from(attempt) << 40 | number << 32 | u64::from(beat)
     }
 
     pub(super) fn is_valid(&self) -> bool {

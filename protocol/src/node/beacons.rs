@@ -55,6 +55,11 @@ impl FreezeWatch {
     pub(super) fn start(&mut self, now: Time) {
         self.next_at = now + FREEZE_AFTER;
     }
+
+    /// When it is time to look again.
+    pub(super) fn next_look(&self) -> Time {
+        self.next_at
+    }
 }
 
 impl Node {
@@ -148,7 +153,7 @@ impl Node {
         self.beacons.count = self.beacons.count.saturating_add(1);
         self.beacons.last_at = Some(now);
         let beacon = self.compose_beacon();
-        let fact = Arc::new(self.hand.sign(self.fleet, Statement::Beacon(beacon), out));
+        let fact = self.sign(Statement::Beacon(beacon), out);
         self.beacons.latest = Some(fact.signed.clone());
         self.merge(now, &fact, out);
         fact
@@ -158,6 +163,7 @@ impl Node {
         let mut live: Vec<&Tracked> = self
             .rollouts
             .values()
+            .map(|tracked| &**tracked)
             .filter(|tracked| tracked.settled_at.is_none() || tracked.is_stopped())
             .collect();
         // There is room for so many: stops that others may not know come first, and old ones last.

@@ -62,7 +62,7 @@ impl Node {
     /// Whether it is noted here when a node was last heard from.
     pub(super) fn keeps_fresh(&self, node: &NodeId) -> bool {
         let near = |tracked: &Tracked| !tracked.is_far() || tracked.roster.is_juror(node);
-        !self.is_large() || self.rollouts.values().any(near)
+        !self.is_large() || self.rollouts.values().any(|tracked| near(tracked))
     }
 
     /// Whether others turn on this node's signs of life, so that a sync is to carry one.
@@ -74,13 +74,14 @@ impl Node {
     fn juries(&self, now: Time) -> impl Iterator<Item = &Tracked> {
         self.rollouts
             .values()
+            .map(|tracked| &**tracked)
             .filter(move |tracked| tracked.is_far() && Self::is_live(tracked, now) && tracked.takes_part())
     }
 
     /// Sends this node's newest beacon to those who must hear it.
     pub(super) fn spread_beacon(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
         let small = |tracked: &Tracked| !tracked.is_far() && Self::is_live(tracked, now);
-        if !self.is_large() || self.rollouts.values().any(small) {
+        if !self.is_large() || self.rollouts.values().any(|tracked| small(tracked)) {
             self.publish(&fact.signed, out);
         }
         if self.is_large() {
@@ -96,7 +97,9 @@ impl Node {
     /// Whether anybody waits for this node's beacon.
     pub(super) fn is_awaited(&self, now: Time) -> bool {
         let small = |tracked: &Tracked| !tracked.is_far() && Self::is_live(tracked, now);
-        !self.is_large() || self.rollouts.values().any(small) || self.juries(now).next().is_some()
+        !self.is_large()
+            || self.rollouts.values().any(|tracked| small(tracked))
+            || self.juries(now).next().is_some()
     }
 
     /// Sends a fact of mine that has become durable to those who must hear it.
@@ -115,9 +118,7 @@ impl Node {
     fn tell_jury(&self, tracked: &Tracked, facts: &[&Arc<Fact>], out: &mut impl Outbox) {
         let facts = facts.iter().map(|fact| fact.signed.clone()).collect();
         let frame = Frame::Facts { facts, confirm: false, last: false }.encode();
-        for juror in tracked.roster.jury.iter().filter(|juror| **juror != self.me) {
-            out.send(*juror, frame.clone());
-        }
+        out.send_all(tracked.roster.jury.iter().copied().filter(|juror| *juror != self.me), frame);
     }
 
     /// For how long a node that hears from few may be without news before that is suspicious.

@@ -40,6 +40,16 @@ impl Node {
             && self.later_than(&tracked.manifest.component, tracked.manifest.order) > ROLLOUTS_MAX
     }
 
+    /// When the next rollout that was pushed out will have been here for long enough.
+    pub(super) fn next_put_away(&self, now: Time) -> Time {
+        let mut next = Time(u64::MAX);
+        if self.rollouts.len() > ROLLOUTS_MAX {
+            let times = self.rollouts.values().map(|tracked| tracked.watch.since + PUT_AWAY_AFTER);
+            next = times.filter(|at| *at > now).min().unwrap_or(next);
+        }
+        next
+    }
+
     /// Puts away rollouts that have no place any more, and censuses that nothing pins.
     pub(super) fn collect(&mut self, now: Time, out: &mut impl Outbox) {
         let over: Vec<RolloutId> = self

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::Node;
-use super::event::Event;
+use super::event::{Event, Stage};
 use super::outbox::Outbox;
 use super::record::Record;
 use super::tracked::Tracked;
@@ -37,6 +37,11 @@ impl Node {
             self.last_change = now;
         }
         let mine = fact.statement.author() == Some(self.me);
+        if !mine && self.brings_nothing_due(&fact.statement) {
+            self.rest.retime();
+        } else {
+            self.rest.stir();
+        }
         if is_kept(&fact.statement) && !mine {
             self.writes.write(Record::Fact(fact.signed.clone()), Then::Nothing, out);
         }
@@ -101,6 +106,22 @@ impl Node {
                 self.make_stale(command.rollout, now);
             }
             Statement::Beacon(beacon) => self.heard_beacon(now, beacon, out),
+        }
+    }
+
+    /// Whether a fact of somebody else makes nothing due here, but perhaps something sooner than before.
+    fn brings_nothing_due(&self, statement: &Statement) -> bool {
+        let awaited = |stage| self.rollouts.values().any(|tracked| tracked.install.stage == stage);
+        match statement {
+            // Counted when the juror's view is looked at; a node that waits for news takes it from beacons.
+            Statement::Beacon(_) => !awaited(Stage::Freshening),
+            // The same; and whoever has the bytes is named to a fetch.
+            Statement::Vote(_) => !awaited(Stage::Fetching),
+            // What follows from it is read at once, and stirs this node if it is anything.
+            Statement::Ballot(ballot) => {
+                self.rollouts.get(&ballot.rollout).is_none_or(|tracked| !tracked.counts())
+            }
+            _ => false,
         }
     }
 
@@ -178,7 +199,9 @@ impl Node {
     fn make_stale(&mut self, rollout: RolloutId, now: Time) {
         if let Some(tracked) = self.rollouts.get_mut(&rollout) {
             tracked.stale = true;
-            tracked.look_at = now;
+            if tracked.counts() {
+                tracked.look_at = now;
+            }
         }
     }
 
@@ -230,7 +253,7 @@ impl Node {
         });
         let tracked = Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, now);
         self.hush_if_far(&tracked);
-        self.rollouts.insert(id, tracked);
+        self.rollouts.insert(id, Box::new(tracked));
         self.note_all_heard(id);
         for other in self.rollouts.values_mut() {
             other.look_at = now;
@@ -258,13 +281,16 @@ impl Node {
             t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
         });
         mark!(TwinOfBuried if buried);
-        mark!(TwinsMeet if self.rollouts.values().any(twin));
-        buried || self.rollouts.values().any(twin)
+        mark!(TwinsMeet if self.rollouts.values().any(|other| twin(other)));
+        buried || self.rollouts.values().any(|other| twin(other))
     }
 
     /// Reads the registers of rollouts whose registers have risen, reports what changed, and keeps what
     /// it rests on.
     pub(super) fn refresh(&mut self, now: Time, out: &mut impl Outbox) {
+        if self.rollouts.values().all(|tracked| !tracked.stale) {
+            return;
+        }
         for id in self.read_again(now, out) {
             self.keep_ballots(id, out);
         }
@@ -306,7 +332,12 @@ impl Node {
             let after = Derived::of(&tracked.said, id, &tracked.roster, &self.registers, conflict);
             tracked.derived = after;
             tracked.stale = false;
-            tracked.look_at = now;
+            if tracked.counts() {
+                tracked.look_at = now;
+            }
+            if after != before {
+                self.rest.stir();
+            }
             report_change(tracked, &before, out);
             if after.stop.is_some() != before.stop.is_some() || after.open != before.open {
                 self.look_at_all(now);

@@ -16,9 +16,10 @@
 //! | `signing`, `writes` | own facts: recovered before the first, durable before they leave |
 //! | `hand` | who signs: the node's key, or what it signed when it was recorded |
 //! | `keep`, `tombstones` | what is kept and for how long |
+//! | `rest` | whether there is anything to look at after an input |
 //! | `restore`, `report`, `sizes` | from records to a node; from a node to a status; how large it is |
 //!
-//! The node is level-triggered: after every input it looks at what holds now and does what is due.
+//! The node is level-triggered: after every input that may matter it looks at what holds now and does what is due.
 //! So an effect that was lost in a crash is simply due again.
 
 mod accept;
@@ -37,6 +38,7 @@ pub mod reader;
 pub mod record;
 mod relays;
 mod report;
+mod rest;
 mod restore;
 mod signing;
 mod sizes;
@@ -57,6 +59,7 @@ use self::hand::Hand;
 use self::install::Component;
 use self::reader::{Heard, Reader, Strict};
 use self::relays::Relays;
+use self::rest::Rest;
 use self::signing::Signer;
 use self::syncing::Syncs;
 use self::tombstones::Tombstones;
@@ -101,8 +104,8 @@ pub struct Node {
     me: NodeId,
     trust: Trust,
     registers: Registers,
-    rollouts: BTreeMap<RolloutId, Tracked>,
-    components: BTreeMap<ComponentName, Component>,
+    rollouts: BTreeMap<RolloutId, Box<Tracked>>,
+    components: BTreeMap<ComponentName, Box<Component>>,
     bindings: BTreeMap<(ComponentName, ReleaseOrder), RolloutId>,
     tombstones: Tombstones,
     freshness: Freshness,
@@ -121,6 +124,7 @@ pub struct Node {
     census_since: Time,
     generator: Generator,
     started: bool,
+    rest: Rest,
     reader: Arc<dyn Reader>,
     /// Who is on the newest census.
     members: Arc<Members>,
@@ -163,6 +167,9 @@ impl Node {
             self.started = true;
             self.start(now, out);
         }
+        if !matches!(input, Input::Wake | Input::Received { .. } | Input::Probed { .. }) {
+            self.rest.stir();
+        }
         match input {
             Input::Wake => {}
             Input::WallClock(seconds) => self.wall_clock = Some((seconds, now)),
@@ -191,17 +198,34 @@ impl Node {
             Input::Probed { component, tree, report } => self.probed(&component, tree, &report, out),
             Input::Submitted(signed) => self.submitted(now, &signed, out),
         }
-        self.settle(now, out);
+        if self.rest.is_stale() {
+            self.refresh(now, out);
+            self.rest_until_due(now);
+        }
+        if self.rest.is_over(now) {
+            self.settle(now, out);
+            self.rest_until_due(now);
+        }
     }
 
     /// When to call `handle` with `Input::Wake`, unless another input comes before. Replaces what it said before.
     pub fn next_deadline(&self) -> Option<Time> {
+        self.rest.deadline()
+    }
+
+    fn due(&self) -> Option<Time> {
         let juror = self.rollouts.values().filter(|r| !r.ended()).map(|r| r.look_at);
         let install = self.rollouts.values().filter_map(|r| r.install.deadline);
         let news =
             [self.beacons.deadline(), self.syncs.deadline(), self.relays.deadline(), self.writes.deadline()];
         let starts = self.components.values().filter_map(|component| component.start_again_at);
         juror.chain(install).chain(starts).chain(news.into_iter().flatten()).min()
+    }
+
+    /// Works out when time alone will make something due. For some of it nobody need wake this node.
+    fn rest_until_due(&mut self, now: Time) {
+        let look = self.freeze.next_look().min(self.next_put_away(now));
+        self.rest.until(self.due(), look);
     }
 
     fn start(&mut self, now: Time, out: &mut impl Outbox) {
@@ -272,9 +296,8 @@ impl Node {
         match self.judge_read(fact) {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
-                let key = fact.key.clone();
                 self.take(now, &fact, out);
-                if self.relays.may_pass(&key, now) { Verdict::Accepted } else { Verdict::Known }
+                if self.relays.may_pass(&fact, now) { Verdict::Accepted } else { Verdict::Known }
             }
             Err(why) => {
                 if why == Refusal::MissingParent {

@@ -74,6 +74,13 @@ pub enum Verdict {
 pub trait Outbox {
     /// Sends a frame to one peer. May be lost.
     fn send(&mut self, to: NodeId, frame: Vec<u8>);
+    /// Sends a frame to several peers, in their order. May be lost.
+    fn send_all(&mut self, to: impl Iterator<Item = NodeId>, frame: Vec<u8>)
+    where
+        Self: Sized,
+    {
+        to.for_each(|to| self.send(to, frame.clone()));
+    }
     /// Gossips a frame to all. May be lost.
     fn broadcast(&mut self, frame: Vec<u8>);
     /// What became of the frame or fact that this input brought. At most once an input.

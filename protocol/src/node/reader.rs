@@ -49,6 +49,9 @@ pub trait Reader: Send + Sync {
         fact.is_signed(one)
     }
 
+    /// A node of this process has signed this fact with its own key.
+    fn made(&self, _fact: &Arc<Fact>) {}
+
     /// The members of a census.
     fn members(&self, census: &Arc<Census>) -> Arc<Members> {
         Arc::new(census.listed())

@@ -9,13 +9,14 @@ use super::status::{
     BallotStatus, ComponentStatus, EndedStatus, MemberStatus, PlanStatus, RolloutStatus, Status, VoteStatus,
 };
 use super::tracked::Tracked;
-use crate::bounds::COPIES_ENOUGH;
+use crate::bounds::{COPIES_ENOUGH, SITE_SILENCE};
 use crate::digest::Digest;
 use crate::facts::health::HealthNumbers;
 use crate::facts::{BallotKind, Key, Say, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::rollout::derived::{Stop, said};
 use crate::time::{Span, Time};
+use crate::transfer::locality::SITE_MEMBERS_MAX;
 
 impl Node {
     /// What the node knows, at `now`.
@@ -71,6 +72,25 @@ impl Node {
         manifests().map(|manifest| manifest.tree).chain(deltas).collect()
     }
 
+    /// This node's site, as the newest census names it, and its other members that were heard within
+    /// [`SITE_SILENCE`] or are linked; none where it is enrolled in no zone.
+    pub fn site(&self, now: Time) -> (String, Vec<NodeId>) {
+        let none = || (String::new(), Vec::new());
+        let Some((_, census)) = self.trust.newest_census() else { return none() };
+        let enrolments = census.enrolments();
+        let Some(me) = enrolments.iter().find(|enrolment| enrolment.node == self.me) else { return none() };
+        if me.zone.is_empty() {
+            return none();
+        }
+        let is_there = |node: &NodeId| {
+            let heard = self.freshness.last(node).is_some_and(|at| now.since(at) <= SITE_SILENCE);
+            heard || self.links.contains(node)
+        };
+        let near = enrolments.iter().filter(|other| other.zone == me.zone && other.node != self.me);
+        let members = near.map(|other| other.node).filter(is_there).take(SITE_MEMBERS_MAX).collect();
+        (me.zone.clone(), members)
+    }
+
     /// Trees of live releases that fewer than [`COPIES_ENOUGH`] other members say they hold whole: bytes of
     /// theirs that are here may be the last. Where nobody hears what others hold, all of them.
     pub fn scarce_trees(&self) -> BTreeSet<Digest> {
@@ -79,7 +99,11 @@ impl Node {
             !tracked.ended() && self.holders(tracked.id).len() < COPIES_ENOUGH.min(others.max(1))
         };
         let far = |tracked: &&Tracked| tracked.is_far() && !tracked.ended();
-        let scarce = self.rollouts.values().filter(|tracked| far(tracked) || is_scarce(tracked));
+        let scarce = self
+            .rollouts
+            .values()
+            .map(|tracked| &**tracked)
+            .filter(|tracked| far(tracked) || is_scarce(tracked));
         scarce.map(|tracked| tracked.manifest.tree).collect()
     }
 
@@ -107,7 +131,7 @@ impl Node {
     }
 
     fn rollout_statuses(&self, now: Time) -> Vec<RolloutStatus> {
-        let mut tracked: Vec<&Tracked> = self.rollouts.values().collect();
+        let mut tracked: Vec<&Tracked> = self.rollouts.values().map(|tracked| &**tracked).collect();
         tracked.sort_by(|a, b| {
             (&a.manifest.component, a.manifest.order, a.id).cmp(&(
                 &b.manifest.component,

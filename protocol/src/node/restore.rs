@@ -11,6 +11,7 @@ use super::install::Component;
 use super::reader::Reader;
 use super::record::Record;
 use super::relays::Relays;
+use super::rest::Rest;
 use super::signing::Signer;
 use super::syncing::Syncs;
 use super::tombstones::{Tombstone, Tombstones};
@@ -34,7 +35,7 @@ pub(super) fn node(
     reader: Arc<dyn Reader>,
 ) -> Node {
     let me = hand.node();
-    let components = components.iter().map(|name| (name.clone(), Component::default())).collect();
+    let components = components.iter().map(|name| (name.clone(), Box::<Component>::default())).collect();
     let mut node = Node {
         fleet,
         hand,
@@ -59,12 +60,14 @@ pub(super) fn node(
         census_since: Time(0),
         generator: Generator::new(entropy, "jitter and partners"),
         started: false,
+        rest: Rest::default(),
         reader,
         members: Arc::default(),
         enrolled: false,
     };
     let facts = node.take_records(restored);
     node.take_facts_back(&facts);
+    node.rest.until(node.due(), Time(0));
     node
 }
 
@@ -118,7 +121,7 @@ impl Node {
                     let tracked =
                         Tracked::new(id, Arc::clone(fact), Arc::clone(manifest), roster, &self.me, Time(0));
                     self.hush_if_far(&tracked);
-                    self.rollouts.insert(id, tracked);
+                    self.rollouts.insert(id, Box::new(tracked));
                 }
             }
             Statement::Vote(vote) => self.note_vote(vote),

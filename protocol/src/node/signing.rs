@@ -12,7 +12,7 @@ use super::status::Signing;
 use super::writes::Then;
 use super::{Frame, Node};
 use crate::bounds::JURY_MAX;
-use crate::facts::{Beacon, Merged, SignedFact, Statement};
+use crate::facts::{Beacon, Fact, SignedFact, Statement};
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
@@ -161,16 +161,29 @@ impl Node {
         if !self.may_sign() {
             return false;
         }
-        let fact = Arc::new(self.hand.sign(self.fleet, statement, out));
-        let pending = self.writes.pending(&fact.key).is_some_and(|p| p.rank >= fact.rank);
-        if pending || self.registers.compare(&fact) != Merged::Rose {
-            mark!(LowerStatementNotSigned if self.registers.compare(&fact) == Merged::Older);
+        // Most of what a node states again and again it has stated before: that costs no signature.
+        let (Some(key), rank) = (statement.key_as_said(), statement.rank()) else { return false };
+        if self.writes.pending(&key).is_some_and(|pending| pending.rank >= rank) {
             return false;
         }
+        if let Some(held) = self.registers.get(&key)
+            && (held.rank, &held.signed.body) >= (rank, &statement.body(self.fleet))
+        {
+            mark!(LowerStatementNotSigned if held.rank > rank);
+            return false;
+        }
+        let fact = self.sign(statement, out);
         if mutations::is(Mutation::SendBeforePersisted) {
             self.publish(&fact.signed, out);
         }
         self.writes.write(Record::Fact(fact.signed.clone()), Then::Publish(fact), out)
+    }
+
+    /// Signs a statement, and lets whoever remembers signatures know that this one holds.
+    pub(super) fn sign(&mut self, statement: Statement, out: &mut impl Outbox) -> Arc<Fact> {
+        let fact = Arc::new(self.hand.sign(self.fleet, statement, out));
+        self.reader.made(&fact);
+        fact
     }
 
     /// All writes up to `id` are durable: what waited for them goes on.

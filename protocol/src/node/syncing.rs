@@ -334,6 +334,7 @@ impl Node {
 
     fn end_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
         if let Some(session) = self.syncs.sessions.remove(&peer) {
+            self.rest.stir();
             self.signer.heard(peer);
             self.syncs.ended(now, peer);
             out.report(Event::Synced { with: peer, learned: session.learned });

@@ -1,5 +1,7 @@
 //! What follows from a rollout's registers, on whatever node they lie. All of it only rises.
 
+use std::borrow::Cow;
+
 use super::roster::Roster;
 use crate::facts::{BallotKind, Key, Registers, RolloutId, Say, Statement, StopReason};
 use crate::identity::NodeId;
@@ -100,12 +102,12 @@ impl Derived {
         registers: &Registers,
         conflict: bool,
     ) -> Self {
-        let mut opens = said.opens.clone();
+        let mut opens = Cow::Borrowed(&said.opens);
         if mutations::is(Mutation::VoteCountedTwice) {
-            opens.extend_from_slice(&said.opens);
+            opens.to_mut().extend_from_slice(&said.opens);
         }
         let terms = &said.terms;
-        let stops: Vec<StopReason> = said.stops.iter().flatten().copied().collect();
+        let stops = || said.stops.iter().flatten().copied();
         let command = |kind| instruction(registers, rollout, kind);
         let promoted = match command(CommandKind::Promote) {
             Some(Instruction::Promote(open)) => open,
@@ -116,9 +118,8 @@ impl Derived {
             _ => (false, None),
         };
         let stoppers = if mutations::is(Mutation::OneJurorStops) { 1 } else { roster.quorum.stoppers() };
-        let jury_stop = (stops.len() as u64 >= u64::from(stoppers))
-            .then(|| stops.iter().max().copied().map(Stop::Jury))
-            .flatten();
+        let jury_stop =
+            (stops().count() as u64 >= u64::from(stoppers)).then(|| stops().max().map(Stop::Jury)).flatten();
         let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);
         Self {
             open: roster.quorum.reached(&opens).max(promoted),

@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::bounds::JURY_MAX;
 use crate::mutations::{self, Mutation};
 
 /// How many jurors there are, how many of them may fail or lie, and how many must agree.
@@ -47,10 +48,24 @@ impl Quorum {
 
 /// The `n`-th largest of `numbers`, counted from 1; missing numbers are 0.
 fn nth_largest(numbers: &[u32], n: u32) -> u32 {
-    let mut sorted = numbers.to_vec();
-    sorted.sort_unstable_by(|a, b| b.cmp(a));
     let place = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
-    sorted.get(place).copied().unwrap_or(0)
+    if place >= numbers.len() {
+        return 0;
+    }
+    // Asked with every ballot: a jury fits here, and its numbers need not be put in order.
+    let mut few = [0; JURY_MAX];
+    let mut many;
+    let numbers = match few.get_mut(..numbers.len()) {
+        Some(few) => {
+            few.copy_from_slice(numbers);
+            few
+        }
+        None => {
+            many = numbers.to_vec();
+            &mut many[..]
+        }
+    };
+    *numbers.select_nth_unstable_by(place, |a, b| b.cmp(a)).1
 }
 
 #[cfg(test)]

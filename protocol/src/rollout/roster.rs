@@ -1,12 +1,11 @@
 //! Who takes part in a rollout, in which order, and who judges it: pure functions of manifest and census.
 
-use std::collections::BTreeMap;
-
 use super::quorum::Quorum;
 use crate::bounds::JURY_MAX;
 use crate::digest::Digest;
 use crate::facts::RolloutId;
 use crate::identity::NodeId;
+use crate::places::Places;
 use crate::trust::census::Census;
 use crate::trust::manifest::Manifest;
 
@@ -26,16 +25,12 @@ pub struct Roster {
     pub targets: Vec<u32>,
     /// Whether members judge themselves: every elector sits on the jury, so waves must leave a quorum off trial.
     pub everybody_judges: bool,
-    ranks: BTreeMap<NodeId, u32>,
-    seats: BTreeMap<NodeId, u32>,
+    ranks: Places,
+    seats: Places,
 }
 
 fn order(rollout: RolloutId, purpose: &[u8], node: NodeId) -> Digest {
     Digest::of_parts("groundswell 2026 order", &[&rollout.0.0, purpose, &node.0])
-}
-
-fn places(nodes: &[NodeId]) -> BTreeMap<NodeId, u32> {
-    (0..).zip(nodes).map(|(place, node)| (*node, place)).collect()
 }
 
 impl Roster {
@@ -45,7 +40,7 @@ impl Roster {
         let everybody_judges = jury.len() <= JURY_MAX;
         jury.sort_by_cached_key(|node| order(rollout, b"jury", *node));
         jury.truncate(JURY_MAX);
-        let seats = places(&jury);
+        let seats = Places::of(&jury);
         let mut members: Vec<NodeId> = census
             .members
             .iter()
@@ -53,14 +48,14 @@ impl Roster {
             .map(|member| member.node)
             .collect();
         members.sort_by_cached_key(|node| {
-            let judges_last = !everybody_judges && seats.contains_key(node);
+            let judges_last = !everybody_judges && seats.find(&jury, node).is_some();
             (judges_last, order(rollout, b"wave", *node))
         });
         let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
         Self {
             targets: manifest.plan.targets(count),
             quorum: Quorum::of(u32::try_from(jury.len()).unwrap_or(u32::MAX)),
-            ranks: places(&members),
+            ranks: Places::of(&members),
             members,
             jury,
             seats,
@@ -68,19 +63,34 @@ impl Roster {
         }
     }
 
+    /// A line and a jury, as a test wants them.
+    #[cfg(test)]
+    pub(super) fn of(members: Vec<NodeId>, jury: Vec<NodeId>) -> Self {
+        let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
+        Self {
+            targets: vec![count],
+            quorum: Quorum::of(u32::try_from(jury.len()).unwrap_or(u32::MAX)),
+            ranks: Places::of(&members),
+            members,
+            seats: Places::of(&jury),
+            jury,
+            everybody_judges: false,
+        }
+    }
+
     /// A member's rank.
     pub fn rank(&self, node: &NodeId) -> Option<u32> {
-        self.ranks.get(node).copied()
+        self.ranks.find(&self.members, node)
     }
 
     /// Whether the node is a juror.
     pub fn is_juror(&self, node: &NodeId) -> bool {
-        self.seats.contains_key(node)
+        self.seats.find(&self.jury, node).is_some()
     }
 
     /// A juror's seat.
     pub fn seat(&self, node: &NodeId) -> Option<usize> {
-        self.seats.get(node).and_then(|seat| usize::try_from(*seat).ok())
+        self.seats.find(&self.jury, node).and_then(|seat| usize::try_from(seat).ok())
     }
 
     /// How many members there are.

@@ -1,5 +1,7 @@
 //! A juror's own view of a rollout: what it has seen, for how long, on a clock that stands while too few jurors are fresh.
 
+use std::collections::BTreeMap;
+
 use serde::{Deserialize, Serialize};
 
 use super::freshness::Freshness;
@@ -69,9 +71,58 @@ struct Seen {
     since: Span,
     /// Whether it was healthy and fresh at the end of its bake.
     baked: bool,
+    /// As what it is counted.
+    counted: Counted,
+    /// When the juror's clock alone will next change that, or `NEVER`.
+    next: Span,
+    /// Whether it matters that it was silent when it was counted: it is counted again when it is heard from.
+    silent: bool,
+    /// Whether it stands in `by_silence`.
+    watched: bool,
 }
 
+const NEVER: Span = Span(u64::MAX);
+
+/// As what an open node is counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Counted {
+    /// As nothing yet.
+    #[default]
+    Open,
+    Good,
+    Bad,
+    Doubt,
+    Lost,
+}
+
+/// How many open nodes are counted as what.
+#[derive(Clone, Copy, Debug, Default)]
+struct Counts {
+    good: u32,
+    bad: u32,
+    doubt: u32,
+    lost: u32,
+}
+
+impl Counts {
+    fn of(&mut self, counted: Counted) -> Option<&mut u32> {
+        match counted {
+            Counted::Open => None,
+            Counted::Good => Some(&mut self.good),
+            Counted::Bad => Some(&mut self.bad),
+            Counted::Doubt => Some(&mut self.doubt),
+            Counted::Lost => Some(&mut self.lost),
+        }
+    }
+}
+
+/// Ranks are noted as possibly silent by the second.
+const SECOND: u64 = 1_000;
+
 /// A juror's memory of one rollout. A restart clears it: then the juror counts again, which costs time and never safety.
+///
+/// A look counts only the ranks for which something may have changed: those that were opened, that voted, that were
+/// silent and are heard from, and those for which a time has passed. What the others are counted as is kept.
 #[derive(Debug, Default)]
 pub struct View {
     clock: Span,
@@ -83,6 +134,15 @@ pub struct View {
     votes: Vec<Option<(u8, VoteState)>>,
     /// By rank, when the members' beacons last rose.
     heard: Vec<Option<Time>>,
+    counts: Counts,
+    /// Ranks to count at the next look, each once: by rank it is kept which stand here.
+    changed: Vec<u32>,
+    is_changed: Vec<bool>,
+    /// Ranks by when the juror's clock will change what they are counted as. One that has another time by now may
+    /// still stand here.
+    by_clock: BTreeMap<Span, Vec<u32>>,
+    /// Ranks by the second in which they may fall silent, on the driver's clock.
+    by_silence: BTreeMap<u64, Vec<u32>>,
 }
 
 fn put<T: Clone>(list: &mut Vec<Option<T>>, rank: u32, what: T) {
@@ -107,17 +167,33 @@ impl View {
     /// The member of this rank has voted.
     pub fn voted(&mut self, rank: u32, attempt: u8, state: VoteState) {
         put(&mut self.votes, rank, (attempt, state));
+        self.note_changed(rank);
+    }
+
+    fn note_changed(&mut self, rank: u32) {
+        let place = rank as usize;
+        if self.is_changed.len() <= place {
+            self.is_changed.resize(place + 1, false);
+        }
+        if !std::mem::replace(&mut self.is_changed[place], true) {
+            self.changed.push(rank);
+        }
     }
 
     /// The beacon of the member of this rank rose.
     pub fn heard(&mut self, rank: u32, at: Time) {
         put(&mut self.heard, rank, at);
+        if matches!(self.seen.get(rank as usize), Some(Some(Seen { silent: true, .. }))) {
+            self.note_changed(rank);
+        }
     }
 
     /// Forgets when members were heard from for whose rank `keep` is false.
     pub fn keep_heard(&mut self, keep: impl Fn(usize) -> bool) {
-        let gone = self.heard.iter_mut().enumerate().filter(|(rank, _)| !keep(*rank));
-        gone.for_each(|(_, heard)| *heard = None);
+        for (rank, place) in (0..).zip(0..self.heard.len()).filter(|(_, place)| !keep(*place)) {
+            self.heard[place] = None;
+            self.note_changed(rank);
+        }
     }
 
     /// Whether the clock runs: a quorum of jurors is fresh.
@@ -130,7 +206,7 @@ impl View {
         now + Span(clock.0.saturating_sub(self.clock.0))
     }
 
-    /// Moves the clock to now, notes what is new, and counts the ranks below `open`.
+    /// Moves the clock to now, notes what is new, and counts the ranks below `open`, which never falls.
     pub fn tally(&mut self, scene: &Scene<'_>, open: u32) -> Tally {
         let fresh_jurors = self.advance(scene);
         let f_is_zero = scene.roster.quorum.faulty == 0;
@@ -149,14 +225,54 @@ impl View {
             ..Tally::default()
         };
         let open = scene.roster.open_members(open);
-        if self.seen.len() < open.len() {
+        let from = self.seen.len();
+        if from < open.len() {
             self.seen.resize(open.len(), None);
+            (0..).take(open.len()).skip(from).for_each(|rank| self.note_changed(rank));
         }
-        for (rank, node) in open.iter().enumerate() {
-            self.count(scene, rank, node, &mut tally);
+        self.note_what_time_changed(scene.now);
+        for rank in std::mem::take(&mut self.changed) {
+            self.is_changed[rank as usize] = false;
+            if let Some(node) = open.get(rank as usize) {
+                self.count(scene, rank, node);
+            }
         }
-        tally.lost += tally.bad + tally.doubt;
+        let Counts { good, bad, doubt, lost } = self.counts;
+        (tally.good, tally.bad, tally.doubt, tally.lost) = (good, bad, doubt, lost + bad + doubt);
+        tally.next = self.next_by_clock();
         tally
+    }
+
+    /// Notes the ranks for which a time has passed since the last look.
+    fn note_what_time_changed(&mut self, now: Time) {
+        while let Some(passed) = self.by_clock.first_entry().filter(|entry| *entry.key() <= self.clock) {
+            passed.remove().into_iter().for_each(|rank| self.note_changed(rank));
+        }
+        let second = now.0 / SECOND;
+        while let Some(passed) = self.by_silence.first_entry().filter(|entry| *entry.key() <= second) {
+            for rank in passed.remove() {
+                if let Some(seen) = self.seen.get_mut(rank as usize).and_then(Option::as_mut) {
+                    seen.watched = false;
+                }
+                self.note_changed(rank);
+            }
+        }
+    }
+
+    /// When the juror's clock alone will next change what any rank is counted as.
+    fn next_by_clock(&mut self) -> Option<Span> {
+        while let Some(mut first) = self.by_clock.first_entry() {
+            let at = *first.key();
+            let ranks = first.get_mut();
+            while let Some(rank) = ranks.last() {
+                if self.seen.get(*rank as usize).copied().flatten().is_some_and(|seen| seen.next == at) {
+                    return Some(at);
+                }
+                ranks.pop();
+            }
+            first.remove();
+        }
+        None
     }
 
     fn advance(&mut self, scene: &Scene<'_>) -> u32 {
@@ -172,43 +288,59 @@ impl View {
         fresh_jurors
     }
 
-    fn count(&mut self, scene: &Scene<'_>, rank: usize, node: &NodeId, tally: &mut Tally) {
-        let (clock, what) = (self.clock, self.votes.get(rank).copied().flatten());
-        let heard = self.heard.get(rank).copied().flatten();
-        let lately = heard.is_some_and(|at| scene.now < at + scene.plan.beacon_period().times(FRESH_PERIODS));
-        let seen = self.seen[rank].get_or_insert(Seen { what, since: clock, baked: false });
+    fn count(&mut self, scene: &Scene<'_>, rank: u32, node: &NodeId) {
+        let place = rank as usize;
+        let (clock, what) = (self.clock, self.votes.get(place).copied().flatten());
+        let heard = self.heard.get(place).copied().flatten();
+        let silent_at = heard.map(|at| at + scene.plan.beacon_period().times(FRESH_PERIODS));
+        let lately = silent_at.is_some_and(|at| scene.now < at);
+        let first = Seen {
+            what,
+            since: clock,
+            baked: false,
+            counted: Counted::Open,
+            next: NEVER,
+            silent: false,
+            watched: false,
+        };
+        let before = self.seen[place].unwrap_or(first);
+        let mut seen = before;
         if phase(seen.what) != phase(what) {
-            *seen = Seen { what, since: clock, baked: false };
+            seen = Seen { watched: before.watched, ..first };
         }
         let seconds = |s: u32| Span::seconds(u64::from(s));
         let (fresh, since) = (lately || *node == scene.me, seen.since);
         let silent_limit =
             Span(since.0.saturating_add(seconds(scene.plan.trial_s).0).saturating_add(SILENCE.0));
+        let mut next = NEVER;
         let mut wait_until = |limit: Span| {
             if limit > clock {
-                tally.next = Some(tally.next.map_or(limit, |next| next.min(limit)));
+                next = next.min(limit);
             }
             limit <= clock
         };
-        match what.map(|(_, state)| state) {
+        let mut freshness_matters = false;
+        let counted = match what.map(|(_, state)| state) {
             None | Some(VoteState::Staged) => {
                 if wait_until(Span(since.0.saturating_add(seconds(scene.plan.stage_s).0))) {
                     mark!(StagedTooLate);
-                    tally.lost += 1;
+                    Counted::Lost
+                } else {
+                    Counted::Open
                 }
             }
-            Some(VoteState::Skip(_)) => tally.lost += 1,
+            Some(VoteState::Skip(_)) => Counted::Lost,
             Some(VoteState::Trying) => {
+                freshness_matters = true;
                 if wait_until(silent_limit) && !fresh {
                     mark!(SilentWhileTrying);
-                    if mutations::is(Mutation::SilenceIsHealthy) {
-                        tally.good += 1;
-                    } else {
-                        tally.bad += 1;
-                    }
+                    if mutations::is(Mutation::SilenceIsHealthy) { Counted::Good } else { Counted::Bad }
+                } else {
+                    Counted::Open
                 }
             }
             Some(VoteState::Healthy) => {
+                freshness_matters = true;
                 let baked = wait_until(Span(since.0.saturating_add(seconds(scene.plan.bake_s).0)))
                     || mutations::is(Mutation::BakeIgnored);
                 seen.baked |= baked && fresh;
@@ -216,16 +348,35 @@ impl View {
                 mark!(GoneAfterBake if silent && seen.baked);
                 mark!(SilentInBake if silent && !seen.baked);
                 match (seen.baked, silent) {
-                    (true, false) => tally.good += 1,
+                    (true, false) => Counted::Good,
                     // It had proved itself; whatever took it away later, others must come in its place.
-                    (true, true) => tally.lost += 1,
+                    (true, true) => Counted::Lost,
                     // Silent since its bake: the release may have killed it (hole H23).
-                    (false, true) => tally.bad += 1,
-                    (false, false) => {}
+                    (false, true) => Counted::Bad,
+                    (false, false) => Counted::Open,
                 }
             }
-            Some(VoteState::Failed(Failure::Recovered)) => tally.bad += 1,
-            Some(VoteState::Failed(Failure::Unknown | Failure::Doubt)) => tally.doubt += 1,
+            Some(VoteState::Failed(Failure::Recovered)) => Counted::Bad,
+            Some(VoteState::Failed(Failure::Unknown | Failure::Doubt)) => Counted::Doubt,
+        };
+        if let Some(at) = silent_at.filter(|_| freshness_matters && lately && !seen.watched) {
+            seen.watched = true;
+            self.by_silence.entry(at.0 / SECOND).or_default().push(rank);
+        }
+        self.keep(rank, Seen { counted, next, silent: freshness_matters && !fresh, ..seen });
+    }
+
+    /// Keeps what a rank was counted as.
+    fn keep(&mut self, rank: u32, seen: Seen) {
+        let before = self.seen[rank as usize].replace(seen);
+        if let Some(count) = before.and_then(|before| self.counts.of(before.counted)) {
+            *count -= 1;
+        }
+        if let Some(count) = self.counts.of(seen.counted) {
+            *count += 1;
+        }
+        if seen.next != NEVER && before.is_none_or(|before| before.next != seen.next) {
+            self.by_clock.entry(seen.next).or_default().push(rank);
         }
     }
 }
@@ -238,5 +389,148 @@ fn phase(what: Option<(u8, VoteState)>) -> (u8, u8) {
         Some((attempt, VoteState::Trying)) => (attempt, 2),
         Some((attempt, VoteState::Healthy)) => (attempt, 3),
         Some((attempt, VoteState::Failed(_))) => (attempt, 4),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::identity::PublicKey;
+
+    type Word = Option<(u8, VoteState)>;
+
+    /// Counts every open rank at every look.
+    #[derive(Default)]
+    struct Plain {
+        seen: Vec<Option<(Word, Span, bool)>>,
+        votes: Vec<Word>,
+        heard: Vec<Option<Time>>,
+    }
+
+    impl Plain {
+        fn tally(&mut self, scene: &Scene<'_>, clock: Span, open: u32) -> (u32, u32, u32, u32, Option<Span>) {
+            let (mut good, mut bad, mut doubt, mut lost, mut next) = (0, 0, 0, 0, None::<Span>);
+            for (place, node) in scene.roster.open_members(open).iter().enumerate() {
+                if self.seen.len() <= place {
+                    self.seen.resize(place + 1, None);
+                }
+                let what = self.votes.get(place).copied().flatten();
+                let heard = self.heard.get(place).copied().flatten();
+                let period = scene.plan.beacon_period().times(FRESH_PERIODS);
+                let fresh = *node == scene.me || heard.is_some_and(|at| scene.now < at + period);
+                let seen = self.seen[place].get_or_insert((what, clock, false));
+                if phase(seen.0) != phase(what) {
+                    *seen = (what, clock, false);
+                }
+                let after = |seconds: u32| Span(seen.1.0 + Span::seconds(u64::from(seconds)).0);
+                let silent_limit = Span(after(scene.plan.trial_s).0 + SILENCE.0);
+                let (stage_limit, bake_limit) = (after(scene.plan.stage_s), after(scene.plan.bake_s));
+                let mut passed = |limit: Span| {
+                    if limit > clock {
+                        next = Some(next.map_or(limit, |next: Span| next.min(limit)));
+                    }
+                    limit <= clock
+                };
+                match what.map(|(_, state)| state) {
+                    None | Some(VoteState::Staged) => lost += u32::from(passed(stage_limit)),
+                    Some(VoteState::Skip(_)) => lost += 1,
+                    Some(VoteState::Trying) => bad += u32::from(passed(silent_limit) && !fresh),
+                    Some(VoteState::Healthy) => {
+                        seen.2 |= passed(bake_limit) && fresh;
+                        match (seen.2, passed(silent_limit) && !fresh) {
+                            (true, false) => good += 1,
+                            (true, true) => lost += 1,
+                            (false, true) => bad += 1,
+                            (false, false) => {}
+                        }
+                    }
+                    Some(VoteState::Failed(Failure::Recovered)) => bad += 1,
+                    Some(VoteState::Failed(_)) => doubt += 1,
+                }
+            }
+            (good, bad, doubt, lost + bad + doubt, next)
+        }
+    }
+
+    /// Numbers as good as random.
+    struct Lots(u64);
+
+    impl Lots {
+        fn below(&mut self, bound: u64) -> u64 {
+            let digest = Digest::of(&self.0.to_be_bytes()).0;
+            self.0 += 1;
+            u64::from(u16::from_be_bytes([digest[0], digest[1]])) % bound
+        }
+    }
+
+    #[test]
+    fn what_is_kept_is_what_counting_every_rank_finds() {
+        let members: Vec<_> = (0_u32..40).map(|n| PublicKey(Digest::of(&n.to_be_bytes()).0)).collect();
+        let roster = Roster::of(members.clone(), members[..7].to_vec());
+        let plan = Plan { bake_s: 20, stage_s: 60, trial_s: 10, beacon_ms: 5_000, ..Plan::default() };
+        let states = [
+            VoteState::Staged,
+            VoteState::Trying,
+            VoteState::Healthy,
+            VoteState::Healthy,
+            VoteState::Failed(Failure::Doubt),
+            VoteState::Failed(Failure::Recovered),
+        ];
+        let mut found = Tally::default();
+        for seed in 0..30 {
+            let mut lots = Lots(seed << 32);
+            let (mut view, mut plain, mut freshness) =
+                (View::default(), Plain::default(), Freshness::default());
+            let (mut now, mut open) = (Time(50_000), 0);
+            for turn in 0..700 {
+                now = now + Span(lots.below(1_500));
+                let rank = u32::try_from(lots.below(40)).expect("BUG: below 40");
+                match lots.below(12) {
+                    0..3 if rank % 3 > 0 => {
+                        let (attempt, state) =
+                            (1, states[usize::try_from(lots.below(6)).expect("BUG: below 6")]);
+                        view.voted(rank, attempt, state);
+                        put(&mut plain.votes, rank, (attempt, state));
+                    }
+                    3..9 => {
+                        view.heard(rank, now);
+                        put(&mut plain.heard, rank, now);
+                        freshness.rose(members[rank as usize], turn, now);
+                    }
+                    9 => open = (open + u32::from(lots.below(4) == 0)).min(40),
+                    10 if lots.below(20) == 0 => {
+                        view.keep_heard(|place| place != rank as usize);
+                        if let Some(heard) = plain.heard.get_mut(rank as usize) {
+                            *heard = None;
+                        }
+                    }
+                    _ => {
+                        // Now and then the clock stands.
+                        if turn % 100 > 10 {
+                            members[..7].iter().for_each(|juror| freshness.rose(*juror, turn, now));
+                        }
+                        let scene = Scene {
+                            roster: &roster,
+                            plan: &plan,
+                            freshness: &freshness,
+                            me: members[3],
+                            now,
+                        };
+                        let tally = view.tally(&scene, open);
+                        let counted = (tally.good, tally.bad, tally.doubt, tally.lost, tally.next);
+                        assert_eq!(
+                            counted,
+                            plain.tally(&scene, view.clock(), open),
+                            "seed {seed}, turn {turn}"
+                        );
+                        found.good = found.good.max(tally.good);
+                        found.bad = found.bad.max(tally.bad);
+                        found.lost = found.lost.max(tally.lost - tally.bad - tally.doubt);
+                    }
+                }
+            }
+        }
+        assert!(found.good > 2 && found.bad > 2 && found.lost > 2, "{found:?}");
     }
 }

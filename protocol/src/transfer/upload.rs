@@ -8,7 +8,7 @@
 //! One door: [`Upload::request`] judges, [`Upload::next`] picks. Bytes, verification and sending are the
 //! driver's.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::allowance::Allowance;
 use super::egress::{Egress, Purse};
@@ -107,6 +107,9 @@ impl Asker {
 pub struct Upload {
     /// What may be sent of which release.
     pub egress: Egress,
+    /// Members of this node's site: a relay refers them to each other alone, or a piece that came into the site
+    /// would be looked for outside.
+    site: BTreeSet<NodeId>,
     allowance: Option<Allowance>,
     askers: BTreeMap<NodeId, Asker>,
     /// Askers with something waiting, in turn.
@@ -121,6 +124,7 @@ impl Upload {
     pub fn new(allowance: Option<Allowance>) -> Self {
         Self {
             egress: Egress::default(),
+            site: BTreeSet::new(),
             allowance,
             askers: BTreeMap::new(),
             turns: VecDeque::new(),
@@ -128,6 +132,11 @@ impl Upload {
             grants: BTreeMap::new(),
             grant_order: VecDeque::new(),
         }
+    }
+
+    /// Says who is of this node's site.
+    pub fn set_site(&mut self, site: &[NodeId]) {
+        self.site = site.iter().copied().collect();
     }
 
     /// Changes the cap on payload bytes, or takes it away.
@@ -257,10 +266,13 @@ impl Upload {
             Standing::Origin => COPIES_FROM_ORIGIN,
             Standing::Relay => COPIES_FROM_RELAY,
         };
-        if wanted.insist || granted.len() < copies || granted.contains(&peer) {
+        let inside = wanted.standing == Standing::Relay && self.site.contains(&peer);
+        let counts = |other: &&NodeId| !inside || self.site.contains(*other);
+        let enough = granted.iter().filter(counts).count() >= copies;
+        if wanted.insist || !enough || granted.contains(&peer) {
             return None;
         }
-        let newest_first = granted.iter().rev().filter(|granted| !wanted.tried.contains(granted));
+        let newest_first = granted.iter().rev().filter(counts).filter(|other| !wanted.tried.contains(other));
         let peers: Vec<NodeId> = newest_first.copied().take(PEERS_NAMED_MAX).collect();
         (!peers.is_empty()).then_some(peers)
     }

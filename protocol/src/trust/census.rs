@@ -7,6 +7,7 @@ use super::names::is_label;
 use crate::bounds::{LABELS_MAX, MEMBERS_MAX};
 use crate::digest::Digest;
 use crate::identity::NodeId;
+use crate::places::place_of;
 
 /// One enrolled node. Labels are places in the census' lists, so that 100,000 members stay small.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
@@ -111,7 +112,8 @@ impl Census {
 
     /// The member with this key.
     pub fn member(&self, node: &NodeId) -> Option<&Member> {
-        self.members.binary_search_by(|m| m.node.cmp(node)).ok().map(|place| &self.members[place])
+        place_of(self.members.len(), node, |place| &self.members[place].node)
+            .map(|place| &self.members[place])
     }
 
     /// The members as plain lists.

@@ -13,22 +13,29 @@ use crate::digest::Digest;
 pub struct Trust {
     policies: BTreeMap<(u32, Digest), Arc<Policy>>,
     censuses: BTreeMap<(u32, Digest), Arc<Census>>,
+    /// What follows from these, kept: it is asked for with every fact.
+    newest_policy: Option<Arc<Policy>>,
+    newest_census: Option<(Digest, Arc<Census>)>,
 }
 
 impl Trust {
     /// Adds a policy that was accepted.
     pub fn add_policy(&mut self, id: Digest, policy: Arc<Policy>) {
         self.policies.insert((policy.version, id), policy);
+        let newest = self.policies.last_key_value().map(|((version, _), _)| *version);
+        self.newest_policy = newest.and_then(|version| self.policy(version)).cloned();
     }
 
     /// Adds a census that was accepted.
     pub fn add_census(&mut self, id: Digest, census: Arc<Census>) {
         self.censuses.insert((census.version, id), census);
+        self.find_newest_census();
     }
 
     /// Forgets a census.
     pub fn remove_census(&mut self, version: u32, id: Digest) {
         self.censuses.remove(&(version, id));
+        self.find_newest_census();
     }
 
     /// The policies of a version, by id.
@@ -44,7 +51,7 @@ impl Trust {
 
     /// The newest policy.
     pub fn newest_policy(&self) -> Option<&Arc<Policy>> {
-        self.policy(self.policies.last_key_value()?.0.0)
+        self.newest_policy.as_ref()
     }
 
     /// How many policies are held.
@@ -66,9 +73,18 @@ impl Trust {
     /// The newest census, with its id: of those under the newest policy that signed any, the highest
     /// version. So an enrol key that root has taken away cannot outbid its successor's censuses.
     pub fn newest_census(&self) -> Option<(Digest, &Arc<Census>)> {
-        let newest = self.censuses.iter().rev().map(|((version, id), census)| (census.policy, *version, *id));
-        let (policy, version, _) = newest.max_by_key(|(policy, version, _)| (*policy, *version))?;
-        self.censuses(version).find(|(_, census)| census.policy == policy).map(|(id, census)| (*id, census))
+        self.newest_census.as_ref().map(|(id, census)| (*id, census))
+    }
+
+    fn find_newest_census(&mut self) {
+        let held = self.censuses.iter().map(|((version, id), census)| (census.policy, *version, *id));
+        let newest = held.max_by_key(|(policy, version, _)| (*policy, *version));
+        self.newest_census = newest.and_then(|(policy, version, _)| {
+            let mut of_version = self.censuses(version);
+            of_version
+                .find(|(_, census)| census.policy == policy)
+                .map(|(id, census)| (*id, Arc::clone(census)))
+        });
     }
 
     /// The names of all censuses, oldest first.

@@ -39,13 +39,24 @@ pub struct Row {
 /// The rows by name, in the table's order.
 pub const ROWS: [&str; 5] = ["seven", "ci", "ten-thousand", "hundred-thousand", "queue"];
 
-/// Measures a row, on so many cores. `None`: there is none of this name.
-pub fn measure(name: &str, cores: usize) -> Option<Row> {
+/// How rows are measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Means {
+    /// Cores for rows of many seeds.
+    pub cores: usize,
+    /// Seeds in place of a row's own number: to see how its time grows.
+    pub seeds: Option<u64>,
+    /// Nodes of a rollout in place of a row's own number: to see how its time grows.
+    pub nodes: Option<u32>,
+}
+
+/// Measures a row. `None`: there is none of this name.
+pub fn measure(name: &str, means: Means) -> Option<Row> {
     Some(match name {
-        "seven" => seven(cores),
-        "ci" => ci(cores),
-        "ten-thousand" => ten_thousand(),
-        "hundred-thousand" => hundred_thousand(),
+        "seven" => seven(means),
+        "ci" => ci(means),
+        "ten-thousand" => ten_thousand(means.nodes.unwrap_or(10_000)),
+        "hundred-thousand" => hundred_thousand(means.nodes.unwrap_or(100_000)),
         "queue" => queues::row(),
         _ => return None,
     })
@@ -98,11 +109,12 @@ const SEVEN_SEEDS: u64 = 200;
 const SEVEN_SECONDS: u64 = 3_600;
 const SEVEN_GOAL: u64 = 20_000;
 
-fn seven(cores: usize) -> Row {
+fn seven(means: Means) -> Row {
+    let seeds = means.seeds.unwrap_or(SEVEN_SEEDS);
     let begun = Instant::now();
     let mut sum = Sum::default();
     let one = |turn| play(random::story(turn + 1, &(7..=7)), turn + 1, SEVEN_SECONDS);
-    crew::share(cores, SEVEN_SEEDS, one, |_, outcome| {
+    crew::share(means.cores, seeds, one, |_, outcome| {
         sum.add(&outcome);
         true
     });
@@ -110,7 +122,7 @@ fn seven(cores: usize) -> Row {
     let pace = sum.virtual_ms / 10 / took;
     Row {
         name: "seven",
-        run: format!("7 nodes, every fault, {SEVEN_SEEDS} seeds of an hour"),
+        run: format!("7 nodes, every fault, {seeds} seeds of an hour"),
         goal: "at least 20,000 simulated seconds a second",
         reached: format!("{pace} simulated seconds a second"),
         ok: pace >= SEVEN_GOAL,
@@ -121,7 +133,8 @@ fn seven(cores: usize) -> Row {
 const CI_SEEDS: u64 = 300;
 const CI_SECONDS: u64 = 600;
 
-fn ci(cores: usize) -> Row {
+fn ci(means: Means) -> Row {
+    let seeds = means.seeds.unwrap_or(CI_SEEDS);
     let begun = Instant::now();
     let mut sum = Sum::default();
     let one = |turn| {
@@ -130,7 +143,7 @@ fn ci(cores: usize) -> Row {
         story.limit_seconds = CI_SECONDS;
         [story.clone(), story].map(|story| play(story, seed, CI_SECONDS))
     };
-    crew::share(cores, CI_SEEDS, one, |_, [first, second]| {
+    crew::share(means.cores, seeds, one, |_, [first, second]| {
         sum.differ += u64::from(first.fingerprint != second.fingerprint);
         sum.add(&first);
         sum.add(&second);
@@ -139,7 +152,7 @@ fn ci(cores: usize) -> Row {
     let took = hundredths(begun);
     Row {
         name: "ci",
-        run: format!("{CI_SEEDS} seeds of 100 nodes for {CI_SECONDS} simulated s, each twice"),
+        run: format!("{seeds} seeds of 100 nodes for {CI_SECONDS} simulated s, each twice"),
         goal: "at most 120 s",
         reached: seconds(took),
         ok: took <= 12_000 && sum.differ == 0,
@@ -147,16 +160,16 @@ fn ci(cores: usize) -> Row {
     }
 }
 
-fn ten_thousand() -> Row {
+fn ten_thousand(nodes: u32) -> Row {
     let begun = Instant::now();
     let mut sum = Sum::default();
-    let outcome = play(stories::rollout(10_000), 1, 0);
+    let outcome = play(stories::rollout(nodes), 1, 0);
     sum.add(&outcome);
     let took = hundredths(begun);
     let pace = outcome.virtual_ms / 10 / took;
     Row {
         name: "ten-thousand",
-        run: format!("10,000 nodes, a rollout with faults ({} s)", outcome.virtual_ms / 1000),
+        run: format!("{nodes} nodes, a rollout with faults ({} s)", outcome.virtual_ms / 1000),
         goal: "at least 60 simulated seconds a second",
         reached: format!("{pace} simulated seconds a second"),
         ok: pace >= 60,
@@ -164,17 +177,17 @@ fn ten_thousand() -> Row {
     }
 }
 
-fn hundred_thousand() -> Row {
+fn hundred_thousand(nodes: u32) -> Row {
     let begun = Instant::now();
     let mut sum = Sum::default();
-    let outcome = play(stories::rollout(100_000), 1, 3_600);
+    let outcome = play(stories::rollout(nodes), 1, 3_600);
     sum.add(&outcome);
     let took = hundredths(begun);
     let pace = sum.events.saturating_mul(100) / took;
     let memory = peak_memory_kib();
     Row {
         name: "hundred-thousand",
-        run: format!("100,000 nodes, a rollout of {} s with faults", outcome.virtual_ms / 1000),
+        run: format!("{nodes} nodes, a rollout of {} s with faults", outcome.virtual_ms / 1000),
         goal: "at least 2,000,000 events a second, at most 10 min and 3 GiB",
         reached: format!(
             "{pace} events a second, {}, {}",
@@ -211,6 +224,6 @@ mod tests {
 
     #[test]
     fn there_is_no_row_of_another_name() {
-        assert!(measure("shrink", 1).is_none());
+        assert!(measure("shrink", Means { cores: 1, seeds: None, nodes: None }).is_none());
     }
 }

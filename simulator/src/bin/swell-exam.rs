@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::Parser;
 use groundswell_protocol::mutations::Mutation;
 use groundswell_simulator::exam::survey::{survey, unreached};
-use groundswell_simulator::exam::{Finding, SEEDS_MAX, Thoroughness, sit, stories, table};
+use groundswell_simulator::exam::{Finding, SEEDS_MAX, Thoroughness, faults, sit, stories, table};
 use groundswell_simulator::world::World;
 
 /// Where the table is kept.
@@ -30,6 +30,9 @@ struct Cli {
     /// Shrinks each story that shows a mutation, for so many seconds.
     #[arg(long)]
     shrink: Option<u64>,
+    /// Machines of each story, from so many to so many.
+    #[arg(long, num_args = 2, default_values_t = [stories::SIZES.0, stories::SIZES.1])]
+    nodes: Vec<u32>,
     /// Writes the table to the simulator's `EXAM.md`.
     #[arg(long)]
     write: bool,
@@ -45,7 +48,8 @@ fn main() -> ExitCode {
     }
     let wanted = |m: &&Mutation| cli.only.is_empty() || cli.only.iter().any(|name| name == m.name());
     let mutations: Vec<Mutation> = Mutation::ALL.iter().filter(wanted).copied().collect();
-    let how = Thoroughness { seeds: cli.seeds, shrink: cli.shrink.map(Duration::from_secs) };
+    let nodes = (cli.nodes[0].max(1), cli.nodes[1].max(cli.nodes[0]));
+    let how = Thoroughness { seeds: cli.seeds, shrink: cli.shrink.map(Duration::from_secs), nodes };
     let findings = sit(&mutations, how, &mut tell);
     println!("{}", table(&findings));
     if cli.write
@@ -83,6 +87,14 @@ fn tell(finding: &Finding) {
     match &finding.found {
         Some(found) => {
             eprintln!("{name}: seed {}: {:?}: {}", found.seed, found.breach.property, found.breach.what);
+            if let Some(small) = &finding.smallest {
+                let (nodes, from) = (small.story.nodes, found.story.nodes);
+                let (left, faults) = (faults(&small.story), faults(&found.story));
+                let after = small.after.as_secs();
+                eprintln!(
+                    "  {from} machines, {faults} faults; after {after} s: {nodes} machines, {left} faults"
+                );
+            }
         }
         None => eprintln!("{name}: NOT FOUND (first sign: {:?})", finding.first_sign),
     }

@@ -1,6 +1,6 @@
 //! The shadow log: every statement that a node ever signed and let go, by register, over all crashes.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, Key};
@@ -8,39 +8,54 @@ use groundswell_protocol::facts::{Fact, Key};
 use super::Property;
 
 struct Register {
+    key: Key,
     rank: u64,
     top: Digest,
     /// All that was ever said here; a beacon's past is not kept, it never rests.
     said: BTreeSet<Digest>,
 }
 
+/// What one node has said.
+#[derive(Default)]
+struct Said {
+    /// Few: a node's own registers of each rollout, and its beacon's.
+    registers: Vec<Register>,
+    durable: BTreeSet<Digest>,
+}
+
 /// The log.
 #[derive(Default)]
 pub struct Shadow {
-    registers: BTreeMap<(u32, Key), Register>,
-    durable: BTreeSet<(u32, Digest)>,
+    nodes: Vec<Said>,
 }
 
 impl Shadow {
+    fn node(&mut self, place: u32) -> &mut Said {
+        let place = place as usize;
+        if self.nodes.len() <= place {
+            self.nodes.resize_with(place + 1, Said::default);
+        }
+        &mut self.nodes[place]
+    }
+
     /// A node sends a statement of its own. Returns whether it is new.
     ///
     /// # Errors
     /// The property that this breaks, and how.
     pub fn sent(&mut self, place: u32, fact: &Fact) -> Result<bool, (Property, String)> {
+        let node = self.node(place);
         let beacon = matches!(fact.key, Key::Beacon(_));
-        if !beacon && !self.durable.contains(&(place, fact.id)) {
+        if !beacon && !node.durable.contains(&fact.id) {
             return Err((Property::S9, format!("sends {:?} before it is durable", fact.statement)));
         }
-        let register = self.registers.entry((place, fact.key.clone())).or_insert(Register {
-            rank: 0,
-            top: fact.id,
-            said: BTreeSet::new(),
-        });
+        let Some(register) = node.registers.iter_mut().find(|register| register.key == fact.key) else {
+            let said = if beacon { BTreeSet::new() } else { BTreeSet::from([fact.id]) };
+            node.registers.push(Register { key: fact.key.clone(), rank: fact.rank, top: fact.id, said });
+            return Ok(true);
+        };
         if register.top == fact.id || register.said.contains(&fact.id) {
-            let first = register.said.is_empty();
             register.rank = register.rank.max(fact.rank);
-            register.said.insert(fact.id);
-            return Ok(first);
+            return Ok(false);
         }
         if fact.rank <= register.rank {
             let what = format!(
@@ -51,15 +66,14 @@ impl Shadow {
         }
         register.rank = fact.rank;
         register.top = fact.id;
-        if beacon {
-            register.said.clear();
+        if !beacon {
+            register.said.insert(fact.id);
         }
-        register.said.insert(fact.id);
         Ok(true)
     }
 
     /// A statement of a node's own became durable. Returns whether that is new.
     pub fn durable(&mut self, place: u32, fact: &Fact) -> bool {
-        self.durable.insert((place, fact.id))
+        self.node(place).durable.insert(fact.id)
     }
 }

@@ -29,7 +29,7 @@ impl Referees {
         self.part(now, place, rollout).news = None;
         let still = self.parts.iter().any(|((other, _), part)| *other == place && part.news.is_some());
         if !still {
-            self.listening.remove(&place);
+            self.listening[place as usize] = false;
         }
         for (property, what) in breaches {
             self.breach(now, property, Some(place), what);

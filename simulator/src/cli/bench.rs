@@ -1,7 +1,7 @@
 //! `swell-sim bench`.
 
 use clap::Args;
-use groundswell_simulator::bench::{ROWS, Row, measure};
+use groundswell_simulator::bench::{Means, ROWS, Row, measure};
 use groundswell_simulator::report::EXIT_OK;
 
 use super::{Failure, say, say_json};
@@ -17,6 +17,12 @@ pub(crate) struct Bench {
     /// Cores for rows of many seeds. [default: all]
     #[arg(long, value_parser = clap::value_parser!(u16).range(1..))]
     cores: Option<u16>,
+    /// Seeds in place of a row's own number: what is reached is then no answer to its goal.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    seeds: Option<u64>,
+    /// Nodes of a rollout in place of a row's own number: the same.
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..=105_000))]
+    nodes: Option<u32>,
     /// Prints one JSON object instead of the table.
     #[arg(long)]
     json: bool,
@@ -35,8 +41,9 @@ impl Bench {
             Some(name) => vec![name],
             None => ROWS.to_vec(),
         };
+        let means = Means { cores, seeds: self.seeds, nodes: self.nodes };
         let mut rows: Vec<Row> = Vec::new();
-        for row in names.into_iter().filter_map(|name| measure(name, cores)) {
+        for row in names.into_iter().filter_map(|name| measure(name, means)) {
             if !self.json {
                 print(&row);
             }

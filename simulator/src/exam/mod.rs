@@ -35,7 +35,16 @@ pub struct Finding {
     /// The first seed at which a property spoke that must; `None`: none of those that were played.
     pub found: Option<Found>,
     /// The smallest story that shows it, if it was looked for.
-    pub smallest: Option<Scenario>,
+    pub smallest: Option<Smallest>,
+}
+
+/// The smallest story that shows a mutation.
+#[derive(Clone, Debug)]
+pub struct Smallest {
+    /// The story.
+    pub story: Scenario,
+    /// How long it took to come to it.
+    pub after: Duration,
 }
 
 /// Where a mutation showed.
@@ -56,6 +65,8 @@ pub struct Thoroughness {
     pub seeds: u64,
     /// For how long each story that shows one is shrunk, if at all.
     pub shrink: Option<Duration>,
+    /// Machines of a story: from so many to so many.
+    pub nodes: (u32, u32),
 }
 
 /// Plays a story on a core in which `mutation` is planted.
@@ -70,12 +81,12 @@ pub fn faults(story: &Scenario) -> usize {
 }
 
 /// Plays seeds upwards until a referee speaks that must.
-pub fn examine(mutation: Mutation, how: Thoroughness) -> Finding {
+fn examine(mutation: Mutation, how: Thoroughness, threads: usize) -> Finding {
     let must =
         |breach: &&Violation| mutation.caught_by().contains(&format!("{:?}", breach.property).as_str());
     let mut first_sign = None;
     let found = (1..=how.seeds).find_map(|seed| {
-        let story = stories::story(seed);
+        let story = stories::sized(seed, &(how.nodes.0..=how.nodes.1));
         let (end, outcome) = play(Some(mutation), &story, seed);
         if end != End::Held {
             first_sign.get_or_insert(seed);
@@ -83,26 +94,30 @@ pub fn examine(mutation: Mutation, how: Thoroughness) -> Finding {
         let breach = outcome?.violations.iter().find(must)?.clone();
         Some(Found { seed, story, breach })
     });
-    let smallest = found.as_ref().zip(how.shrink).map(|(found, budget)| smallest(mutation, found, budget));
+    let shrunk = |(found, budget)| smallest(mutation, found, Settings { budget, threads });
+    let smallest = found.as_ref().zip(how.shrink).map(shrunk);
     Finding { mutation, first_sign, found, smallest }
 }
 
-fn smallest(mutation: Mutation, found: &Found, budget: Duration) -> Scenario {
+fn smallest(mutation: Mutation, found: &Found, settings: Settings) -> Smallest {
     let Violation { property, at_ms, what, .. } = found.breach.clone();
     let failing = Failing { scenario: found.story.clone(), seed: found.seed };
     let plays = |one: &Failing| play(Some(mutation), &one.scenario, one.seed);
-    let settings = Settings { budget, threads: 1 };
     let end = End::Breached { property, at_ms, what };
-    shrink_with(failing, &end, settings, &plays, &mut |_, _| {}).scenario
+    let mut after = Duration::ZERO;
+    let story =
+        shrink_with(failing, &end, settings, &plays, &mut |_, progress| after = progress.elapsed).scenario;
+    Smallest { story, after }
 }
 
 /// Examines every mutation, on as many threads as the machine has cores. `tell` hears of each as it ends.
 pub fn sit(mutations: &[Mutation], how: Thoroughness, tell: &mut dyn FnMut(&Finding)) -> Vec<Finding> {
     let threads = std::thread::available_parallelism().map_or(1, usize::from);
     let mut findings = Vec::new();
+    let each = (threads / mutations.len().max(1)).max(1);
     let one = |turn: u64| {
         let place = usize::try_from(turn).unwrap_or(usize::MAX);
-        mutations.get(place).map(|mutation| examine(*mutation, how))
+        mutations.get(place).map(|mutation| examine(*mutation, how, each))
     };
     crew::share(threads, mutations.len() as u64, one, |_, finding| {
         if let Some(finding) = finding {

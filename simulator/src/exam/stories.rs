@@ -1,5 +1,7 @@
 //! The stories of the exam: those that any seed brings, and now and then what these lack.
 
+use std::ops::RangeInclusive;
+
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::scenario::catalogue::release;
@@ -8,12 +10,17 @@ use crate::world::links::LinkLaw;
 
 /// By then the faults of a random story have ended.
 const FAULTS_END_MILLISECONDS: u64 = 125_000;
-/// Machines of a story.
-const SIZES: std::ops::RangeInclusive<u32> = 4..=12;
+/// Machines of a story: from so many to so many.
+pub const SIZES: (u32, u32) = (4, 12);
 
 /// The story of a seed.
 pub fn story(seed: u64) -> Scenario {
-    let mut story = random::story(seed, &SIZES);
+    sized(seed, &(SIZES.0..=SIZES.1))
+}
+
+/// The story of a seed, with a number of machines from these.
+pub fn sized(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
+    let mut story = random::story(seed, sizes);
     let mut luck = Generator::new(seed).split("exam", 0);
     match luck.below(19) {
         0 => forger(&mut story, &mut luck),

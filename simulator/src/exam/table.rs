@@ -24,7 +24,8 @@ pub fn table(findings: &[Finding]) -> String {
             None => ("**nothing**".to_owned(), format!("> {SEEDS_MAX}")),
         };
         let first = finding.first_sign.map_or(String::new(), |seed| seed.to_string());
-        let stories = || finding.found.iter().map(|found| &found.story).chain(&finding.smallest);
+        let smallest = finding.smallest.iter().map(|smallest| &smallest.story);
+        let stories = || finding.found.iter().map(|found| &found.story).chain(smallest.clone());
         let numbers = |of: fn(&Scenario) -> usize| {
             stories().map(|story| of(story).to_string()).collect::<Vec<_>>().join(" → ")
         };

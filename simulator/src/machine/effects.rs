@@ -55,6 +55,11 @@ impl Outbox for Effects {
         self.0.push(Effect::Send(to, frame));
     }
 
+    fn send_all(&mut self, to: impl Iterator<Item = NodeId>, frame: Vec<u8>) {
+        let frame = Message::new(frame);
+        self.0.extend(to.map(|to| Effect::Send(to, Payload::clone(&frame))));
+    }
+
     fn broadcast(&mut self, frame: Vec<u8>) {
         self.0.push(Effect::Broadcast(Message::new(frame)));
     }

@@ -159,7 +159,7 @@ impl World {
             && fetch.next.is_none_or(|next| next > at)
         {
             fetch.next = Some(at);
-            self.push(at, node, Happening::Seek { node, life, rollout });
+            self.push(at, node, Happening::Seek { node, life, rollout: Box::new(rollout) });
         }
     }
 
@@ -180,7 +180,7 @@ impl World {
             return self.push(
                 self.now.after_milliseconds(1),
                 node,
-                Happening::Fetched { node, life, rollout },
+                Happening::Fetched { node, life, rollout: Box::new(rollout) },
             );
         }
         let parts = parts.clone();
@@ -314,7 +314,7 @@ impl World {
                 let at = self.now.after_micros(self.links.latency_micros(flow.from, node));
                 let life = self.machines[node as usize].life;
                 let part = Coming { rollout: flow.what.rollout, part: flow.what.part, bytes, flow: id };
-                self.push(at, node, Happening::Part { node, life, part });
+                self.push(at, node, Happening::Part { node, life, part: Box::new(part) });
             }
         }
     }

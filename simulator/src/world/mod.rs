@@ -74,13 +74,13 @@ enum Happening {
     /// A commit ends.
     Commit { node: u32, life: u32 },
     /// A fetch looks for somebody who has the bytes.
-    Seek { node: u32, life: u32, rollout: RolloutId },
+    Seek { node: u32, life: u32, rollout: Box<RolloutId> },
     /// A flow may be at its end.
     Flow { flow: FlowId },
     /// A part of a release has come.
-    Part { node: u32, life: u32, part: Coming },
+    Part { node: u32, life: u32, part: Box<Coming> },
     /// A fetch has brought the bytes.
-    Fetched { node: u32, life: u32, rollout: RolloutId },
+    Fetched { node: u32, life: u32, rollout: Box<RolloutId> },
     /// A tree is built.
     Built { node: u32, life: u32, work: Box<Work> },
     /// A switch ends.
@@ -350,10 +350,10 @@ impl World {
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
             }
             Happening::Commit { node, life } => self.commit(node, life),
-            Happening::Seek { node, life, rollout } => self.seek(node, life, rollout),
+            Happening::Seek { node, life, rollout } => self.seek(node, life, *rollout),
             Happening::Flow { flow } => self.look_at_flow(flow),
-            Happening::Part { node, life, part } => self.part_came(node, life, part),
-            Happening::Fetched { node, life, rollout } => self.fetched(node, life, rollout),
+            Happening::Part { node, life, part } => self.part_came(node, life, *part),
+            Happening::Fetched { node, life, rollout } => self.fetched(node, life, *rollout),
             Happening::Built { node, life, work } => self.built(node, life, &work),
             Happening::Switched { node, life, switch } => self.switched(node, life, switch.0, switch.1),
             Happening::Probe { node, life, component, serial } => self.probe(node, life, component, serial),

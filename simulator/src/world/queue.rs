@@ -97,20 +97,64 @@ pub const DAY_MICROS: u64 = 1 << DAY_BITS;
 const LEAF_BITS: u32 = 12;
 const DAYS: usize = 1 << LEAF_BITS;
 
+/// No cell.
+const NONE: u32 = u32::MAX;
+
+/// Where an entry lies until its day begins, and the cell of another entry of that day.
+struct Cell<T> {
+    entry: Option<Entry<T>>,
+    next: u32,
+}
+
+/// The cells of all days: as many as entries ever waited at once, whichever days they waited for.
+struct Cells<T> {
+    all: Vec<Cell<T>>,
+    /// The first of those that hold nothing.
+    free: u32,
+}
+
+impl<T> Cells<T> {
+    /// Puts an entry into a cell that leads on to `next`.
+    fn put(&mut self, entry: Entry<T>, next: u32) -> u32 {
+        let cell = Cell { entry: Some(entry), next };
+        if self.free == NONE {
+            self.all.push(cell);
+            return u32::try_from(self.all.len() - 1).expect("BUG: four thousand million entries wait");
+        }
+        let place = self.free;
+        self.free = std::mem::replace(&mut self.all[place as usize], cell).next;
+        place
+    }
+
+    /// Empties the cells from `first` on into a list.
+    fn take_all(&mut self, first: u32, list: &mut Vec<Entry<T>>) {
+        let mut place = first;
+        while place != NONE {
+            let cell = &mut self.all[place as usize];
+            list.extend(cell.entry.take());
+            let next = std::mem::replace(&mut cell.next, self.free);
+            self.free = place;
+            place = next;
+        }
+    }
+}
+
 /// One leaf: `DAYS` days, of which those that hold something are marked.
-struct Leaf<T> {
-    days: Vec<Vec<Entry<T>>>,
+struct Leaf {
+    /// The first cell of each day.
+    days: Vec<u32>,
     marks: Vec<u64>,
 }
 
-impl<T> Leaf<T> {
+impl Leaf {
     fn new() -> Self {
-        Self { days: (0..DAYS).map(|_| Vec::new()).collect(), marks: vec![0; DAYS / 64] }
+        Self { days: vec![NONE; DAYS], marks: vec![0; DAYS / 64] }
     }
 
-    fn put(&mut self, day: usize, entry: Entry<T>) {
-        self.days[day].push(entry);
+    /// Lets a day begin with this cell; returns the one that it led on to.
+    fn put(&mut self, day: usize, cell: u32) -> u32 {
         self.marks[day / 64] |= 1 << (day % 64);
+        std::mem::replace(&mut self.days[day], cell)
     }
 
     /// The first marked day from `from` on, without turning the leaf.
@@ -124,10 +168,10 @@ impl<T> Leaf<T> {
         Some(word * 64 + bits.trailing_zeros() as usize)
     }
 
-    /// Takes a day's entries and leaves `empty` in their place, so that its memory is used again.
-    fn take(&mut self, day: usize, empty: Vec<Entry<T>>) -> Vec<Entry<T>> {
+    /// Takes a day's cells.
+    fn take(&mut self, day: usize) -> u32 {
         self.marks[day / 64] &= !(1 << (day % 64));
-        std::mem::replace(&mut self.days[day], empty)
+        std::mem::replace(&mut self.days[day], NONE)
     }
 }
 
@@ -138,9 +182,11 @@ pub struct Queue<T> {
     /// What was put in for today, or for the past, after the day had begun.
     late: BinaryHeap<Reverse<Entry<T>>>,
     /// The short days of the present long day.
-    short: Leaf<T>,
+    short: Leaf,
     /// The long days of the present age.
-    long: Leaf<T>,
+    long: Leaf,
+    /// What lies on these leaves.
+    cells: Cells<T>,
     /// Everything after the present age.
     far: BinaryHeap<Reverse<Entry<T>>>,
     /// Today's number, counted from the beginning of the run.
@@ -157,6 +203,7 @@ impl<T> Default for Queue<T> {
             late: BinaryHeap::new(),
             short: Leaf::new(),
             long: Leaf::new(),
+            cells: Cells { all: Vec::new(), free: NONE },
             far: BinaryHeap::new(),
             day: 0,
             length: 0,
@@ -164,6 +211,12 @@ impl<T> Default for Queue<T> {
             world_counter: 0,
         }
     }
+}
+
+/// Files an entry under a day of a leaf.
+fn put<T>(cells: &mut Cells<T>, leaf: &mut Leaf, day: usize, entry: Entry<T>) {
+    let cell = cells.put(entry, NONE);
+    cells.all[cell as usize].next = leaf.put(day, cell);
 }
 
 /// The place of a day on its leaf.
@@ -223,9 +276,9 @@ impl<T> Queue<T> {
         if day <= self.day {
             self.late.push(Reverse(entry));
         } else if long == present {
-            self.short.put(on_leaf(day), entry);
+            put(&mut self.cells, &mut self.short, on_leaf(day), entry);
         } else if long >> LEAF_BITS == present >> LEAF_BITS {
-            self.long.put(on_leaf(long), entry);
+            put(&mut self.cells, &mut self.long, on_leaf(long), entry);
         } else {
             self.far.push(Reverse(entry));
         }
@@ -236,8 +289,8 @@ impl<T> Queue<T> {
         loop {
             if let Some(place) = self.short.next_marked(on_leaf(self.day)) {
                 self.day = (self.day >> LEAF_BITS << LEAF_BITS) + place as u64;
-                let empty = std::mem::take(&mut self.today);
-                self.today = self.short.take(place, empty);
+                let first = self.short.take(place);
+                self.cells.take_all(first, &mut self.today);
                 self.today.sort_unstable_by(|one, other| other.cmp(one));
                 return Some(());
             }
@@ -254,8 +307,12 @@ impl<T> Queue<T> {
     /// Deals a long day's entries out to its short days.
     fn begin_long_day(&mut self, long: u64, place: usize) {
         self.day = long << LEAF_BITS;
-        for entry in self.long.take(place, Vec::new()) {
-            self.short.put(on_leaf(entry.at.0 >> DAY_BITS), entry);
+        let mut cell = self.long.take(place);
+        while cell != NONE {
+            let Cell { entry, next } = &mut self.cells.all[cell as usize];
+            let at = entry.as_ref().map_or(0, |entry| entry.at.0);
+            let here = std::mem::replace(&mut cell, *next);
+            *next = self.short.put(on_leaf(at >> DAY_BITS), here);
         }
     }
 
@@ -266,7 +323,8 @@ impl<T> Queue<T> {
         self.day = next << (2 * LEAF_BITS);
         while self.far.peek().is_some_and(|Reverse(entry)| age(entry) == next) {
             if let Some(Reverse(entry)) = self.far.pop() {
-                self.long.put(on_leaf(entry.at.0 >> (DAY_BITS + LEAF_BITS)), entry);
+                let day = on_leaf(entry.at.0 >> (DAY_BITS + LEAF_BITS));
+                put(&mut self.cells, &mut self.long, day, entry);
             }
         }
         Some(())

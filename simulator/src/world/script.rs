@@ -220,13 +220,24 @@ impl World {
 
     /// Honest machines that are on and do not run what they should, or do not know the end.
     pub(super) fn unsettled(&self) -> Vec<u32> {
-        let Some(ending) = self.ending() else { return (0..self.scenario.nodes).collect() };
+        match self.ending() {
+            Some(ending) => self.not_at(ending).collect(),
+            None => (0..self.scenario.nodes).collect(),
+        }
+    }
+
+    fn is_settled(&self) -> bool {
+        self.ending().is_some_and(|ending| self.not_at(ending).next().is_none())
+    }
+
+    /// Those that are not where this ending should have led them.
+    fn not_at(&self, ending: Ending) -> impl Iterator<Item = u32> {
         let wanted = self.wanted(ending);
         let rollout = self.releases[self.scenario.goal.release()].rollout;
         self.machines
             .iter()
             .filter(|machine| !machine.buried && self.counts(machine.place))
-            .filter(|machine| {
+            .filter(move |machine| {
                 let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
                 let knows = self.endings.get(&(machine.place, rollout)) == Some(&ending);
                 !machine.is_on()
@@ -236,7 +247,6 @@ impl World {
                         && !self.has_nothing_older(machine, ending))
             })
             .map(|machine| machine.place)
-            .collect()
     }
 
     /// Whether a machine has found a release bad on itself that the fleet found good: it is back on the
@@ -279,7 +289,7 @@ impl World {
 
     pub(super) fn look(&mut self) {
         self.look_around();
-        let settled = self.steps_over() && self.faults.are_over() && self.unsettled().is_empty();
+        let settled = self.steps_over() && self.faults.are_over() && self.is_settled();
         match self.settled_at {
             None if settled => self.settled_at = Some(self.now),
             Some(_) if !settled => self.settled_at = None,

@@ -24,11 +24,13 @@ const MODE: u32 = 0o644;
 #[command(after_help = "EXAMPLES:
   swell delta inspect app.delta
   swell delta inspect app.delta --old app-1.0 --svg app.svg
-  swell delta inspect app.delta --json")]
+  swell delta inspect app.delta --json
+  swell delta inspect release.delta --old release-1.0")]
 pub(in crate::cli) struct InspectArgs {
     /// The delta
     delta: PathBuf,
-    /// The old file that it was made from, for figures that need it
+    /// The old file or directory that it was made from, for figures that need it; a delta between directories is
+    /// read with the old one only
     #[arg(long, value_name = "OLD")]
     old: Option<PathBuf>,
     /// Draw it here
@@ -89,10 +91,13 @@ fn words(found: &Inspection, screen: Screen) -> String {
     let _ = write!(text, "\n{}", table(screen, ["STREAM", "PACKED BY", "UNPACKED", "BYTES", "SHARE"], &rows));
 
     if let Some(map) = &found.map {
-        let row = |words: &str, amount| [words.to_owned(), bytes(amount), percent(amount, found.new_bytes)];
+        // Containers are open in it: together they may be more than the new file.
+        let all = Origin::ALL.map(|origin| map.of(origin)).iter().sum();
+        let row = |words: &str, amount| [words.to_owned(), bytes(amount), percent(amount, all)];
         let mut rows: Vec<[String; 3]> =
             Origin::ALL.map(|origin| row(picture::words_of(origin), map.of(origin))).into();
         rows.push(row("in opened containers", map.opened()));
+        rows.retain(|[_, amount, _]| *amount != bytes(0));
         let _ = write!(text, "\n{}", table(screen, ["THE NEW FILE IS", "BYTES", "SHARE"], &rows));
     }
     if !found.references.is_empty() {
@@ -113,7 +118,7 @@ fn words(found: &Inspection, screen: Screen) -> String {
             .iter()
             .map(|each| [each.kind.clone(), each.count.to_string(), bytes(each.bytes)])
             .collect();
-        let _ = write!(text, "\n{}", table(screen, ["CONTAINERS", "OPENED", "BYTES"], &rows));
+        let _ = write!(text, "\n{}", table(screen, ["CONTAINERS", "OPENED", "HOLD"], &rows));
     }
     text
 }

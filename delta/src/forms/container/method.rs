@@ -142,6 +142,17 @@ impl Method {
         }
     }
 
+    /// Its name for people.
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Deflate { .. } => "deflate",
+            Self::Lzma2 { .. } => "xz",
+            Self::Lzma(_) => "lzma",
+            Self::Bzip2(_) => "bzip2",
+            Self::Zstd { .. } => "zstd",
+        }
+    }
+
     /// Takes a method off the bytes.
     pub(crate) fn take(bytes: &mut &[u8]) -> Result<Self, Reason> {
         let mut byte = || {

@@ -55,11 +55,6 @@ impl Chain {
         })
     }
 
-    /// How many shells there are, at every depth.
-    pub(crate) fn count(&self) -> usize {
-        self.shells.iter().map(|shell| 1 + shell.chain.count()).sum()
-    }
-
     /// The most memory that is used at one time, where `of` tells what a method takes.
     pub(crate) fn memory_bytes(&self, of: fn(Method) -> u64) -> u64 {
         let each = self.shells.iter().map(|shell| of(shell.method) + shell.chain.memory_bytes(of));

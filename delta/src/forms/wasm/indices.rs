@@ -1,7 +1,6 @@
 //! What the fields of a module become: predicted by how the numbers of their space moved, and by what was seen so far.
 
 use std::cell::RefCell;
-use std::ops::Range;
 
 use super::hints::Hints;
 use super::index::Index;
@@ -9,7 +8,7 @@ use super::locals::Locals;
 use super::space::Space;
 use super::spaces::{SPACES, mask_of, space_of};
 use super::tape::Kind;
-use crate::models::{Field, Model};
+use crate::models::{Field, Model, Piece};
 
 /// Predicts the fields of a wide form.
 pub(crate) struct Indices<'a> {
@@ -32,8 +31,10 @@ impl<'a> Indices<'a> {
 
 impl Model for Indices<'_> {
     type Name = u64;
+    const LOOKS_BEFORE: bool = false;
 
-    fn fields(&self, old: Range<u32>, out: &mut Vec<Field<u64>>) {
+    fn fields(&mut self, piece: &Piece<'_>, out: &mut Vec<Field<u64>>) {
+        let old = piece.range();
         let window_at = self.window_at;
         let old = window_at + u64::from(old.start)..window_at + u64::from(old.end);
         // A form that cannot be read again has no fields; its digest will tell.

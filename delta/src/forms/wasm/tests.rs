@@ -7,7 +7,7 @@ use super::module::BODY_BYTES_MAX;
 use super::widen::Widened;
 use super::*;
 use crate::matching::Region;
-use crate::models::{Field, Model};
+use crate::models::{Field, Model, Piece};
 
 mod modules;
 use modules::{Dice, body, code, module};
@@ -224,7 +224,9 @@ fn mispredicted((old, map): &(Vec<u8>, Map), new: &[u8], regions: &[Region], hin
     let (mut wrong, mut all) = (0, 0);
     for region in regions {
         fields.clear();
-        indices.fields(region.old..region.old + region.bytes, &mut fields);
+        let (at, end) = (region.old, region.old + region.bytes);
+        let bytes = &old[at as usize..end as usize];
+        indices.fields(&Piece { region: at..end, at, bytes, before: &[] }, &mut fields);
         for field in &fields {
             let value = |form: &[u8], at: u32| {
                 let mut bytes = [0; 8];

@@ -163,6 +163,37 @@ const fn forms() -> [u32; 4096] {
     table
 }
 
+/// What the opcode and the byte after it say of an instruction's size.
+pub(super) struct Measure {
+    /// Its bytes from the opcode on, without the escape before it.
+    pub(super) bytes: u8,
+    /// How many of them are an immediate.
+    pub(super) immediate: u8,
+    /// What it has.
+    pub(super) facts: u16,
+    /// It has a slot of the stack if the byte after the ModRM byte says so.
+    pub(super) maybe_stack: bool,
+    /// It has four bytes of displacement more if the byte after the ModRM byte has no base.
+    pub(super) baseless: bool,
+    /// This holds only without REX.W.
+    pub(super) unless_wide: bool,
+}
+
+/// Measures the instructions with an opcode, of both maps in a row, and a byte after it. None: they have to be decoded.
+pub(super) fn measure(opcode: usize, next: u8) -> Option<Measure> {
+    let of_opcode = *OPCODES.get(opcode)?;
+    let known = FORMS[usize::from(of_opcode & (0xff00 | u16::from(next))) & 0xfff];
+    let immediate = (known >> AFTER_SHIFT) & AFTER;
+    (known & UNKNOWN == 0).then(|| Measure {
+        bytes: low(((known & BEFORE) + immediate).into()),
+        immediate: low(immediate.into()),
+        facts: u16::try_from(known >> FACTS_SHIFT).unwrap_or_default(),
+        maybe_stack: known & MAYBE_STACK != 0,
+        baseless: known & SCALED != 0,
+        unless_wide: known & WIDE != 0,
+    })
+}
+
 /// The instruction at the beginning of the bytes, if it is one of most.
 #[inline(always)]
 pub(super) fn decode_quickly(code: &[u8; INSTRUCTION_BYTES_MAX]) -> Option<Instruction> {

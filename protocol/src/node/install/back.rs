@@ -11,7 +11,6 @@ use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
 use crate::node::outbox::Outbox;
 use crate::node::record::{Ending, SlotRecord};
-use crate::node::tracked::Tracked;
 use crate::node::writes::Then;
 use crate::time::{Span, Time};
 use crate::trust::names::ComponentName;
@@ -40,7 +39,7 @@ impl Node {
 
     /// Whether a slot's release is known to have been stopped.
     fn is_slot_stopped(&self, slot: &SlotRecord) -> bool {
-        let tracked = self.rollouts.get(&slot.rollout).is_some_and(Tracked::is_stopped);
+        let tracked = self.rollouts.get(&slot.rollout).is_some_and(|tracked| tracked.is_stopped());
         let ended = self.tombstones.find(slot.rollout).is_some_and(|t| t.ending == Ending::Stopped);
         tracked || ended
     }

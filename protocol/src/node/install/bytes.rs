@@ -11,7 +11,6 @@ use crate::mutations::{self, Mutation};
 use crate::node::event::{Event, Stage};
 use crate::node::input::Trouble;
 use crate::node::outbox::{Outbox, Recipe, Work};
-use crate::node::tracked::Tracked;
 use crate::time::Time;
 use crate::trust::manifest::Manifest;
 
@@ -98,7 +97,7 @@ impl Node {
 
     /// Members that say they hold the whole tree; where nobody hears that, the peers that are linked.
     pub(in crate::node) fn holders(&self, id: RolloutId) -> Vec<NodeId> {
-        if self.rollouts.get(&id).is_some_and(Tracked::is_far) {
+        if self.rollouts.get(&id).is_some_and(|tracked| tracked.is_far()) {
             return self.links.iter().take(HOLDERS_MAX).copied().collect();
         }
         self.registers

@@ -180,7 +180,9 @@ impl Node {
     fn step(&mut self, id: RolloutId, stage: Stage, now: Time, out: &mut impl Outbox) {
         match stage {
             Stage::Known | Stage::NotMine | Stage::Skipped => self.begin_staging(id, now, out),
-            Stage::Fetching | Stage::Staging if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) => {
+            Stage::Fetching | Stage::Staging
+                if self.rollouts.get(&id).is_some_and(|tracked| tracked.is_stopped()) =>
+            {
                 mark!(StopWhileFetching);
                 out.cancel(id);
                 self.enter(id, Stage::Known, None, "the rollout was stopped", out);
@@ -237,19 +239,16 @@ impl Node {
             return true;
         }
         let install = &tracked.install;
-        let vote = Vote {
-            rollout: id,
-            node: self.me,
-            state,
-            attempt: install.attempt,
-            beat: 0,
-            numbers: install.numbers,
-            note: to_note(&install.note),
-        };
-        if self.my_vote(id).is_some_and(|held| held.rank() >= vote.rank()) {
+        let (attempt, beat) = (install.attempt, 0);
+        let rank = Vote::rank_of(attempt, state, beat);
+        if self.my_vote(id).is_some_and(|held| held.rank() >= rank) {
             return true;
         }
-        self.state(Statement::Vote(vote), out);
+        let (numbers, note) = (install.numbers, to_note(&install.note));
+        self.state(
+            Statement::Vote(Vote { rollout: id, node: self.me, state, attempt, beat, numbers, note }),
+            out,
+        );
         false
     }
 

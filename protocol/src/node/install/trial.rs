@@ -238,7 +238,7 @@ impl Node {
             component.installed.trial_boots = 0;
         }
         self.keep_installed(&name, out);
-        let stopped = self.rollouts.get(&id).is_some_and(Tracked::is_stopped);
+        let stopped = self.rollouts.get(&id).is_some_and(|tracked| tracked.is_stopped());
         mark!(StopBeforeSwitch if stopped);
         mark!(PauseBeforeSwitch if !stopped && self.rollouts.get(&id).is_some_and(|r| r.derived.paused));
         mark!(OvertakenBeforeSwitch if self.is_behind_done(id));
@@ -249,6 +249,7 @@ impl Node {
     /// A juror says what it holds of my vote.
     pub(in crate::node) fn acknowledged(&mut self, from: NodeId, entries: &[Entry]) {
         let me = self.me;
+        self.rest.stir();
         for (id, tracked) in &mut self.rollouts {
             if tracked.install.stage != Stage::Announcing || !tracked.roster.is_juror(&from) {
                 continue;
@@ -387,6 +388,7 @@ impl Node {
         let report = HealthReport { note, ..report.clone() };
         component.report = Some(report.clone());
         if changed {
+            self.rest.stir();
             out.report(Event::Health { component: name.clone(), report });
         }
     }
@@ -398,7 +400,7 @@ impl Node {
     }
 
     pub(super) fn watch_trial(&mut self, id: RolloutId, now: Time, out: &mut impl Outbox) {
-        if self.rollouts.get(&id).is_some_and(Tracked::is_stopped) {
+        if self.rollouts.get(&id).is_some_and(|tracked| tracked.is_stopped()) {
             mark!(StopInTrial);
             return self.go_back(id, now, false, "the rollout was stopped", out);
         }

@@ -10,12 +10,14 @@
 
 mod door;
 mod peer;
+mod reach;
 #[cfg(test)]
 mod swarm;
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::locality::Locality;
 use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
 use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
@@ -72,6 +74,7 @@ pub struct Download {
     banned: VecDeque<NodeId>,
     random: u64,
     requests_max: usize,
+    locality: Locality,
     tick: Option<Time>,
     complete: bool,
 }
@@ -103,6 +106,7 @@ impl Download {
             banned: VecDeque::new(),
             random: entropy,
             requests_max: PEERS_MAX * REQUESTS_PER_PEER,
+            locality: Locality::default(),
             tick: None,
             complete: false,
         }
@@ -163,17 +167,6 @@ impl Download {
         ready.map(|(id, _)| *id).collect()
     }
 
-    /// Everybody who was named, and whether the caller named them: to begin anew later.
-    pub fn named_peers(&self) -> Vec<(NodeId, bool)> {
-        self.peers.iter().map(|(id, peer)| (*id, peer.hinted)).collect()
-    }
-
-    /// Pieces that are not here and that no peer which answers has, rising.
-    pub fn out_of_reach(&self) -> impl Iterator<Item = u32> {
-        let nowhere = self.availability.iter().zip(0_u32..).filter(|(peers, _)| **peers == 0);
-        nowhere.map(|(_, piece)| piece).filter(|piece| !self.held.contains(*piece))
-    }
-
     /// Takes an event and pushes what follows from it.
     pub fn handle(&mut self, now: Time, event: Event, out: &mut Vec<Action>) {
         if self.complete {
@@ -193,7 +186,8 @@ impl Download {
         self.ask_outline(now, out);
         self.ask_pieces(now, out);
         let watching = !self.asked_of.is_empty() && self.in_endgame()
-            || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.busy_until > now);
+            || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.busy_until > now)
+            || !self.locality.is_alone() && !self.taken.is_full();
         self.tick = watching.then(|| now + TICK);
     }
 
@@ -242,6 +236,9 @@ impl Download {
             Answer::Have(have) => match have.pieces().filter(|_| have.bytes == self.bytes) {
                 Some(pieces) => {
                     peer.standing = Standing::Ready;
+                    if pieces.is_full() {
+                        self.locality.takes_no_turn(&id);
+                    }
                     self.set_pieces(id, pieces);
                     have.peers.iter().for_each(|other| self.found(now, *other, false));
                 }
@@ -283,6 +280,7 @@ impl Download {
         if !self.held.insert(piece) {
             return out.push(wasted);
         }
+        self.locality.came(now);
         self.taken.insert(piece);
         for other in self.asked_of.remove(&piece).unwrap_or_default() {
             if let Some(peer) = self.peers.get_mut(&other) {
@@ -346,6 +344,7 @@ impl Download {
     }
 
     fn absent(&mut self, now: Time, id: NodeId) {
+        self.locality.takes_no_turn(&id);
         self.let_go(id);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.standing = Standing::Absent(now + ABSENT_PAUSE);
@@ -501,6 +500,7 @@ impl Download {
         let crowded = peer.refusals.len() >= REFUSALS_MAX;
         let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
         candidates
+            .filter(|piece| self.may_come_from(now, id, *piece))
             .filter(|piece| match peer.refusals.get(piece) {
                 Some(refusal) => !refusal.stands(now, peer, &self.peers),
                 None => !crowded,
@@ -521,7 +521,8 @@ impl Download {
             let is_late = self.peers.get(other).is_some_and(|other| {
                 other.asked.get(piece).is_some_and(|since| *since + other.hedge() <= now)
             });
-            *other != id && is_late && !refused && peer.pieces.contains(**piece)
+            let may_come = || self.may_come_from(now, id, **piece);
+            *other != id && is_late && !refused && peer.pieces.contains(**piece) && may_come()
         });
         late.map(|(piece, _)| *piece)
     }
@@ -542,6 +543,7 @@ impl Download {
         };
         peer.asked.insert(piece, now);
         peer.note_owed(now);
+        self.note_stepping_in(id, piece);
         self.taken.insert(piece);
         self.asked_of.entry(piece).or_default().push(id);
         let ask = Ask::Request { blob: self.blob, piece, tried, insist };

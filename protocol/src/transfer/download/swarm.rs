@@ -52,6 +52,10 @@ struct Swarm {
     latest: BTreeMap<(NodeId, NodeId), Time>,
     delay: Span,
     random: u64,
+    /// How many members a site has; 0 for no sites.
+    site: usize,
+    /// Bytes that came into each site from others.
+    crossed: BTreeMap<usize, u64>,
 }
 
 fn id(number: usize) -> NodeId {
@@ -73,6 +77,8 @@ impl Swarm {
             delay: Span(5),
             random: seed,
             outline,
+            site: 0,
+            crossed: BTreeMap::new(),
         };
         for (number, fate) in fates.iter().enumerate() {
             swarm.add(number, *fate, seed, rate);
@@ -98,6 +104,31 @@ impl Swarm {
             corrupt: BTreeSet::new(),
         };
         self.members.insert(id(number), member);
+    }
+
+    fn site_of(&self, member: NodeId) -> usize {
+        usize::from(member.0[0] - 1).checked_div(self.site).unwrap_or(0)
+    }
+
+    /// Groups the members, in their order, into sites of `size` who know each other; `aware` of it or not.
+    fn set_sites(&mut self, size: usize, aware: bool) {
+        self.site = size;
+        let all: Vec<NodeId> = self.members.keys().copied().collect();
+        for member in &all {
+            let site: Vec<NodeId> =
+                all.iter().copied().filter(|other| self.site_of(*other) == self.site_of(*member)).collect();
+            let now = self.now;
+            if aware {
+                self.member(*member).serving.upload.set_site(&site);
+            }
+            if let Some(download) = self.member(*member).download.take() {
+                let download = if aware { download.with_site(now, &site) } else { download };
+                self.member(*member).download = Some(download);
+            }
+            for other in site.iter().filter(|other| *other != member) {
+                self.event(*member, Event::Found { peer: *other, hinted: true });
+            }
+        }
     }
 
     fn set_budget(&mut self, permille: u32) {
@@ -199,6 +230,9 @@ impl Swarm {
                 data[0] ^= 1;
             }
             self.member(at).uploaded += u64::from(length);
+            if self.site_of(at) != self.site_of(serve.peer) {
+                *self.crossed.entry(self.site_of(serve.peer)).or_default() += u64::from(length);
+            }
             self.post(at, serve.peer, Parcel::Answer(Answer::Piece { blob, piece, data }, Some(serve)));
         }
     }
@@ -330,6 +364,42 @@ fn a_publisher_with_a_budget_keeps_to_it_while_others_can_serve() {
         println!("seed {seed} at {rate:?}: {} permille in {took:?}, {report:?}", swarm.permille_from(0));
         assert!(swarm.permille_from(0) <= 1050 && report.beyond_bytes == 0, "{report:?}");
         assert_eq!(report.sent_bytes, swarm.member(id(0)).uploaded);
+    }
+}
+
+/// Thousandths of the blob that entered each of `sites` sites of `size`, and how long it took, with nodes that know
+/// of their sites or not.
+fn with_sites(sites: usize, size: usize, bytes: usize, rate: Option<u64>, aware: bool) -> (Vec<u64>, Span) {
+    let mut swarm = Swarm::new(bytes, &healthy(sites * size - 1), 7, rate);
+    swarm.set_sites(size, aware);
+    swarm.tell_all_of_the_publisher();
+    let took = swarm.run(Span::seconds(1200)).unwrap();
+    let permille = |site: usize| swarm.crossed.get(&site).copied().unwrap_or(0) * 1000 / bytes as u64;
+    let copies: Vec<u64> = (0..sites).map(permille).collect();
+    println!("{bytes} bytes at {rate:?}, aware {aware}: {copies:?} permille enter, in {took:?}");
+    (copies, took)
+}
+
+#[test]
+fn about_one_copy_enters_each_site() {
+    for rate in [None, Some(500_000)] {
+        let (copies, took) = with_sites(5, 4, 1 << 20, rate, true);
+        assert!(copies.iter().all(|copies| *copies <= 1_063), "{copies:?}: one piece of 16 may come twice");
+        let (blind, blindly) = with_sites(5, 4, 1 << 20, rate, false);
+        assert!(blind.iter().sum::<u64>() > 2 * copies.iter().sum::<u64>());
+        assert!(took.0 <= blindly.0 * 3 / 2, "{took:?}, without sites {blindly:?}");
+    }
+}
+
+#[test]
+#[ignore = "measures ten sites; --release"]
+fn measure_ten_sites() {
+    for (bytes, rate, size) in
+        [(2 << 20, None, 10), (2 << 20, Some(500_000), 10), (2 << 20, Some(100_000), 10)]
+    {
+        let (_, blind) = with_sites(10, size, bytes, rate, false);
+        let (_, aware) = with_sites(10, size, bytes, rate, true);
+        println!("time with sites over time without: {} permille", aware.0 * 1000 / blind.0);
     }
 }
 

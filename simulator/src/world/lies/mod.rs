@@ -12,7 +12,7 @@ mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use groundswell_protocol::facts::{Fact, RolloutId, SignedFact, Statement};
+use groundswell_protocol::facts::{Body, Fact, RolloutId, SignedFact, Statement};
 use groundswell_protocol::wire::frame::Frame;
 
 use super::{Happening, World};
@@ -24,6 +24,8 @@ use crate::scenario::Lie;
 const LIE_MILLISECONDS: u64 = 100;
 /// And so many times: what a minute of it does not break, an hour will not.
 const LIES_MAX: u32 = 600;
+/// Signed lies that are remembered, of all liars together.
+const SIGNED_MAX: usize = 4_096;
 /// Frames that a liar remembers, to say them again.
 const REMEMBERED_MAX: usize = 64;
 
@@ -35,6 +37,8 @@ pub(super) struct Lying {
     heard: BTreeMap<u32, VecDeque<(bool, Payload)>>,
     /// Liars who hold something back.
     quiet: BTreeSet<u32>,
+    /// What they signed lately: most of it they sign again and again.
+    signed: BTreeMap<(u32, Body), SignedFact>,
 }
 
 impl Lying {
@@ -50,6 +54,7 @@ impl Lying {
             told: BTreeMap::new(),
             heard: repeats.into_iter().map(|node| (node, VecDeque::new())).collect(),
             quiet: of(&holds_back),
+            signed: BTreeMap::new(),
         }
     }
 
@@ -110,8 +115,13 @@ impl World {
         u32::try_from(self.now.as_milliseconds() / LIE_MILLISECONDS).unwrap_or(u32::MAX)
     }
 
-    fn signed_by(&self, node: u32, statement: Statement) -> SignedFact {
-        Fact::sign(self.fleet.id, statement, &[&self.fleet.keys[node as usize]]).signed
+    fn signed_by(&mut self, node: u32, statement: Statement) -> SignedFact {
+        if self.lying.signed.len() >= SIGNED_MAX {
+            self.lying.signed.clear();
+        }
+        let (fleet, key) = (self.fleet.id, &self.fleet.keys[node as usize]);
+        let signed = self.lying.signed.entry((node, statement.body(fleet)));
+        signed.or_insert_with(|| Fact::sign(fleet, statement, &[key]).signed).clone()
     }
 
     /// Gossips a fact.
@@ -123,11 +133,11 @@ impl World {
         }
     }
 
-    /// Hands facts to one machine, unasked.
-    fn hand(&mut self, node: u32, to: u32, facts: Vec<SignedFact>) {
+    /// Hands facts to machines, unasked.
+    fn hand(&mut self, node: u32, to: impl Iterator<Item = u32>, facts: Vec<SignedFact>) {
         facts.iter().for_each(|fact| self.referees.lied(self.now, node, fact));
         let frame = Message::new(Frame::Facts { facts, confirm: false, last: true }.encode());
-        self.slip(node, to, &frame);
+        to.for_each(|to| self.slip(node, to, &frame));
     }
 
     /// Sends a frame that no core has made.

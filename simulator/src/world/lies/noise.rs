@@ -33,7 +33,7 @@ impl World {
             }
             self.broadcast(node, &frame);
             if let Ok(Frame::Gossip(fact)) = Frame::decode(frame.bytes()) {
-                self.hand(node, to, vec![fact]);
+                self.hand(node, std::iter::once(to), vec![fact]);
             }
         }
     }

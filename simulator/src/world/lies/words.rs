@@ -79,9 +79,7 @@ impl World {
         ];
         for (place, to) in [(0, 0), (1, 1)] {
             let facts = two[place].clone().map(|statement| self.signed_by(node, statement)).to_vec();
-            for to in (to..self.scenario.nodes).step_by(2) {
-                self.hand(node, to, facts.clone());
-            }
+            self.hand(node, (to..self.scenario.nodes).step_by(2), facts);
         }
     }
 

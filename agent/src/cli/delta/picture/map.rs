@@ -75,6 +75,7 @@ fn legend(canvas: &mut Canvas, map: &Map, whole: u64) {
     let mut entries: Vec<_> =
         Origin::ALL.map(|origin| (class_of(origin), words_of(origin), map.of(origin))).into_iter().collect();
     entries.push(("opened", "in opened containers", map.opened()));
+    entries.retain(|(_, _, amount)| *amount > 0);
     let width = INNER / LEGEND_COLUMNS;
     for line in entries.chunks(LEGEND_COLUMNS as usize) {
         for (column, (class, words, amount)) in (0..).zip(line) {

@@ -1,0 +1,257 @@
+//! How far it is to the next instruction, with one look-up for most.
+//!
+//! Where an instruction begins is known only once the one before was measured, so measuring is what takes the time, and most
+//! instructions name nothing. A table says of an opcode and the byte after it how long the instruction is, and whether
+//! there is reason to decode it. Instructions with prefixes but REX, vector instructions and rare ones are left to the decoder.
+
+use std::sync::LazyLock;
+
+use super::decode::{BRANCH, FIELDS, IMMEDIATE, LOADS, RELATIVE, SHORT_BRANCH, SLOT, STACK_POINTER};
+use super::opcodes::{ESCAPE, Form, ONE_BYTE};
+use super::quick::{Measure, measure};
+
+/// The bytes of the instruction, without REX and the escape.
+const BYTES: u8 = 0x0f;
+/// In the upper bits: what it may name, as a number of [`Names`], or more than that:
+const HOW_SHIFT: u32 = 4;
+/// four bytes more, and to be decoded, if the byte after the ModRM byte has no base;
+const BASELESS: u8 = 8;
+/// it has a slot of the stack if the byte after the ModRM byte says so;
+const MAYBE_STACK: u8 = 9;
+/// it is not known with REX.W, and is to be decoded without.
+const UNLESS_WIDE: u8 = 10;
+/// Nothing is known.
+const NOT_KNOWN: u8 = 11;
+
+/// What an instruction may name, and where.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(super) enum Names {
+    /// Nothing of interest.
+    Nothing = 0,
+    /// A place, in its last four bytes, that may be near: a jump or a call.
+    Branch = 1,
+    /// A place, in its last four bytes.
+    Relative = 2,
+    /// A slot from the frame pointer, in its last byte.
+    FrameSlot = 3,
+    /// A slot from the stack pointer, in its last byte.
+    Slot = 4,
+    /// An address, in its last four bytes, if addresses stand in code.
+    Address = 5,
+    /// A place, in its last byte, that is near.
+    ShortBranch = 6,
+    /// It has to be decoded to know.
+    Other = 7,
+}
+
+impl Names {
+    /// By number.
+    pub(super) const ALL: [Self; 8] = [
+        Self::Nothing,
+        Self::Branch,
+        Self::Relative,
+        Self::FrameSlot,
+        Self::Slot,
+        Self::Address,
+        Self::ShortBranch,
+        Self::Other,
+    ];
+}
+
+/// Prefixes: of vector instructions, or operands of two bytes.
+const SHORT: usize = 0x66;
+const REPEAT_NOT: usize = 0xf2;
+const REPEAT: usize = 0xf3;
+
+const ENTRIES: usize = 1 << 17;
+
+/// For an opcode and the byte after it, in the first map and then in the second.
+static TABLE: LazyLock<Box<[u8; ENTRIES]>> = LazyLock::new(table);
+
+/// The step to the next instruction.
+#[derive(Clone, Copy)]
+pub(super) struct Step {
+    /// Its size, or zero if it has to be decoded.
+    pub(super) bytes: u32,
+    /// The number of what the instruction may name.
+    pub(super) names: u8,
+}
+
+/// Measures instructions.
+#[derive(Clone, Copy)]
+pub(super) struct Steps(&'static [u8; ENTRIES]);
+
+impl Steps {
+    pub(super) fn new() -> Self {
+        Self(&TABLE)
+    }
+
+    /// The step from an instruction, given its first eight bytes. Prefixes that change nothing are steps of their own.
+    #[inline(always)]
+    pub(super) fn step(self, word: u64) -> Step {
+        let rex = usize::from(low(word) & 0xf0 == 0x40);
+        let bits = usize::from(low(word)) & rex.wrapping_neg();
+        // R12 and R13 look like the stack's and the frame's pointers but for a bit.
+        let (other_base, wide) = (bits & 1, bits >> 3 & 1);
+        let word = word >> (8 * rex);
+        let escaped = usize::from(low(word) == ESCAPE);
+        let word = word >> (8 * escaped);
+        let place = u16::from_be_bytes([low(word), low(word >> 8)]);
+        let entry = self.0[usize::from(place) | escaped << 16];
+        let (how, scaled) = (usize::from(entry >> HOW_SHIFT), low(word >> 16));
+        let baseless = usize::from(how == usize::from(BASELESS)) & usize::from(scaled & 7 == 5);
+        let on_stack = usize::from(scaled & 0x3f == STACK_POINTER);
+        let looks = how | on_stack << 4 | baseless << 5 | other_base << 6 | wide << 7;
+        let names = LOOKS[looks & 0xff];
+        let before = low((rex + escaped + 4 * baseless) as u64);
+        let bytes = u32::from((entry & BYTES) + before);
+        Step { bytes: if names == UNKNOWN { 0 } else { bytes }, names }
+    }
+}
+
+/// It has to be decoded even to know its size: a bit beside [`Names::Other`].
+const UNKNOWN: u8 = 0x80 | Names::Other as u8;
+
+/// What an instruction names by how its entry says so, whether its displacement is from the stack pointer or from nothing, and
+/// two bits of REX: whether the base is another register, and whether it is wide.
+static LOOKS: [u8; 256] = looks();
+
+const fn looks() -> [u8; 256] {
+    let mut table = [0; 256];
+    let mut at = 0_usize;
+    while at < 256 {
+        let how = low(at as u64 & 0xf);
+        let (on_stack, baseless, other_base, wide) =
+            (at & 16 != 0, at & 32 != 0, at & 64 != 0, at & 128 != 0);
+        table[at] = match how {
+            BASELESS if baseless => Names::Other as u8,
+            BASELESS => Names::Nothing as u8,
+            MAYBE_STACK if on_stack && !other_base => Names::Slot as u8,
+            MAYBE_STACK => Names::Nothing as u8,
+            UNLESS_WIDE if wide => UNKNOWN,
+            UNLESS_WIDE => Names::Other as u8,
+            NOT_KNOWN => UNKNOWN,
+            how if how == Names::FrameSlot as u8 && other_base => Names::Nothing as u8,
+            how => how,
+        };
+        at += 1;
+    }
+    table
+}
+
+/// Asks about every entry.
+fn table() -> Box<[u8; ENTRIES]> {
+    let mut table = Box::new([0; ENTRIES]);
+    for (opcode, entries) in table.chunks_exact_mut(256).enumerate() {
+        for (next, entry) in (0..=u8::MAX).zip(entries) {
+            *entry = if is_step(opcode, next) { 1 } else { entry_of(opcode, next) };
+        }
+    }
+    table
+}
+
+/// Whether what a prefix stands before is the same without it, but for its size.
+fn is_step(prefix: usize, next: u8) -> bool {
+    match prefix {
+        REPEAT_NOT | REPEAT => true,
+        SHORT => matches!(ONE_BYTE[usize::from(next)], Form::Bare | Form::Modrm | Form::Escape),
+        _ => false,
+    }
+}
+
+fn entry_of(opcode: usize, next: u8) -> u8 {
+    let Some(measure) = measure(opcode, next) else { return NOT_KNOWN << HOW_SHIFT };
+    let how = match measure {
+        Measure { unless_wide: true, .. } => UNLESS_WIDE,
+        Measure { baseless: true, immediate: 0, facts: 0 | LOADS, .. } => BASELESS,
+        Measure { baseless: true, .. } => NOT_KNOWN,
+        Measure { maybe_stack: true, immediate: 0, facts: 0 | LOADS, .. } => MAYBE_STACK,
+        Measure { maybe_stack: true, .. } => Names::Other as u8,
+        Measure { immediate: 0, facts, .. } if facts & FIELDS == SLOT => Names::FrameSlot as u8,
+        Measure { immediate: 0, facts, .. } if facts & FIELDS == RELATIVE => Names::Relative as u8,
+        Measure { facts: BRANCH, .. } => Names::Branch as u8,
+        Measure { facts: SHORT_BRANCH, .. } => Names::ShortBranch as u8,
+        Measure { facts, .. } if facts & FIELDS == 0 => Names::Nothing as u8,
+        Measure { facts: IMMEDIATE, .. } => Names::Address as u8,
+        _ => Names::Other as u8,
+    };
+    measure.bytes | how << HOW_SHIFT
+}
+
+#[inline(always)]
+const fn low(word: u64) -> u8 {
+    word.to_le_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::decode::{INSTRUCTION_BYTES_MAX, MOVES, PUSHES, STACK, decode};
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn steps_are_as_long_as_instructions_and_pass_over_no_name(
+            mut code: [u8; INSTRUCTION_BYTES_MAX],
+            prefix in proptest::sample::subsequence(vec![0x66, 0xf3, 0x48, ESCAPE], 0..=4),
+        ) {
+            code[..prefix.len()].copy_from_slice(&prefix);
+            let instruction = decode(&code);
+            let (mut at, mut is_prefix) = (0, true);
+            while is_prefix {
+                let step = Steps::new().step(u64::from_le_bytes(*code[at..].first_chunk().unwrap()));
+                is_prefix = matches!(code[at], 0x66 | 0xf2 | 0xf3);
+                if step.bytes == 0 || at > 4 || instruction.bytes == 1 {
+                    return Ok(());
+                }
+                at += step.bytes as usize;
+                if is_prefix {
+                    continue;
+                }
+                prop_assert_eq!(at, usize::from(instruction.bytes));
+                let facts = instruction.facts & FIELDS;
+                let ends = |bytes: u8| instruction.before_immediate + bytes == instruction.bytes;
+                let agrees = match Names::ALL[usize::from(step.names)] {
+                    Names::Nothing => facts == 0,
+                    Names::Branch => facts == BRANCH && ends(4),
+                    Names::Relative => facts == RELATIVE && ends(0),
+                    Names::FrameSlot => facts == SLOT && instruction.facts & STACK == 0 && ends(0),
+                    Names::Slot => facts == SLOT && instruction.facts & STACK != 0 && ends(0),
+                    Names::Address => facts == IMMEDIATE && instruction.facts & (MOVES | PUSHES) == 0,
+                    Names::ShortBranch => facts == SHORT_BRANCH && ends(1),
+                    Names::Other => true,
+                };
+                prop_assert!(agrees, "{} {:?}", step.names, instruction);
+            }
+        }
+    }
+
+    #[test]
+    fn most_instructions_are_measured_by_one_look_up() {
+        // mov rbp, rsp; mov rax, [rsp + 8]; call; lea rdi, [rip + x]; movzx eax, al; jne; movups xmm0, [rsp + rbx]; push r15
+        let all: [(&[u8], Names); 10] = [
+            (&[0x74, 1], Names::ShortBranch),
+            (&[0x48, 0x89, 0xe5], Names::Nothing),
+            (&[0x48, 0x8b, 0x44, 0x24, 8], Names::Slot),
+            (&[0x49, 0x8b, 0x45, 8], Names::Nothing),
+            (&[0xe8, 1, 2, 3, 4], Names::Branch),
+            (&[0x48, 0x8d, 0x3d, 1, 2, 3, 4], Names::Relative),
+            (&[0x0f, 0xb6, 0xc0], Names::Nothing),
+            (&[0x0f, 0x85, 1, 2, 3, 4], Names::Branch),
+            (&[0x0f, 0x10, 0x04, 0x1c], Names::Nothing),
+            (&[0x41, 0x57], Names::Nothing),
+        ];
+        for (code, names) in all {
+            let padded = [code, &[0x90; 8]].concat();
+            let step = Steps::new().step(u64::from_le_bytes(*padded.first_chunk().unwrap()));
+            assert_eq!(
+                (step.bytes as usize, Names::ALL[usize::from(step.names)]),
+                (code.len(), names),
+                "{code:02x?}"
+            );
+        }
+    }
+}

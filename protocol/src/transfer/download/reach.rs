@@ -1,0 +1,54 @@
+//! Who can be reached for what: a node's own site first, and what nobody has.
+
+use super::Download;
+use super::peer::Standing;
+use crate::identity::NodeId;
+use crate::time::Time;
+use crate::transfer::locality::Locality;
+use crate::transfer::outline::piece_count;
+
+impl Download {
+    /// As a member of a site whose members, this node among them, bring each piece in once.
+    pub fn with_site(mut self, now: Time, site: &[NodeId]) -> Self {
+        self.locality = Locality::new(self.me, site, self.blob, piece_count(self.bytes));
+        self.locality.came(now);
+        self
+    }
+
+    /// Members of the site to ask from the start.
+    pub fn site_to_begin_with(&self, most: usize) -> Vec<NodeId> {
+        self.locality.to_begin_with(self.me, most)
+    }
+
+    /// A piece is asked of `id`: if that is outside, others of the site may have been waited for in vain.
+    pub(super) fn note_stepping_in(&mut self, id: NodeId, piece: u32) {
+        if !self.locality.is_near(&id) {
+            let peers = &self.peers;
+            let answers =
+                |node: &NodeId| peers.get(node).is_some_and(|peer| peer.standing == Standing::Ready);
+            self.locality.stepped_in(piece, answers);
+        }
+    }
+
+    /// Everybody who was named, and whether the caller named them: to begin anew later.
+    pub fn named_peers(&self) -> Vec<(NodeId, bool)> {
+        self.peers.iter().map(|(id, peer)| (*id, peer.hinted)).collect()
+    }
+
+    /// Pieces that are not here and that no peer which answers has, rising.
+    pub fn out_of_reach(&self) -> impl Iterator<Item = u32> {
+        let nowhere = self.availability.iter().zip(0_u32..).filter(|(peers, _)| **peers == 0);
+        nowhere.map(|(_, piece)| piece).filter(|piece| !self.held.contains(*piece))
+    }
+
+    /// Whether it is for this node, now, to bring a piece in from a peer outside its site. What a holder in the
+    /// site refused, since it gave it to others, is not to be had inside.
+    pub(super) fn may_come_from(&self, now: Time, id: NodeId, piece: u32) -> bool {
+        let inside = || {
+            let near = self.peers.iter().filter(|(id, _)| self.locality.is_near(id));
+            near.map(|(_, peer)| peer)
+                .any(|peer| peer.pieces.contains(piece) && !peer.refusals.contains_key(&piece))
+        };
+        self.locality.is_alone() || self.locality.is_near(&id) || self.locality.allows(now, piece, inside())
+    }
+}
