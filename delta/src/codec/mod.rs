@@ -127,6 +127,21 @@ pub(crate) fn estimate(source: &dyn ReadAt) -> io::Result<usize> {
     Ok(zstandard::pack_source(source, zstandard::LEVEL_ESTIMATE, u32::MAX)?.len())
 }
 
+/// About how large the strongest packing leaves bytes that hardly pack: each part packed by itself, which takes a few MiB of
+/// memory however large the tables for all of them would be.
+pub(crate) fn estimate_in_parts(source: &dyn ReadAt) -> io::Result<usize> {
+    const PART_BYTES: u64 = 256 << 10;
+    let mut bytes = 0;
+    let mut at = 0;
+    while at < source.size() {
+        let end = (at + PART_BYTES).min(source.size());
+        let part = load(source, at..end)?;
+        bytes += zstandard::pack_source(&part, zstandard::LEVEL_BEST, u32::MAX)?.len();
+        at = end;
+    }
+    Ok(bytes)
+}
+
 /// Where a packed stream is in a delta, and what it says of itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Stream {

@@ -121,3 +121,13 @@ fn a_window_beyond_the_bound_is_refused() {
     let packed = Packed { method: Method::Lzma, raw_bytes: 10_000, bytes };
     assert!(unpacked(&bytes_of(&packed), &[]).is_err());
 }
+
+#[test]
+fn bytes_that_do_not_pack_are_estimated_in_parts_as_what_they_are_packed_to() {
+    let noise: Vec<u8> = (0..100_000_u32)
+        .flat_map(|n| n.wrapping_mul(0x9e37_79b1).rotate_left(n % 32).to_le_bytes())
+        .collect();
+    let whole = pack_whole(&noise, crate::limits::WHOLE_WINDOW_LOG).unwrap().size();
+    assert!(estimate_in_parts(&noise).unwrap().abs_diff(whole) < whole / 50);
+    assert_eq!(estimate_in_parts(&Vec::new()).unwrap(), 0);
+}

@@ -103,8 +103,19 @@ const TOLD_PART: usize = 64;
 fn make_whole(new: &dyn ReadAt, body_bytes: usize) -> io::Result<Option<Vec<u8>>> {
     /// The strongest packing leaves at least this part of what a fast one leaves.
     const ESTIMATE_DIVISOR: usize = 3;
-    if body_bytes < codec::estimate(new)? / ESTIMATE_DIVISOR {
+    /// Small files take ten times their size to be packed, which is more than all else.
+    const SMALL_BYTES: u64 = 8 << 20;
+    let estimate = codec::estimate(new)?;
+    if body_bytes < estimate / ESTIMATE_DIVISOR {
         return Ok(None);
+    }
+    // Of what hardly packs, such as weights, the strongest packing leaves little less than that of parts: nothing repeats.
+    let hardly_packs = estimate as u64 >= new.size() - new.size() / 5;
+    if hardly_packs && new.size() <= SMALL_BYTES {
+        let in_parts = codec::estimate_in_parts(new)?;
+        if body_bytes < in_parts - in_parts / 10 {
+            return Ok(None);
+        }
     }
     let mut body = vec![WHOLE];
     codec::pack_whole(new, WHOLE_WINDOW_LOG)?.write(&mut body);
