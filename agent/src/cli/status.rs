@@ -141,6 +141,11 @@ fn swarm(swarm: &SwarmView, screen: Screen) -> String {
             bytes(site.outside_bytes)
         );
     }
+    if !swarm.offences.is_empty() {
+        let kinds: Vec<String> =
+            swarm.offences.iter().map(|(kind, count)| format!("{kind} {count}")).collect();
+        let _ = writeln!(text, "refused {}", screen.warn(&format!("pieces' peers: {}", kinds.join(", "))));
+    }
     for budget in &swarm.egress {
         let (copies, permille) = (budget.copies_permille(), budget.permille);
         let left = match budget.beyond_bytes {

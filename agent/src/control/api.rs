@@ -14,6 +14,8 @@
 //! Every other answer carries an [`ErrorAnswer`]. Fields may be added within version 1; readers pass
 //! over those that they do not know.
 
+use std::collections::BTreeMap;
+
 use groundswell_protocol::bounds::CENSUS_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
@@ -133,6 +135,8 @@ pub struct SwarmView {
     pub caps: Caps,
     /// This node's site.
     pub site: SiteView,
+    /// What peers did that the piece protocol does not allow, by kind; kinds that never happened are left out.
+    pub offences: BTreeMap<String, u64>,
     /// The budgets of releases that were published here, the oldest first.
     pub egress: Vec<EgressReport>,
 }

@@ -15,7 +15,7 @@ use groundswell_protocol::node::{Recipe, Trouble, Work};
 
 use crate::control::api::{MissingView, SHORTAGES_SHOWN, TransferView};
 use crate::slots::Slots;
-use crate::store::blobs::BlobStore;
+use crate::store::blobs::{BlobStore, StoreError};
 use crate::transfer::{FetchError, Progress, Transfer, Want};
 
 /// Bytes of a tree's index: about half a million files.
@@ -37,6 +37,8 @@ struct Job {
     bytes: u64,
     /// The index is here, and its chunks were asked for.
     has_index: bool,
+    /// It was seen that there is room for what is missing.
+    has_room: bool,
     /// How many bytes had come when last looked at, and when that was less.
     came: u64,
     came_at: Instant,
@@ -82,6 +84,7 @@ impl Bytes {
             missing: BTreeMap::new(),
             bytes: 0,
             has_index: false,
+            has_room: false,
             came: 0,
             came_at: Instant::now(),
         };
@@ -113,8 +116,8 @@ impl Bytes {
             .map(|(rollout, _)| *rollout)
             .collect();
         let trouble = match why {
-            FetchError::Store(error) if error.is_no_space() => Trouble::NoSpace(why.to_string()),
-            _ => Trouble::Local(why.to_string()),
+            FetchError::Store(error) => trouble(error),
+            FetchError::TooMany => Trouble::Local(why.to_string()),
         };
         hit.into_iter()
             .map(|rollout| {
@@ -156,6 +159,7 @@ impl Bytes {
             && !is_here(&self.slots, &job.work)
         {
             job.has_index = true;
+            job.has_room = false;
             match missing_chunks(&self.store, &self.slots, &job.work) {
                 Ok(chunks) => {
                     for chunk in chunks {
@@ -171,6 +175,14 @@ impl Bytes {
         if job.missing.is_empty() {
             self.jobs.remove(&rollout);
             return Some((rollout, Ok(())));
+        }
+        // Before the first byte of the deltas, or of the index, and again before the first chunk.
+        if !std::mem::replace(&mut job.has_room, true) {
+            let left = job.missing.values().sum();
+            if let Err(why) = self.store.check_room(left) {
+                self.jobs.remove(&rollout);
+                return Some((rollout, Err(trouble(&why))));
+            }
         }
         let wants = job.missing.iter().map(|(blob, bytes)| Want { blob: *blob, bytes: *bytes }).collect();
         let holders = job.holders.clone();
@@ -251,6 +263,10 @@ impl Job {
             self.bytes = self.bytes.saturating_add(bytes);
         }
     }
+}
+
+fn trouble(error: &StoreError) -> Trouble {
+    if error.is_no_space() { Trouble::NoSpace(error.to_string()) } else { Trouble::Local(error.to_string()) }
 }
 
 /// Whether a slot has the tree already.

@@ -58,7 +58,7 @@ use crate::store::blobs::BlobStore;
 use crate::store::journal::{Outcome, Outcomes, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process;
-use crate::transfer::{Caps, Transfer, TransferEvent};
+use crate::transfer::{Caps, Offence, Transfer, TransferEvent};
 
 pub use start::{AgentError, run};
 
@@ -294,6 +294,7 @@ impl Agent {
 
     fn keep_house(&mut self) {
         self.metrics.set_counters(&self.counters());
+        self.metrics.set_offences(&self.transfer.offences());
         self.ledger.keep();
         self.mind_the_caps();
         self.mind_the_site();
@@ -310,7 +311,10 @@ impl Agent {
             inside_bytes: pieces.site_bytes,
             outside_bytes: pieces.downloaded_bytes.saturating_sub(pieces.site_bytes),
         };
-        SwarmView { caps: self.caps, site, egress: self.transfer.budgets() }
+        let offences = self.transfer.offences();
+        let counted = Offence::ALL.map(|offence| (offence.word().to_owned(), offences.of(offence)));
+        let offences = counted.into_iter().filter(|(_, count)| *count > 0).collect();
+        SwarmView { caps: self.caps, site, offences, egress: self.transfer.budgets() }
     }
 
     /// Members of the site come and go.

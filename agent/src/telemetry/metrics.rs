@@ -18,6 +18,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::registry::Registry;
 
 use crate::control::api::Counters;
+use crate::transfer::{Offence, Offences};
 
 /// One word that tells the cases of a metric apart; from closed lists, so that their number is bounded.
 #[derive(Clone, Debug, Hash, PartialEq, Eq, EncodeLabelSet)]
@@ -102,6 +103,8 @@ struct UsageMetrics {
     egress_beyond: Counter,
     /// What the budgets have left.
     egress_left: Gauge,
+    /// What peers did that the piece protocol does not allow.
+    offences: Cases,
     /// Links that are up.
     links: Gauge,
     /// Memory of the agent's own process.
@@ -128,6 +131,14 @@ impl Metrics {
     /// Copies what the agent has used.
     pub fn set_counters(&self, counters: &Counters) {
         self.all.usage.set(counters);
+    }
+
+    /// Copies what peers did that they may not.
+    pub fn set_offences(&self, offences: &Offences) {
+        for offence in Offence::ALL {
+            let case = Case { case: offence.word() };
+            raise(&self.all.usage.offences.get_or_create(&case), offences.of(offence));
+        }
     }
 
     /// All metrics as OpenMetrics text.
@@ -232,6 +243,11 @@ impl UsageMetrics {
             self.egress_beyond.clone(),
         );
         registry.register("egress_left_bytes", "What the budgets have left", self.egress_left.clone());
+        registry.register(
+            "piece_offences",
+            "What peers did that the piece protocol does not allow",
+            self.offences.clone(),
+        );
         registry.register("links", "Links to peers that are up", self.links.clone());
         registry.register("resident_bytes", "Memory of the agent's process", self.resident.clone());
         registry.register("cpu_seconds", "Processor time of the agent's process", self.cpu.clone());

@@ -9,6 +9,8 @@ use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::egress::EgressReport;
 use groundswell_protocol::transfer::shortage::Shortage;
 
+use super::offences::{Offence, Offences};
+
 /// Peers whose traffic is remembered; the one heard of longest ago makes room.
 pub const PEERS_RATED_MAX: usize = 256;
 
@@ -66,6 +68,7 @@ struct Written {
     progress: BTreeMap<Digest, Progress>,
     shortages: BTreeMap<Digest, Shortage>,
     counters: Counters,
+    offences: Offences,
     peers: BTreeMap<NodeId, Traffic>,
     budgets: Vec<EgressReport>,
 }
@@ -114,6 +117,14 @@ impl Board {
 
     pub(super) fn progress(&self) -> Vec<Progress> {
         self.written().progress.values().cloned().collect()
+    }
+
+    pub(super) fn offences(&self) -> Offences {
+        self.written().offences
+    }
+
+    pub(super) fn offence(&self, offence: Offence) {
+        self.written().offences.count(offence);
     }
 
     pub(super) fn counters(&self) -> Counters {

@@ -13,6 +13,7 @@ use super::board::Board;
 use super::clock::Clock;
 use super::disk::{Disk, Done};
 use super::fetches::Fetches;
+use super::offences::{CORRUPTIONS_MAX, Conduct, Offence, UNASKED_MAX};
 use super::pacing::Pacing;
 use super::serves::Serves;
 use super::sessions::{Gate, Note, Outgoing, SessionId, WRITE_QUEUE_MAX, run_answering, run_asking};
@@ -43,6 +44,8 @@ struct AskSession {
     waiting: Option<mpsc::Receiver<Outgoing>>,
     used: Time,
     task: AbortHandle,
+    /// Pieces that came for blobs that are not fetched.
+    unasked: u32,
 }
 
 /// A stream that a peer opened.
@@ -60,6 +63,7 @@ pub(super) struct Ways<S> {
     pub(super) disk: Disk,
     pub(super) sources: Sources,
     pub(super) outbox: VecDeque<TransferEvent>,
+    conduct: Conduct,
     streams: S,
     limits: TransferLimits,
     asking: BTreeMap<NodeId, AskSession>,
@@ -101,6 +105,7 @@ impl<S: Streams> Engine<S> {
             disk,
             sources,
             outbox: VecDeque::new(),
+            conduct: Conduct::default(),
             streams,
             limits,
             asking: BTreeMap::new(),
@@ -245,7 +250,12 @@ impl<S: Streams> Engine<S> {
             },
             Note::Answered { peer, session, answer } => {
                 if self.ways.asking.get(&peer).is_some_and(|current| current.id == session) {
-                    self.fetches.answered(peer, answer, &mut self.ways);
+                    let unasked = self.fetches.answered(peer, answer, &mut self.ways);
+                    if unasked && self.ways.is_flooding(peer) {
+                        self.ways.board.offence(Offence::Unasked);
+                        self.ways.close_asking(peer, session);
+                        self.fetches.lost(peer, &mut self.ways);
+                    }
                 }
             }
             Note::Asked { peer, session, ask } => {
@@ -258,7 +268,8 @@ impl<S: Streams> Engine<S> {
                     self.serves.sent(serve, bytes, &self.ways);
                 }
             }
-            Note::Ended { peer, session } => {
+            Note::Ended { peer, session, offence } => {
+                offence.into_iter().for_each(|offence| self.ways.board.offence(offence));
                 if self.ways.close_asking(peer, session) {
                     self.fetches.lost(peer, &mut self.ways);
                 } else if self.ways.close_answering(peer, session) {
@@ -270,6 +281,9 @@ impl<S: Streams> Engine<S> {
 
     /// A peer opened a stream: it replaces an earlier one, whose end may not have been noticed yet.
     fn came(&mut self, peer: NodeId, stream: PieceStream) {
+        if self.ways.conduct.is_dropped(&peer) {
+            return;
+        }
         if let Some(earlier) = self.ways.answering.get(&peer).map(|session| session.id) {
             self.ways.close_answering(peer, earlier);
             self.serves.lost(peer);
@@ -283,6 +297,10 @@ impl<S: Streams> Engine<S> {
 impl<S: Streams> Ways<S> {
     /// Sends an ask, opening a stream if there is none; `eager` false sends only on a stream that is there.
     pub(super) fn ask(&mut self, peer: NodeId, message: Outgoing, eager: bool) {
+        if self.conduct.is_dropped(&peer) {
+            self.given_up.push(peer);
+            return;
+        }
         if !self.asking.contains_key(&peer) {
             if !eager {
                 return;
@@ -308,6 +326,7 @@ impl<S: Streams> Ways<S> {
         let current = self.answering.get(&peer).filter(|current| current.id == session);
         let Some(sent) = current.map(|current| current.queue.try_send(message)) else { return false };
         if sent.is_err() && self.close_answering(peer, session) {
+            self.board.offence(Offence::Deaf);
             self.deaf.push(peer);
         }
         sent.is_ok()
@@ -323,6 +342,31 @@ impl<S: Streams> Ways<S> {
         if self.outbox.len() < OUTBOX_MAX || !matches!(event, TransferEvent::Corrupt { .. }) {
             self.outbox.push_back(event);
         }
+    }
+
+    /// A peer served bytes that do not verify. One that does so again and again is dropped for this run.
+    pub(super) fn corrupted(&mut self, peer: NodeId) {
+        self.board.offence(Offence::Corrupt);
+        if !self.conduct.corrupted(peer) {
+            return;
+        }
+        tracing::warn!(peer = %peer.short(), "A peer served bad bytes {CORRUPTIONS_MAX} times: it is dropped.");
+        if let Some(session) = self.asking.get(&peer).map(|session| session.id) {
+            self.close_asking(peer, session);
+            self.given_up.push(peer);
+        }
+        if let Some(session) = self.session_of(peer) {
+            self.close_answering(peer, session);
+            self.deaf.push(peer);
+        }
+    }
+
+    /// Whether one piece more that nobody asked for is too much.
+    fn is_flooding(&mut self, peer: NodeId) -> bool {
+        self.asking.get_mut(&peer).is_some_and(|session| {
+            session.unasked += 1;
+            session.unasked > UNASKED_MAX
+        })
     }
 
     fn next_session(&mut self) -> SessionId {
@@ -341,7 +385,7 @@ impl<S: Streams> Ways<S> {
             let _ = notes.send(Note::Opened { peer, session: id, stream }).await;
         });
         let used = self.clock.now();
-        self.asking.insert(peer, AskSession { id, queue, waiting: Some(waiting), used, task });
+        self.asking.insert(peer, AskSession { id, queue, waiting: Some(waiting), used, task, unasked: 0 });
     }
 
     fn opened(&mut self, peer: NodeId, id: SessionId, stream: PieceStream) {

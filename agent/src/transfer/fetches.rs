@@ -17,6 +17,7 @@ use groundswell_protocol::transfer::{
 use super::board::Progress;
 use super::disk::{Done, JOBS_MAX, Prepared};
 use super::engine::Ways;
+use super::offences::Offence;
 use super::sessions::outgoing;
 use super::stream::Streams;
 use super::{FetchError, TransferEvent, TransferLimits, WANTS_MAX, Want};
@@ -215,7 +216,8 @@ impl Fetches {
         self.remove(blob, ways);
     }
 
-    pub(super) fn answered<S: Streams>(&mut self, peer: NodeId, answer: Answer, ways: &mut Ways<S>) {
+    /// A peer answered. True for a piece of a blob that is not fetched, as may be on its way when one is cancelled.
+    pub(super) fn answered<S: Streams>(&mut self, peer: NodeId, answer: Answer, ways: &mut Ways<S>) -> bool {
         let blob = match &answer {
             Answer::Have(have) => have.blob,
             Answer::NotHere { blob }
@@ -230,11 +232,19 @@ impl Fetches {
             let near = self.site.binary_search(&peer).is_ok();
             ways.board.downloaded(ways.clock.now(), peer, payload, near);
         }
+        if let (Answer::Have(have), Some(fetch)) = (&answer, self.fetches.get(&blob))
+            && have.bytes != fetch.bytes
+        {
+            ways.board.offence(Offence::Size);
+        }
         if matches!(self.fetches.get(&blob), Some(Fetch { stage: Stage::Running(_), .. })) {
             self.handle(blob, Event::Answered { peer, answer }, ways);
-        } else if payload > 0 {
+            return false;
+        }
+        if payload > 0 {
             ways.board.wasted(payload);
         }
+        payload > 0
     }
 
     /// Our stream to a peer could not be opened, or ended.
@@ -439,6 +449,7 @@ impl Fetches {
                 Action::Corrupt { peer } => {
                     tracing::warn!(peer = %peer.short(), blob = %blob.short(), "a peer served bytes that do not verify; it is asked no more");
                     ways.board.corrupt();
+                    ways.corrupted(peer);
                     ways.report(TransferEvent::Corrupt { peer, blob });
                 }
                 Action::Complete => {}

@@ -13,6 +13,7 @@ mod clock;
 mod disk;
 mod engine;
 mod fetches;
+mod offences;
 mod pacing;
 mod serves;
 mod sessions;
@@ -33,6 +34,7 @@ use crate::store::Content;
 use crate::store::blobs::{BlobStore, StoreError};
 
 pub use board::{Counters, PEERS_RATED_MAX, PeerTraffic, Progress};
+pub use offences::{CORRUPTIONS_MAX, Offence, Offences};
 pub use stream::{Duplex, PieceStream, Streams};
 
 use board::Board;
@@ -277,6 +279,11 @@ impl Transfer {
     /// Totals since the start.
     pub fn counters(&self) -> Counters {
         self.board.counters()
+    }
+
+    /// What peers did that they may not, since the start.
+    pub fn offences(&self) -> Offences {
+        self.board.offences()
     }
 
     /// Traffic with each peer of late, at most [`PEERS_RATED_MAX`].

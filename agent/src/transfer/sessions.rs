@@ -14,8 +14,9 @@ use tokio::io::{BufReader, BufWriter};
 use tokio::sync::{Mutex, mpsc};
 
 use super::clock::Clock;
+use super::offences::Offence;
 use super::pacing::LinkPacing;
-use super::stream::{PieceStream, flush, read_message, write_message};
+use super::stream::{PieceStream, flush, offence_of, read_message, write_message};
 
 /// Messages that wait to be written on one stream.
 pub(super) const WRITE_QUEUE_MAX: usize = 1024;
@@ -32,7 +33,7 @@ pub(super) enum Note {
     Asked { peer: NodeId, session: SessionId, ask: Ask },
     Answered { peer: NodeId, session: SessionId, answer: Answer },
     Sent { serve: Serve, bytes: u64, session: SessionId },
-    Ended { peer: NodeId, session: SessionId },
+    Ended { peer: NodeId, session: SessionId, offence: Option<Offence> },
 }
 
 /// One message to write; `serve` and the bytes of the piece if it is one, whose leaving is reported.
@@ -126,11 +127,12 @@ pub(super) async fn run_answering(
 }
 
 async fn end(peer: NodeId, session: SessionId, ended: io::Result<()>, notes: &mpsc::Sender<Note>) {
+    let offence = ended.as_ref().err().and_then(offence_of);
     if let Err(why) = ended {
         tracing::debug!(peer = %peer.short(), error = %why, "a piece stream ended");
     }
     // The engine may be gone already: then nobody needs to know.
-    let _ = notes.send(Note::Ended { peer, session }).await;
+    let _ = notes.send(Note::Ended { peer, session, offence }).await;
 }
 
 async fn write_all(

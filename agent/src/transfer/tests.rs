@@ -13,6 +13,9 @@ use tempfile::TempDir;
 use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout};
 
+#[path = "hostile_tests.rs"]
+mod hostile;
+
 use super::stream::{flush, read_message, write_message};
 use super::*;
 use crate::store::Located;

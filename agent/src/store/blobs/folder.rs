@@ -11,6 +11,7 @@
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use groundswell_protocol::digest::Digest;
@@ -101,6 +102,17 @@ impl Folder {
         Ok(())
     }
 
+    /// Whether the file system takes `bytes` more, found out before any of them is asked for: there is room, and
+    /// a file can be made.
+    pub(super) fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
+        let disk = rustix::fs::statvfs(&self.root).map_err(io::Error::from).during("measure", &self.root)?;
+        if disk.f_bavail.saturating_mul(disk.f_frsize) < bytes {
+            let source = io::Error::from(io::ErrorKind::StorageFull);
+            return Err(StoreError::DiskFull { path: self.root.clone(), source });
+        }
+        self.new_file().map(|_| ())
+    }
+
     /// A file in `incoming` that vanishes unless it is published.
     pub(super) fn new_file(&self) -> Result<NamedTempFile, StoreError> {
         let incoming = self.incoming();
@@ -163,9 +175,7 @@ impl Folder {
 
     fn remove(&self, path: &Path) -> Result<(), StoreError> {
         match fs::remove_file(path) {
-            Err(refused) if refused.kind() != std::io::ErrorKind::NotFound => {
-                Err(refused).during("remove", path)
-            }
+            Err(refused) if refused.kind() != io::ErrorKind::NotFound => Err(refused).during("remove", path),
             _ => Ok(()),
         }
     }

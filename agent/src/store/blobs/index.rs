@@ -84,6 +84,13 @@ impl Index {
         }
     }
 
+    /// Whether `bytes` more are within the limit.
+    pub(super) fn check(&self, bytes: u64) -> Result<(), StoreError> {
+        let within = self.total.checked_add(bytes).is_some_and(|total| total <= self.limit);
+        let refused = StoreError::Quota { needed: bytes, total: self.total, limit: self.limit };
+        if within { Ok(()) } else { Err(refused) }
+    }
+
     pub(super) fn release(&mut self, bytes: u64) {
         self.total = self.total.saturating_sub(bytes);
     }

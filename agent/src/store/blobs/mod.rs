@@ -88,6 +88,13 @@ impl BlobStore {
         self.inner.index().whole_digests()
     }
 
+    /// Whether `bytes` more have room, by the limit and on a disk that can be written. Sets nothing aside: it is for
+    /// saying so before the first byte is fetched.
+    pub fn check_room(&self, bytes: u64) -> Result<(), StoreError> {
+        self.inner.index().check(bytes)?;
+        self.inner.folder.check_room(bytes)
+    }
+
     /// Bytes held and set aside, as counted against the limit.
     pub fn total_bytes(&self) -> u64 {
         self.inner.index().total()

@@ -185,6 +185,7 @@ impl State {
         }
         let path = store.folder.partial_path(&digest, bytes);
         if !store.index().has_partial(digest, bytes) {
+            store.folder.check_room(bytes)?;
             store.index().reserve(bytes)?;
             store.index().enter_partial(digest, bytes);
         }

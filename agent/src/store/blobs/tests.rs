@@ -206,6 +206,24 @@ fn single_pieces_wait_in_memory_and_empty_blobs_are_blobs() {
 }
 
 #[test]
+fn no_room_and_a_disk_that_cannot_be_written_are_said_before_anything_is_fetched() {
+    let folder = TempDir::new().unwrap();
+    let store = BlobStore::open(folder.path(), StoreLimits { total_bytes: u64::MAX }).unwrap();
+    let disk = rustix::fs::statvfs(folder.path()).unwrap();
+    let free = disk.f_bavail * disk.f_frsize;
+    store.check_room(1 << 20).unwrap();
+    assert!(store.check_room(free.saturating_mul(2)).unwrap_err().is_no_space());
+    let small = BlobStore::open(&folder.path().join("small"), StoreLimits { total_bytes: 1000 }).unwrap();
+    assert!(matches!(small.check_room(1001), Err(StoreError::Quota { needed: 1001, .. })));
+    // As on a read-only disk, and unlike permissions, this stops the superuser too.
+    fs::remove_dir(folder.path().join("incoming")).unwrap();
+    let refused = store.check_room(1).unwrap_err();
+    assert!(matches!(refused, StoreError::Disk { .. }) && !refused.is_no_space(), "{refused}");
+    assert!(store.partial(Digest::of(b"a blob"), 1 << 20).is_err());
+    assert_eq!(store.total_bytes(), 0, "nothing is set aside for it");
+}
+
+#[test]
 fn retain_keeps_what_is_wanted_and_what_is_being_written() {
     let folder = TempDir::new().unwrap();
     let store = store(&folder);
