@@ -134,8 +134,14 @@ impl Node {
     }
 }
 
-/// A peer that says it has the blob and answers requests as `pieces` decides; nothing ends its stream.
-fn fake_holder(fleet: &Fleet, number: u8, content: Vec<u8>, pieces: fn(u32, Vec<u8>) -> Option<Vec<u8>>) {
+/// A peer that says it has the first `held` pieces of a blob and answers requests as `pieces` decides; nothing ends its stream.
+fn fake_holder(
+    fleet: &Fleet,
+    number: u8,
+    content: Vec<u8>,
+    held: u32,
+    pieces: fn(u32, Vec<u8>) -> Option<Vec<u8>>,
+) {
     let mut incoming = fleet.net.join(id(number));
     let outline = Arc::new(Outline::of(&content).unwrap());
     tokio::spawn(async move {
@@ -145,8 +151,9 @@ fn fake_holder(fleet: &Fleet, number: u8, content: Vec<u8>, pieces: fn(u32, Vec<
                 while let Ok(Some(ask)) = read_message::<Ask>(&mut stream).await {
                     let answer = match ask {
                         Ask::Ask { blob } => {
-                            let all = PieceSet::all(outline.pieces());
-                            Answer::Have(Have::new(blob, outline.bytes(), &all, Vec::new()))
+                            let mut said = PieceSet::none(outline.pieces());
+                            (0..held.min(outline.pieces())).for_each(|piece| assert!(said.insert(piece)));
+                            Answer::Have(Have::new(blob, outline.bytes(), &said, Vec::new()))
                         }
                         Ask::Outline { page, .. } => Answer::outline_page(&outline, page),
                         Ask::Request { blob, piece, .. } => {
@@ -282,46 +289,13 @@ async fn two_sites_take_about_one_copy_each_and_account_for_it() {
     }
 }
 
-/// A peer that has only the first `held` pieces of a blob, and serves them.
-fn partial_holder(fleet: &Fleet, number: u8, content: Vec<u8>, held: u32) {
-    let mut incoming = fleet.net.join(id(number));
-    let outline = Arc::new(Outline::of(&content).unwrap());
-    tokio::spawn(async move {
-        while let Some((_, mut stream)) = incoming.recv().await {
-            let (content, outline) = (content.clone(), outline.clone());
-            tokio::spawn(async move {
-                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream).await {
-                    let answer = match ask {
-                        Ask::Ask { blob } => {
-                            let mut pieces = PieceSet::none(outline.pieces());
-                            (0..held).for_each(|piece| assert!(pieces.insert(piece)));
-                            Answer::Have(Have::new(blob, outline.bytes(), &pieces, Vec::new()))
-                        }
-                        Ask::Outline { page, .. } => Answer::outline_page(&outline, page),
-                        Ask::Request { blob, piece, .. } => {
-                            let data = content.chunks(PIECE_BYTES as usize).nth(piece as usize).unwrap();
-                            Answer::Piece { blob, piece, data: data.to_vec() }
-                        }
-                        Ask::Cancel { .. } | Ask::Forget { .. } => continue,
-                    };
-                    if write_message(&mut stream, &answer.encode()).await.is_err()
-                        || flush(&mut stream).await.is_err()
-                    {
-                        return;
-                    }
-                }
-            });
-        }
-    });
-}
-
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn pieces_that_nobody_has_are_named_and_other_blobs_have_their_turn() {
     let mut fleet = Fleet::new();
     fleet.limits.fair_ms = 0;
     fleet.limits.fetches_at_once = 1;
     let (scarce, plenty) = (content(1 << 20, 1), content(300_000, 2));
-    partial_holder(&fleet, 9, scarce.clone(), 10);
+    fake_holder(&fleet, 9, scarce.clone(), 10, |_, data| Some(data));
     let mut receiver = fleet.node(2);
     receiver.transfer.fetch(want(&scarce), vec![id(9)]).unwrap();
     receiver.until(|transfer| transfer.shortages().iter().any(|(_, shortage)| shortage.pieces == 6)).await;
@@ -369,7 +343,7 @@ async fn many_chunks_travel_together() {
 async fn a_corrupt_peer_is_named_and_the_blob_completes() {
     let fleet = Fleet::new();
     let blob = content(2 << 20, 1);
-    fake_holder(&fleet, 9, blob.clone(), |_, mut data| {
+    fake_holder(&fleet, 9, blob.clone(), u32::MAX, |_, mut data| {
         data[17] ^= 1;
         Some(data)
     });
@@ -390,7 +364,7 @@ async fn peers_that_break_off_or_die_midway_only_cost_time() {
     let mut fleet = Fleet::new();
     fleet.limits.caps.upload_bytes_per_second = Some(4 << 20);
     let blob = content(4 << 20, 1);
-    fake_holder(&fleet, 9, blob.clone(), |piece, data| (piece % 3 != 0).then_some(data));
+    fake_holder(&fleet, 9, blob.clone(), u32::MAX, |piece, data| (piece % 3 != 0).then_some(data));
     let publisher = fleet.node(1);
     publisher.store.insert(&blob).unwrap();
     let mut nodes: Vec<Node> = (2..=6).map(|number| fleet.node(number)).collect();
