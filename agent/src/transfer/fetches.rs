@@ -48,6 +48,15 @@ struct Fetch {
     stage: Stage,
 }
 
+impl Fetch {
+    /// Begins anew later, with these to ask first.
+    fn wait_again(&mut self, mut holders: Vec<(NodeId, bool)>) {
+        holders.truncate(HOLDERS_MAX);
+        self.holders = holders;
+        self.stage = Stage::Waiting;
+    }
+}
+
 enum Stage {
     Waiting,
     /// The disk looks for what an earlier run had.
@@ -367,10 +376,8 @@ impl Fetches {
             let is_short = shortage.is_some();
             ways.board.set_shortage(blob, shortage);
             if is_short && running.writing == 0 && !running.finishing && !self.waiting.is_empty() {
-                let mut holders = running.download.named_peers();
-                holders.truncate(HOLDERS_MAX);
-                fetch.holders = holders;
-                fetch.stage = Stage::Waiting;
+                let holders = running.download.named_peers();
+                fetch.wait_again(holders);
                 self.active.remove(&blob);
                 self.waiting.push_back(blob);
             }
@@ -390,11 +397,8 @@ impl Fetches {
         if running.finishing || running.writing > 0 {
             return;
         }
-        let mut holders: Vec<(NodeId, bool)> =
-            running.download.known_peers().into_iter().map(|peer| (peer, true)).collect();
-        holders.truncate(HOLDERS_MAX);
-        fetch.holders = holders;
-        fetch.stage = Stage::Waiting;
+        let holders = running.download.known_peers().into_iter().map(|peer| (peer, true)).collect();
+        fetch.wait_again(holders);
         self.active.remove(&blob);
         self.waiting.push_front(blob);
         self.fill(ways);
