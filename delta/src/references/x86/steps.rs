@@ -2,7 +2,7 @@
 //!
 //! Where an instruction begins is known only once the one before was measured, so measuring is what takes the time, and most
 //! instructions name nothing. A table says of an opcode and the byte after it how long the instruction is, and whether
-//! there is reason to decode it. Instructions with prefixes but REX, vector instructions and rare ones are left to the decoder.
+//! there is reason to decode it. Vector instructions, other prefixes than REX, 66, F2 and F3, and what is rare are left to the decoder.
 
 use std::sync::LazyLock;
 
