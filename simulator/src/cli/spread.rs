@@ -37,10 +37,10 @@ pub(crate) struct Spread {
     #[arg(long, value_name = "BYTES", default_value = "4MiB", value_parser = words::size)]
     upload: u64,
     /// One way between two machines, in the mean; each pair has its own, from half of it to one and a half.
-    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = words::micros)]
+    #[arg(long, value_name = "TIME", default_value = "10ms", value_parser = words::quantity::<words::Micros>)]
     latency: u64,
     /// The same within a site.
-    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = words::micros)]
+    #[arg(long, value_name = "TIME", default_value = "1ms", value_parser = words::quantity::<words::Micros>)]
     inside: u64,
     /// Sites of equal size, the publisher in none of them. [default: none]
     #[arg(long, default_value_t = 0, hide_default_value = true)]
@@ -52,8 +52,8 @@ pub(crate) struct Spread {
     #[arg(long, value_name = "BYTES", value_parser = words::size)]
     site_line: Option<u64>,
     /// Machines that leave in a minute, for ten seconds each, as a share of all.
-    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = words::part_of_all)]
-    churn: u32,
+    #[arg(long, value_name = "SHARE", default_value = "0%", value_parser = words::quantity::<words::Permille>)]
+    churn: u64,
     /// The seed.
     #[arg(long, default_value_t = 1)]
     seed: u64,
@@ -74,7 +74,7 @@ impl Spread {
             sites: self.sites,
             labelled: !self.unlabelled,
             site_line: self.site_line,
-            churn_permille: self.churn,
+            churn_permille: u32::try_from(self.churn).unwrap_or(u32::MAX),
             seed: self.seed,
         };
         let begun = Instant::now();

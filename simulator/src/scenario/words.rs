@@ -261,35 +261,18 @@ impl Visitor<'_> for Quantity {
 /// # Errors
 /// When it is no size.
 pub fn size(text: &str) -> Result<u64, String> {
-    read::<Bytes>(text)
+    quantity::<Bytes>(text)
 }
 
-/// Reads a time such as `250ms`, in microseconds, for the command line.
+/// Reads any quantity, for the command line.
 ///
 /// # Errors
-/// When it is no time.
-pub fn micros(text: &str) -> Result<u64, String> {
-    read::<Micros>(text)
-}
-
-/// Reads a share of all such as `10%`, in thousandths, for the command line.
-///
-/// # Errors
-/// When it is no share, or more than all.
-pub fn part_of_all(text: &str) -> Result<u32, String> {
-    permille(text).map_err(hinted)
-}
-
-fn read<U: Unit>(text: &str) -> Result<u64, String> {
-    U::KIND.read(text, U::GRAIN).map_err(hinted)
-}
-
-/// A refusal as the command line says it.
-fn hinted(words: String) -> String {
-    match words.split_once(NEAREST) {
+/// When it is none.
+pub fn quantity<U: Unit>(text: &str) -> Result<u64, String> {
+    U::KIND.read(text, U::GRAIN).map_err(|words| match words.split_once(NEAREST) {
         Some((what, near)) => format!("{what}; did you mean {near}?"),
         None => words,
-    }
+    })
 }
 
 /// Finds rounder forms of a quantity.

@@ -176,5 +176,5 @@ pub fn play(plan: &Plan, watch: &mut dyn FnMut(u64)) -> Result<Outcome, Stuck> {
     if plan.sites > SITES_MAX || plan.sites > plan.nodes {
         return refuse("there are at most 1,000 sites, each of a machine at least");
     }
-    run::Run::new(plan).to_the_end(watch)
+    run::Run::new(plan).play(watch)
 }

@@ -143,7 +143,7 @@ impl<'a> Run<'a> {
     }
 
     /// Plays it.
-    pub(super) fn to_the_end(mut self, watch: &mut dyn FnMut(u64)) -> Result<Outcome, Stuck> {
+    pub(super) fn play(mut self, watch: &mut dyn FnMut(u64)) -> Result<Outcome, Stuck> {
         if self.plan.sites > 0 && self.plan.labelled {
             for place in 1..=self.plan.nodes {
                 let site = self.places.site_of(place);
@@ -482,9 +482,8 @@ impl<'a> Run<'a> {
 
     pub(super) fn plan_departure(&mut self) {
         let in_a_minute = u64::from(self.plan.nodes) * u64::from(self.plan.churn_permille);
-        if in_a_minute > 0 {
-            let at = self.now + 60_000_000_000 / in_a_minute;
-            self.push(at, WORLD, Happening::Leaves);
+        if let Some(pause) = 60_000_000_000_u64.checked_div(in_a_minute) {
+            self.push(self.now + pause, WORLD, Happening::Leaves);
         }
     }
 }
