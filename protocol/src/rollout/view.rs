@@ -24,6 +24,9 @@ pub struct Tally {
     pub bad: u32,
     /// Failed, or silent together with its zone: the release may not be to blame.
     pub doubt: u32,
+    /// Of the doubtful, those that are silent together with their zone.
+    #[serde(default)]
+    pub zone_out: u32,
     /// To be replaced by opening one rank more: bad, doubtful, skipped, too late, or gone after the bake.
     pub lost: u32,
     /// Bad and doubtful nodes at which nothing more opens.
@@ -263,6 +266,7 @@ impl View {
             self.outages.clear();
             (0, None)
         };
+        tally.zone_out = doubted;
         (tally.bad, tally.doubt) = (bad + (silent - doubted), doubt + doubted);
         tally.next = [self.next_by_clock(), doubt_ends].into_iter().flatten().min();
         tally
