@@ -1,27 +1,30 @@
 //! Who was heard from lately: the only sense of time that nodes share.
 
-use std::collections::BTreeMap;
+use std::cmp::Ordering;
 
 use crate::bounds::FRESH_PERIODS;
 use crate::identity::NodeId;
+use crate::sorted::Sorted;
 use crate::time::{Span, Time};
 
 /// When each member's beacon last rose. Replayed beacons do not rise, so they prove nothing.
 /// Bounded by the census: entries of others are pruned with it.
 #[derive(Debug, Default)]
 pub struct Freshness {
-    heard: BTreeMap<NodeId, (u64, Time)>,
+    heard: Sorted<NodeId, (u64, Time)>,
+    count: usize,
 }
 
 impl Freshness {
     /// The node's beacon rose to `rank`.
     pub fn rose(&mut self, node: NodeId, rank: u64, now: Time) {
-        self.heard.insert(node, (rank, now));
+        let before = self.heard.put(node, (rank, now), |_| Ordering::Equal);
+        self.count += usize::from(before.is_none());
     }
 
     /// When the node's beacon last rose.
     pub fn last(&self, node: &NodeId) -> Option<Time> {
-        self.heard.get(node).map(|(_, at)| *at)
+        self.heard.of(*node).next().map(|(_, at)| *at)
     }
 
     /// All that were heard from, and when they last were.
@@ -31,12 +34,12 @@ impl Freshness {
 
     /// All that were heard from.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
-        self.heard.keys()
+        self.heard.iter().map(|(node, _)| node)
     }
 
     /// The rank of the node's newest beacon; 0 if there is none.
     pub fn rank(&self, node: &NodeId) -> u64 {
-        self.heard.get(node).map_or(0, |(rank, _)| *rank)
+        self.heard.of(*node).next().map_or(0, |(rank, _)| *rank)
     }
 
     /// Whether the node's beacon rose within `FRESH_PERIODS` periods.
@@ -51,7 +54,7 @@ impl Freshness {
 
     /// How many nodes were heard from.
     pub fn len(&self) -> usize {
-        self.heard.len()
+        self.count
     }
 
     /// Whether nobody was.
@@ -62,5 +65,6 @@ impl Freshness {
     /// Forgets nodes for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(&NodeId) -> bool) {
         self.heard.retain(|node, _| keep(node));
+        self.count = self.heard.iter().count();
     }
 }

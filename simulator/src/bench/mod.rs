@@ -14,6 +14,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::report::Outcome;
+use crate::report::kinds::Kinds;
 use crate::scenario::{Scenario, random};
 use crate::swarm::crew;
 use crate::world::World;
@@ -34,6 +35,8 @@ pub struct Row {
     pub ok: bool,
     /// What else was seen.
     pub beside: String,
+    /// Where its events come from.
+    pub kinds: Kinds,
 }
 
 /// The rows by name, in the table's order.
@@ -68,6 +71,7 @@ struct Sum {
     runs: u64,
     virtual_ms: u64,
     events: u64,
+    kinds: Kinds,
     breached: u64,
     differ: u64,
 }
@@ -77,6 +81,7 @@ impl Sum {
         self.runs += 1;
         self.virtual_ms += outcome.virtual_ms;
         self.events += outcome.counters.happenings;
+        self.kinds.add(&outcome.counters.kinds);
         self.breached += u64::from(!outcome.violations.is_empty());
     }
 
@@ -127,6 +132,7 @@ fn seven(means: Means) -> Row {
         reached: format!("{pace} simulated seconds a second"),
         ok: pace >= SEVEN_GOAL,
         beside: sum.beside(),
+        kinds: sum.kinds,
     }
 }
 
@@ -157,6 +163,7 @@ fn ci(means: Means) -> Row {
         reached: seconds(took),
         ok: took <= 12_000 && sum.differ == 0,
         beside: sum.beside(),
+        kinds: sum.kinds,
     }
 }
 
@@ -174,6 +181,7 @@ fn ten_thousand(nodes: u32) -> Row {
         reached: format!("{pace} simulated seconds a second"),
         ok: pace >= 60,
         beside: format!("{}, {}, {}", sum.beside(), seconds(took), ended(&outcome)),
+        kinds: sum.kinds,
     }
 }
 
@@ -196,6 +204,7 @@ fn hundred_thousand(nodes: u32) -> Row {
         ),
         ok: pace >= 2_000_000 && took <= 60_000 && memory.is_some_and(|kib| kib <= 3 << 20),
         beside: format!("{}, {}", sum.beside(), ended(&outcome)),
+        kinds: sum.kinds,
     }
 }
 

@@ -41,6 +41,11 @@ impl Message {
         self.bytes.len() as u64
     }
 
+    /// What was read in it, if anybody did.
+    pub fn read(&self) -> Option<&Result<Heard, BadFrame>> {
+        self.heard.get()
+    }
+
     /// What was read in it; the first who asks reads.
     pub fn heard(&self, read: impl FnOnce(&[u8]) -> Result<Heard, BadFrame>) -> &Result<Heard, BadFrame> {
         self.heard.get_or_init(|| read(&self.bytes))

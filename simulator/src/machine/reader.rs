@@ -18,6 +18,7 @@ use groundswell_protocol::trust::policy::FleetId;
 use groundswell_protocol::wire::frame::BadFrame;
 
 use super::message::Payload;
+use super::records::Name;
 
 /// Facts and signatures that are remembered for each machine of the run, and at most in all.
 const REMEMBERED_PER_MACHINE: usize = 64;
@@ -104,13 +105,13 @@ impl Remembering {
     }
 
     /// The key of a record on disk: see `Record::key`.
-    pub fn record_key(&self, fleet: FleetId, record: &Record) -> Vec<u8> {
+    pub fn record_key(&self, fleet: FleetId, record: &Record) -> Name {
         match record {
             Record::Fact(signed) => match self.fact(fleet, signed) {
-                Ok(fact) => format!("fact/{:016x}", fact.short).into_bytes(),
-                Err(_) => record.key(fleet),
+                Ok(fact) => Name::Fact(fact.short),
+                Err(_) => record.key(fleet).into(),
             },
-            _ => record.key(fleet),
+            _ => record.key(fleet).into(),
         }
     }
 
