@@ -216,6 +216,7 @@ impl Node {
                 self.take_beacon(now, from, yours.as_ref(), out);
                 self.answer_page(now, from, *first..=*last, entries, out);
             }
+            Frame::Want { keys } if self.is_asked_for_news(keys) => self.answer_with_news(now, from, out),
             Frame::Want { keys } => {
                 let facts = summary::facts_of(&self.registers, keys);
                 send_facts(from, &facts, false, true, out);

@@ -1,13 +1,15 @@
 //! Who takes part in a rollout, in which order, and who judges it: pure functions of manifest and census.
 
 use super::quorum::Quorum;
-use crate::bounds::JURY_MAX;
+use crate::bounds::{JURY_MAX, JURY_NEWS_PER_SECOND};
 use crate::digest::Digest;
 use crate::facts::RolloutId;
 use crate::identity::NodeId;
 use crate::places::Places;
+use crate::time::Span;
 use crate::trust::census::Census;
 use crate::trust::manifest::Manifest;
+use crate::trust::plan::Plan;
 
 /// A rollout's line and jury.
 ///
@@ -96,6 +98,13 @@ impl Roster {
     /// How many members there are.
     pub fn count(&self) -> u32 {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)
+    }
+
+    /// How often a member that is no juror speaks when so many ranks are open: so often that a drawn jury can listen.
+    pub fn member_period(&self, plan: &Plan, open: u32) -> Span {
+        let speakers = u64::from(open.min(self.count()));
+        let bearable = if self.everybody_judges { 0 } else { speakers * 1000 / JURY_NEWS_PER_SECOND };
+        plan.beacon_period().max(Span(bearable))
     }
 
     /// `open` when a rollout is done: one more than there are members.

@@ -46,11 +46,17 @@ pub struct Scene<'a> {
     pub freshness: &'a Freshness,
     /// This node: always fresh to itself.
     pub me: NodeId,
+    /// How many ranks are open.
+    pub open: u32,
     /// The driver's clock.
     pub now: Time,
 }
 
 impl Scene<'_> {
+    fn member_period(&self) -> Span {
+        self.roster.member_period(self.plan, self.open)
+    }
+
     fn is_fresh(&self, node: &NodeId) -> bool {
         *node == self.me || self.freshness.is_fresh(node, self.now, self.plan.beacon_period())
     }
@@ -292,7 +298,7 @@ impl View {
         let place = rank as usize;
         let (clock, what) = (self.clock, self.votes.get(place).copied().flatten());
         let heard = self.heard.get(place).copied().flatten();
-        let silent_at = heard.map(|at| at + scene.plan.beacon_period().times(FRESH_PERIODS));
+        let silent_at = heard.map(|at| at + scene.member_period().times(FRESH_PERIODS));
         let lately = silent_at.is_some_and(|at| scene.now < at);
         let first = Seen {
             what,
@@ -515,6 +521,7 @@ mod tests {
                             plan: &plan,
                             freshness: &freshness,
                             me: members[3],
+                            open,
                             now,
                         };
                         let tally = view.tally(&scene, open);

@@ -210,7 +210,7 @@ fn hundred_thousand(nodes: u32) -> Row {
 
 fn ended(outcome: &Outcome) -> String {
     let ending = outcome.ending.as_deref().unwrap_or("not ended");
-    format!("{ending}, {} ran it", outcome.exposed)
+    format!("{ending}, {} ran it, fingerprint {}", outcome.exposed, outcome.fingerprint)
 }
 
 /// The most memory that this process has held, in KiB, where the kernel says so.

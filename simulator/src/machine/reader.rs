@@ -120,6 +120,25 @@ impl Remembering {
         self.memory().checks
     }
 
+    /// As `Reader::fact`, remembered by the fact's own bytes.
+    fn remember(&self, fleet: FleetId, signed: &SignedFact) -> Result<Arc<Fact>, BadFact> {
+        let Some(mark) = mark(signed) else { return Strict.fact(fleet, signed) };
+        let mut memory = self.memory();
+        let place = slot(&memory.facts, mark);
+        let known = memory.facts[place].as_ref();
+        let same = |fact: &&Arc<Fact>| fact.signed == *signed && of_fleet(fleet, signed);
+        if let Some(fact) = known.filter(same).or_else(|| memory.documents.get(&mark).filter(same)) {
+            return Ok(Arc::clone(fact));
+        }
+        let fact = Strict.fact(fleet, signed)?;
+        if fact.statement.author().is_none() {
+            memory.documents.insert(mark, Arc::clone(&fact));
+        } else {
+            memory.facts[place] = Some(Arc::clone(&fact));
+        }
+        Ok(fact)
+    }
+
     fn read(&self, fleet: FleetId, bytes: &[u8]) -> Result<Heard, BadFrame> {
         use groundswell_protocol::wire::frame::Frame;
         Ok(match Frame::decode(bytes)? {
@@ -143,21 +162,9 @@ impl Reader for Remembering {
     }
 
     fn fact(&self, fleet: FleetId, signed: &SignedFact) -> Result<Arc<Fact>, BadFact> {
-        let Some(mark) = mark(signed) else { return Strict.fact(fleet, signed) };
-        let mut memory = self.memory();
-        let place = slot(&memory.facts, mark);
-        let known = memory.facts[place].as_ref();
-        let same = |fact: &&Arc<Fact>| fact.signed == *signed && of_fleet(fleet, signed);
-        if let Some(fact) = known.filter(same).or_else(|| memory.documents.get(&mark).filter(same)) {
-            return Ok(Arc::clone(fact));
-        }
-        let fact = Strict.fact(fleet, signed)?;
-        if fact.statement.author().is_none() {
-            memory.documents.insert(mark, Arc::clone(&fact));
-        } else {
-            memory.facts[place] = Some(Arc::clone(&fact));
-        }
-        Ok(fact)
+        let at_hand = self.memory().at_hand.clone().filter(|_| of_fleet(fleet, signed));
+        let read = at_hand.and_then(|message| message.fact(signed, || self.remember(fleet, signed)));
+        read.unwrap_or_else(|| self.remember(fleet, signed))
     }
 
     fn is_signed(&self, fact: &Arc<Fact>, one: &KeySignature) -> bool {

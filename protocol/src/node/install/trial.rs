@@ -129,8 +129,13 @@ impl Node {
             let turn = usize::try_from(self.generator.below(linked as u64)).unwrap_or(0);
             asked[..linked].rotate_left(turn);
         }
+        let far = tracked.is_far();
         for juror in asked.into_iter().take(needed + 2) {
-            self.begin_sync(now, juror, out);
+            if far {
+                Self::ask_for_news(juror, out);
+            } else {
+                self.begin_sync(now, juror, out);
+            }
         }
         if let Some(install) = self.install(id) {
             install.deadline = Some(now + FRESHEN_EVERY);
@@ -148,7 +153,7 @@ impl Node {
     fn first_heard_of(&self, tracked: &Tracked) -> Vec<(NodeId, Option<u64>)> {
         let strangers = tracked.install.base.iter().filter(|(_, base)| base.is_none());
         strangers
-            .map(|(juror, _)| (*juror, self.heard_of(juror)))
+            .map(|(juror, _)| (*juror, Some(self.freshness.rank(juror)).filter(|rank| *rank > 0)))
             .filter(|(_, rank)| rank.is_some())
             .collect()
     }
@@ -156,6 +161,10 @@ impl Node {
     /// Whether a juror's beacon has risen since, and shows nothing that this node lacks.
     fn gave_news(&self, tracked: &Tracked, juror: &NodeId) -> bool {
         let Some(base) = tracked.install.base.of(*juror).next().copied().flatten() else { return false };
+        // Whatever a register shows beyond that has risen since, and was noted when it did.
+        if self.freshness.rank(juror) <= base {
+            return false;
+        }
         let heads = self.heads();
         match self.registers.get(&Key::Beacon(*juror)).map(|fact| (&fact.statement, fact.rank)) {
             Some((Statement::Beacon(beacon), rank)) => {
