@@ -105,6 +105,7 @@ impl Registers {
             return Merged::Same;
         }
         match self.get(&fact.key) {
+            Some(held) if held.rank < fact.rank => Merged::Rose,
             Some(held) if held.id == fact.id => Merged::Same,
             Some(held) if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) => Merged::Older,
             _ => Merged::Rose,

@@ -51,6 +51,8 @@ pub struct Means {
     pub seeds: Option<u64>,
     /// Nodes of a rollout in place of a row's own number: to see how its time grows.
     pub nodes: Option<u32>,
+    /// Virtual seconds after which a rollout is left where it is: to see the beginning of one that takes long.
+    pub seconds: Option<u64>,
 }
 
 /// Measures a row. `None`: there is none of this name.
@@ -58,8 +60,8 @@ pub fn measure(name: &str, means: Means) -> Option<Row> {
     Some(match name {
         "seven" => seven(means),
         "ci" => ci(means),
-        "ten-thousand" => ten_thousand(means.nodes.unwrap_or(10_000)),
-        "hundred-thousand" => hundred_thousand(means.nodes.unwrap_or(100_000)),
+        "ten-thousand" => ten_thousand(means.nodes.unwrap_or(10_000), means),
+        "hundred-thousand" => hundred_thousand(means.nodes.unwrap_or(100_000), means),
         "queue" => queues::row(),
         _ => return None,
     })
@@ -167,10 +169,17 @@ fn ci(means: Means) -> Row {
     }
 }
 
-fn ten_thousand(nodes: u32) -> Row {
+/// The story that is measured, or its beginning.
+fn rollout(nodes: u32, means: Means) -> Scenario {
+    let whole = stories::rollout(nodes);
+    let limit_seconds = means.seconds.unwrap_or(whole.limit_seconds).min(whole.limit_seconds);
+    Scenario { limit_seconds, ..whole }
+}
+
+fn ten_thousand(nodes: u32, means: Means) -> Row {
     let begun = Instant::now();
     let mut sum = Sum::default();
-    let outcome = play(stories::rollout(nodes), 1, 0);
+    let outcome = play(rollout(nodes, means), 1, 0);
     sum.add(&outcome);
     let took = hundredths(begun);
     let pace = outcome.virtual_ms / 10 / took;
@@ -185,10 +194,10 @@ fn ten_thousand(nodes: u32) -> Row {
     }
 }
 
-fn hundred_thousand(nodes: u32) -> Row {
+fn hundred_thousand(nodes: u32, means: Means) -> Row {
     let begun = Instant::now();
     let mut sum = Sum::default();
-    let outcome = play(stories::rollout(nodes), 1, 3_600);
+    let outcome = play(rollout(nodes, means), 1, 3_600);
     sum.add(&outcome);
     let took = hundredths(begun);
     let pace = sum.events.saturating_mul(100) / took;
@@ -233,6 +242,6 @@ mod tests {
 
     #[test]
     fn there_is_no_row_of_another_name() {
-        assert!(measure("shrink", Means { cores: 1, seeds: None, nodes: None }).is_none());
+        assert!(measure("shrink", Means { cores: 1, seeds: None, nodes: None, seconds: None }).is_none());
     }
 }
