@@ -112,6 +112,8 @@ pub const SYNCS_MAX: usize = 64;
 pub const SETTLED_AFTER: Span = Span::milliseconds(1500);
 /// A node that was trying, or healthy but not yet baked, and has been silent for its trial time and this long counts as bad.
 pub const SILENCE: Span = Span::seconds(60);
+/// A silent machine is in doubt and not bad if at least so many others of its zone fell silent with it, and most did.
+pub const OUTAGE_WITNESSES: usize = 2;
 /// First patience with a leader whose proposal I miss.
 pub const PATIENCE: Span = Span::seconds(30);
 /// Longest patience: it doubles with each fruitless term.

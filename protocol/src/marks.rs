@@ -124,6 +124,8 @@ marks! {
     StepBounded in "rollout/gate.rs";
     /// A node fell silent while it was trying.
     SilentWhileTrying in "rollout/view.rs";
+    /// A node fell silent together with its zone.
+    SilentWithItsZone in "rollout/outage.rs";
     /// A healthy node fell silent before its bake had ended.
     SilentInBake in "rollout/view.rs";
     /// A good node fell silent: it is replaced and not blamed.

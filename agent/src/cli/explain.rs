@@ -168,12 +168,13 @@ fn waits_for(status: &Status, rollout: &RolloutStatus) -> String {
             silent_jurors(rollout)
         ),
         Hold::Failures => format!(
-            "It is held by failures: {} bad and {} doubtful of {} open nodes, and {} hold it ({} bad ones stop it).",
+            "It is held by failures: {} bad and {} doubtful of {} open nodes, and {} hold it ({} bad ones stop it).{}",
             tally.bad,
             tally.doubt,
             open(rollout),
             tally.hold_at,
-            tally.stop_at
+            tally.stop_at,
+            zone_out(rollout)
         ),
         Hold::Paused => {
             "An operator paused it: trials under way go on, nothing more is opened, and the clock that stops a standing rollout stands.".to_owned()
@@ -249,6 +250,16 @@ fn later(status: &Status, rollout: &RolloutStatus) -> String {
         .filter(|other| other.ending != Some(Ending::Stopped))
         .max_by_key(|other| other.order)
         .map_or_else(|| "a later release".to_owned(), name)
+}
+
+/// What an outage has to do with it.
+fn zone_out(rollout: &RolloutStatus) -> String {
+    match rollout.tally.zone_out {
+        0 => String::new(),
+        silent => format!(
+            " {silent} of the doubtful fell silent together with most of their zone, which looks like an outage and stops nothing: it goes on when they are back."
+        ),
+    }
 }
 
 fn silent_jurors(rollout: &RolloutStatus) -> String {

@@ -29,10 +29,6 @@ pub enum Merged {
 /// Facts by a number; of facts that share one each stands in its own order.
 type Numbered = Sorted<u64, Arc<Fact>>;
 
-fn by_key(one: &Fact, other: &Fact) -> Ordering {
-    one.key.cmp(&other.key)
-}
-
 fn by_id(one: &Fact, other: &Fact) -> Ordering {
     one.id.cmp(&other.id)
 }
@@ -94,7 +90,8 @@ impl Registers {
             self.count += 1;
         }
         self.toggle(&fact);
-        self.facts.put(mark, Arc::clone(&fact), |held| by_key(held, &fact));
+        let key = fact.key.clone();
+        self.facts.put(mark, fact, |held| held.key.cmp(&key));
         Merged::Rose
     }
 

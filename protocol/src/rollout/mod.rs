@@ -6,6 +6,7 @@
 pub mod derived;
 pub mod freshness;
 pub mod gate;
+mod outage;
 pub mod quorum;
 pub mod roster;
 pub mod view;

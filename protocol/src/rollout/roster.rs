@@ -7,7 +7,7 @@ use crate::facts::RolloutId;
 use crate::identity::NodeId;
 use crate::places::Places;
 use crate::time::Span;
-use crate::trust::census::Census;
+use crate::trust::census::{Census, Member};
 use crate::trust::manifest::Manifest;
 use crate::trust::plan::Plan;
 
@@ -27,6 +27,8 @@ pub struct Roster {
     pub targets: Vec<u32>,
     /// Whether members judge themselves: every elector sits on the jury, so waves must leave a quorum off trial.
     pub everybody_judges: bool,
+    /// The members' zones, by rank, as places in the census.
+    zones: Vec<u16>,
     ranks: Places,
     seats: Places,
 }
@@ -43,20 +45,18 @@ impl Roster {
         jury.sort_by_cached_key(|node| order(rollout, b"jury", *node));
         jury.truncate(JURY_MAX);
         let seats = Places::of(&jury);
-        let mut members: Vec<NodeId> = census
-            .members
-            .iter()
-            .filter(|member| manifest.select.includes(census, member))
-            .map(|member| member.node)
-            .collect();
-        members.sort_by_cached_key(|node| {
-            let judges_last = !everybody_judges && seats.find(&jury, node).is_some();
-            (judges_last, order(rollout, b"wave", *node))
+        let mut line: Vec<&Member> =
+            census.members.iter().filter(|member| manifest.select.includes(census, member)).collect();
+        line.sort_by_cached_key(|member| {
+            let judges_last = !everybody_judges && seats.find(&jury, &member.node).is_some();
+            (judges_last, order(rollout, b"wave", member.node))
         });
+        let members: Vec<NodeId> = line.iter().map(|member| member.node).collect();
         let count = u32::try_from(members.len()).unwrap_or(u32::MAX);
         Self {
             targets: manifest.plan.targets(count),
             quorum: Quorum::of(u32::try_from(jury.len()).unwrap_or(u32::MAX)),
+            zones: line.iter().map(|member| member.zone).collect(),
             ranks: Places::of(&members),
             members,
             jury,
@@ -77,12 +77,18 @@ impl Roster {
             seats: Places::of(&jury),
             jury,
             everybody_judges: false,
+            zones: Vec::new(),
         }
     }
 
     /// A member's rank.
     pub fn rank(&self, node: &NodeId) -> Option<u32> {
         self.ranks.find(&self.members, node)
+    }
+
+    /// The zone of a rank, as its place in the census.
+    pub(super) fn zone(&self, rank: u32) -> Option<u16> {
+        self.zones.get(usize::try_from(rank).ok()?).copied()
     }
 
     /// Whether the node is a juror.

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::freshness::Freshness;
+use super::outage::{Clocks, Heard, Outages};
 use super::roster::Roster;
 use crate::bounds::{FRESH_PERIODS, SILENCE};
 use crate::facts::{Failure, VoteState};
@@ -21,8 +22,11 @@ pub struct Tally {
     pub good: u32,
     /// Failed while the old version is healthy, or silent after trying.
     pub bad: u32,
-    /// Failed, and the release may not be to blame.
+    /// Failed, or silent together with its zone: the release may not be to blame.
     pub doubt: u32,
+    /// Of the doubtful, those that are silent together with their zone.
+    #[serde(default)]
+    pub zone_out: u32,
     /// To be replaced by opening one rank more: bad, doubtful, skipped, too late, or gone after the bake.
     pub lost: u32,
     /// Bad and doubtful nodes at which nothing more opens.
@@ -87,6 +91,17 @@ struct Seen {
     watched: bool,
 }
 
+impl Seen {
+    /// Whether it runs the release and has not proved itself yet.
+    fn is_on_trial(&self) -> bool {
+        match self.what.map(|(_, state)| state) {
+            Some(VoteState::Trying) => true,
+            Some(VoteState::Healthy) => !self.baked,
+            None | Some(VoteState::Staged | VoteState::Skip(_) | VoteState::Failed(_)) => false,
+        }
+    }
+}
+
 const NEVER: Span = Span(u64::MAX);
 
 /// As what an open node is counted.
@@ -97,6 +112,8 @@ enum Counted {
     Open,
     Good,
     Bad,
+    /// Bad, unless its zone is out.
+    Silent,
     Doubt,
     Lost,
 }
@@ -106,6 +123,7 @@ enum Counted {
 struct Counts {
     good: u32,
     bad: u32,
+    silent: u32,
     doubt: u32,
     lost: u32,
 }
@@ -116,6 +134,7 @@ impl Counts {
             Counted::Open => None,
             Counted::Good => Some(&mut self.good),
             Counted::Bad => Some(&mut self.bad),
+            Counted::Silent => Some(&mut self.silent),
             Counted::Doubt => Some(&mut self.doubt),
             Counted::Lost => Some(&mut self.lost),
         }
@@ -149,6 +168,7 @@ pub struct View {
     by_clock: BTreeMap<Span, Vec<u32>>,
     /// Ranks by the second in which they may fall silent, on the driver's clock.
     by_silence: BTreeMap<u64, Vec<u32>>,
+    outages: Outages,
 }
 
 fn put<T: Clone>(list: &mut Vec<Option<T>>, rank: u32, what: T) {
@@ -243,10 +263,41 @@ impl View {
                 self.count(scene, rank, node);
             }
         }
-        let Counts { good, bad, doubt, lost } = self.counts;
-        (tally.good, tally.bad, tally.doubt, tally.lost) = (good, bad, doubt, lost + bad + doubt);
-        tally.next = self.next_by_clock();
+        let Counts { good, bad, silent, doubt, lost } = self.counts;
+        (tally.good, tally.lost) = (good, lost + bad + silent + doubt);
+        let (doubted, doubt_ends) = if silent > 0 && bad + silent + doubt >= tally.hold_at {
+            self.doubted(scene)
+        } else {
+            // So few decide nothing, whatever took them away.
+            self.outages.clear();
+            (0, None)
+        };
+        tally.zone_out = doubted;
+        (tally.bad, tally.doubt) = (bad + (silent - doubted), doubt + doubted);
+        tally.next = [self.next_by_clock(), doubt_ends].into_iter().flatten().min();
         tally
+    }
+
+    /// How many of the silent ranks may be silent because their zone is out, and when the clock alone will change that.
+    fn doubted(&mut self, scene: &Scene<'_>) -> (u32, Option<Span>) {
+        let (mut silent, mut witnesses) = (BTreeMap::new(), Vec::new());
+        for (rank, at) in (0..).zip(&self.heard).filter_map(|(rank, at)| Some((rank, (*at)?))) {
+            let Some(zone) = scene.roster.zone(rank) else { continue };
+            match self.seen.get(rank as usize).and_then(Option::as_ref) {
+                Some(seen) if seen.counted == Counted::Silent => {
+                    silent.insert(rank, Heard { zone, at });
+                }
+                Some(seen) if seen.is_on_trial() => {}
+                _ => witnesses.push(Heard { zone, at }),
+            }
+        }
+        let clocks = Clocks {
+            now: scene.now,
+            juror: self.clock,
+            period: scene.member_period(),
+            grace: Span(Span::seconds(u64::from(scene.plan.trial_s)).0.saturating_add(SILENCE.0)),
+        };
+        self.outages.doubted(clocks, &silent, witnesses.into_iter())
     }
 
     /// Notes the ranks for which a time has passed since the last look.
@@ -340,7 +391,7 @@ impl View {
                 freshness_matters = true;
                 if wait_until(silent_limit) && !fresh {
                     mark!(SilentWhileTrying);
-                    if mutations::is(Mutation::SilenceIsHealthy) { Counted::Good } else { Counted::Bad }
+                    if mutations::is(Mutation::SilenceIsHealthy) { Counted::Good } else { Counted::Silent }
                 } else {
                     Counted::Open
                 }
@@ -358,7 +409,7 @@ impl View {
                     // It had proved itself; whatever took it away later, others must come in its place.
                     (true, true) => Counted::Lost,
                     // Silent since its bake: the release may have killed it (hole H23).
-                    (false, true) => Counted::Bad,
+                    (false, true) => Counted::Silent,
                     (false, false) => Counted::Open,
                 }
             }

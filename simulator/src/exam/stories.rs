@@ -2,10 +2,12 @@
 
 use std::ops::RangeInclusive;
 
+use groundswell_protocol::trust::plan::Plan;
+
 use crate::generator::Generator;
 use crate::machine::service::HealthLaw;
 use crate::scenario::catalogue::release;
-use crate::scenario::{Act, Count, Goal, Liar, Lie, Order, Scenario, Step, When, Who, plan, random};
+use crate::scenario::{Act, Count, Goal, Group, Liar, Lie, Order, Scenario, Step, When, Who, plan, random};
 use crate::world::links::LinkLaw;
 
 /// By then the faults of a random story have ended.
@@ -38,6 +40,7 @@ pub fn sized(seed: u64, sizes: &RangeInclusive<u32>) -> Scenario {
         12 => buried_twin(&mut story, &mut luck),
         15 => overtaken(&mut story, &mut luck),
         13 => first_of_all(&mut story, &mut luck),
+        16 => dark_zone(&mut story, &mut luck),
         _ => {}
     }
     story
@@ -225,6 +228,26 @@ fn first_of_all(story: &mut Scenario, luck: &mut Generator) {
         Step { when: When::Running { release: 0, nodes }, act: says(0, Order::Stop) },
     ];
     story.goal = Goal::Ends(0);
+}
+
+/// A third of the machines lose their power for longer than a trial, some of them in the middle of one.
+fn dark_zone(story: &mut Scenario, luck: &mut Generator) {
+    story.nodes = 12;
+    story.groups =
+        (0..3).map(|zone| Group { nodes: 4, zone: format!("zone-{zone}"), ..Group::usual(0) }).collect();
+    story.releases.truncate(2);
+    story.releases[1].health = HealthLaw::Good;
+    story.liars.clear();
+    story.gossip = true;
+    story.links = LinkLaw::default();
+    story.plan = Plan { trial_s: 5, bake_s: 120, ..plan() };
+    let who = Who::Zone(1 + some(2, luck));
+    let when = When::Running { release: 1, nodes: Count::Number(5 + some(3, luck)) };
+    story.steps = vec![
+        at(4_000, Act::Publish { release: 1, on: Who::Node(0) }),
+        Step { when, act: Act::Crash { who, back_after: Some(luck.between(100_000, 200_000)) } },
+    ];
+    story.goal = Goal::Ends(1);
 }
 
 /// A few machines are cut off as the first wave opens, and miss that a later release is done.

@@ -18,8 +18,11 @@ pub struct Message {
     id: u64,
     heard: OnceLock<Result<Heard, BadFrame>>,
     /// The facts in it as they were read, where it carries few: such a frame goes to a whole jury.
-    facts: OnceLock<Box<[OnceLock<Result<Arc<Fact>, BadFact>>]>>,
+    facts: OnceLock<Box<[OnceLock<ReadFact>]>>,
 }
+
+/// A fact as it was read, or why it is none.
+type ReadFact = Result<Arc<Fact>, BadFact>;
 
 /// Facts of a frame that are remembered with it.
 const FACTS_MAX: usize = 2;
@@ -53,11 +56,7 @@ impl Message {
 
     /// A fact that lies in this frame as it was read; the first who asks reads it. `None`: it lies elsewhere, or
     /// is one of many.
-    pub fn fact(
-        &self,
-        signed: &SignedFact,
-        read: impl FnOnce() -> Result<Arc<Fact>, BadFact>,
-    ) -> Option<Result<Arc<Fact>, BadFact>> {
+    pub fn fact(&self, signed: &SignedFact, read: impl FnOnce() -> ReadFact) -> Option<ReadFact> {
         let Some(Ok(Heard::Direct(frame))) = self.heard.get() else { return None };
         let Frame::Facts { facts, .. } = &**frame else { return None };
         if facts.len() > FACTS_MAX {

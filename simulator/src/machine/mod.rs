@@ -56,6 +56,8 @@ pub struct Machine {
     pub probing: BTreeMap<ComponentName, Probing>,
     /// When what is in the active slot was started.
     pub running_since: BTreeMap<ComponentName, Moment>,
+    /// When the last switch that was asked for ends: the agent switches in the order in which it is told to.
+    pub switches_end: Moment,
     /// Fetches under way.
     pub fetching: BTreeMap<RolloutId, Fetch>,
     /// Stagings under way.
@@ -93,6 +95,7 @@ impl Machine {
             slots,
             probing: BTreeMap::new(),
             running_since: BTreeMap::new(),
+            switches_end: Moment::default(),
             fetching: BTreeMap::new(),
             staging: BTreeSet::new(),
             life: 0,
@@ -131,6 +134,7 @@ impl Machine {
         self.probing.clear();
         self.fetching.clear();
         self.staging.clear();
+        self.switches_end = Moment::default();
         self.armed = None;
         if let Some(slots) = &self.forgotten {
             self.slots = slots.clone();

@@ -42,6 +42,7 @@ shipped![
     "lying-third",
     "flash-crowd",
     "region-outage",
+    "dark-zone",
     "restored-disk",
     "mixed-versions",
 ];

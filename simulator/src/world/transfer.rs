@@ -67,7 +67,8 @@ impl World {
         let machine = &mut self.machines[node as usize];
         let milliseconds = machine.luck().between(SWITCH_MILLISECONDS.0, SWITCH_MILLISECONDS.1);
         let life = machine.life;
-        let at = self.now.after_milliseconds(milliseconds);
+        let at = self.now.max(machine.switches_end).after_milliseconds(milliseconds);
+        machine.switches_end = at;
         self.push(at, node, Happening::Switched { node, life, switch: Box::new((component, tree)) });
     }
 

@@ -52,8 +52,16 @@ fn failures_are_named_with_their_words() {
     rollout.votes[1].state = Some(BAD);
     rollout.votes[1].note = "GET /health answered 500 three times".to_owned();
     rollout.votes[2].state = Some(VoteState::Failed(Failure::Doubt));
-    rollout.tally =
-        Tally { good: 1, bad: 1, doubt: 1, lost: 2, hold_at: 2, stop_at: 2, fresh_jurors: 12, next: None };
+    rollout.tally = Tally {
+        good: 1,
+        bad: 1,
+        doubt: 1,
+        lost: 2,
+        hold_at: 2,
+        stop_at: 2,
+        fresh_jurors: 12,
+        ..Tally::default()
+    };
     rollout.ballots[0].stop = Some(StopReason::Evidence);
     assert_eq!(
         waits(&rollout),
@@ -64,6 +72,24 @@ fn failures_are_named_with_their_words() {
         Some(
             "Votes of the open nodes: 1 failed, and the old version is healthy: 01010101 (GET /health answered 500 three times); 1 failed, and so does the old version: 02020202; 1 healthy: 00000000."
         )
+    );
+}
+
+#[test]
+fn an_outage_is_told_apart_from_failures() {
+    let mut rollout = held(Hold::Failures);
+    rollout.tally = Tally {
+        doubt: 2,
+        zone_out: 2,
+        lost: 2,
+        hold_at: 2,
+        stop_at: 2,
+        fresh_jurors: 12,
+        ..Tally::default()
+    };
+    assert_eq!(
+        waits(&rollout),
+        "It is held by failures: 0 bad and 2 doubtful of 3 open nodes, and 2 hold it (2 bad ones stop it). 2 of the doubtful fell silent together with most of their zone, which looks like an outage and stops nothing: it goes on when they are back. 8 of 12 jurors must agree to open more."
     );
 }
 
