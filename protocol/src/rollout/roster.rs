@@ -131,3 +131,26 @@ impl Roster {
         &self.members[..end]
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PublicKey;
+
+    #[test]
+    fn members_speak_at_the_plans_pace_until_they_are_too_many_for_a_drawn_jury() {
+        let members: Vec<NodeId> =
+            (0..2_000_u32).map(|number| PublicKey(Digest::of(&number.to_be_bytes()).0)).collect();
+        let drawn = Roster::of(members[..].to_vec(), members[..64].to_vec());
+        let plan = Plan::default();
+        let pace = |open| drawn.member_period(&plan, open);
+        assert_eq!((pace(0), pace(500)), (plan.beacon_period(), plan.beacon_period()));
+        for open in [501, 900, 2_000, 2_001] {
+            let speakers = u64::from(open.min(2_000));
+            assert!(pace(open) > plan.beacon_period());
+            assert!(speakers * 1000 <= (pace(open).0 + 1) * JURY_NEWS_PER_SECOND, "{open}");
+        }
+        let all = Roster { everybody_judges: true, ..drawn };
+        assert_eq!(all.member_period(&plan, 2_000), plan.beacon_period());
+    }
+}
