@@ -105,6 +105,17 @@ impl Peer {
         self.owed_since = owed.then(|| self.owed_since.unwrap_or(now));
     }
 
+    /// Whether it may still come by a piece that `holder` gave to it, or is about to, before `since`.
+    fn may_come_by(&self, now: Time, since: Time, holder: &Self) -> bool {
+        match self.standing {
+            Standing::Away(_) => self.failures == 0,
+            Standing::Absent(_) => false,
+            Standing::Asked | Standing::Ready => {
+                now < since.max(self.heard) + self.patience().max(holder.patience())
+            }
+        }
+    }
+
     /// When this peer has been silent for too long, or is to be asked again.
     pub(super) fn deadline(&self) -> Option<Time> {
         match self.standing {
@@ -148,12 +159,10 @@ impl Refusal {
     /// as slow with them as with us.
     pub(super) fn stands(&self, now: Time, holder: &Peer, peers: &BTreeMap<NodeId, Peer>) -> bool {
         now < self.since + REFERRAL_CEILING
-            && self.referred.iter().filter_map(|peer| peers.get(peer)).any(|peer| match peer.standing {
-                Standing::Away(_) => peer.failures == 0,
-                Standing::Absent(_) => false,
-                Standing::Asked | Standing::Ready => {
-                    now < self.since.max(peer.heard) + peer.patience().max(holder.patience())
-                }
+            && self.referred.iter().any(|referred| match peers.get(referred) {
+                Some(peer) => peer.may_come_by(now, self.since, holder),
+                // No place for it among the peers: who is there will have the piece from it.
+                None => now < self.since + holder.patience(),
             })
     }
 }

@@ -1,13 +1,33 @@
 //! Who can be reached for what: a node's own site first, and what nobody has.
 
-use super::Download;
 use super::peer::Standing;
+use super::{Download, Event};
 use crate::identity::NodeId;
 use crate::time::Time;
 use crate::transfer::locality::Locality;
 use crate::transfer::outline::piece_count;
+use crate::transfer::wire::Answer;
+
+/// Who can have become able to be asked for more, by an event.
+#[derive(Clone, Copy)]
+pub(super) enum Whom {
+    All,
+    One(NodeId),
+    Nobody,
+}
 
 impl Download {
+    /// Most events are news of one piece: those are cheap, or a large fleet would do nothing but look at them.
+    pub(super) fn concerned(&self, event: &Event) -> Whom {
+        match event {
+            Event::Answered { answer: Answer::Gained { piece, .. }, .. } if self.taken.contains(*piece) => {
+                Whom::Nobody
+            }
+            Event::Answered { answer: Answer::Gained { .. }, peer } => Whom::One(*peer),
+            _ => Whom::All,
+        }
+    }
+
     /// As a member of a site whose members, this node among them, bring each piece in once.
     pub fn with_site(mut self, now: Time, site: &[NodeId]) -> Self {
         self.locality = Locality::new(self.me, site, self.blob, piece_count(self.bytes));
