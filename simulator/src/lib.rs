@@ -7,7 +7,7 @@
 //! around the protocol's own core; `world` has the queue, the links and the gossip overlay; `scenario`
 //! says what happens; `checkers` judge; `report` tells, and draws a page; `swarm` plays many; `twice` plays
 //! one again and finds where two runs part; `shrink` makes failing ones small; `whatif` tries a plan on a
-//! fleet; `bench` measures all of it.
+//! fleet; `spread` lets a blob spread through one, with the transfer of production; `bench` measures all of it.
 //!
 //! Deliberately absent inside a run: threads, clocks, sockets, files, hashed maps, and any copy of a rule of the
 //! protocol other than the referees' own arithmetic. `report::page` alone writes a file, when a run is over.
@@ -22,6 +22,7 @@ pub mod machine;
 pub mod report;
 pub mod scenario;
 pub mod shrink;
+pub mod spread;
 pub mod swarm;
 pub mod twice;
 pub mod whatif;

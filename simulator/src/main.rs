@@ -33,6 +33,8 @@ enum Verb {
     Report(cli::report::Report),
     /// Finds the smallest story that still breaks the same rule.
     Shrink(cli::shrink::Shrink),
+    /// Lets a release's bytes spread through a fleet, and says how near that is to the physical limit.
+    Spread(cli::spread::Spread),
     /// Measures how fast runs are, and prints the figures beside what was aimed at.
     Bench(cli::bench::Bench),
     /// Says what a plan would do to a fleet: how long, how many exposed, how many bytes.
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
         Verb::Replay(replay) => replay.play(),
         Verb::Report(report) => report.write(),
         Verb::Shrink(shrink) => shrink.shrink(),
+        Verb::Spread(spread) => spread.play(),
         Verb::Bench(bench) => bench.measure(),
         Verb::WhatIf(question) => question.answer(),
     };

@@ -43,6 +43,18 @@ fn a_quiet_run_prints_the_summary_and_json_one_object() {
 }
 
 #[test]
+fn a_blob_spreads_and_what_it_came_to_is_told_in_words_and_as_one_object() {
+    let words = ["spread", "--nodes", "6", "--bytes", "1MiB", "--sites", "2"];
+    let text = said(&swell_sim(&words));
+    assert!(text.contains("of the bound") && text.contains("copies entered each"), "{text}");
+    assert!(text.contains("again      swell-sim spread --nodes 6 --bytes 1048576B"), "{text}");
+    let json = swell_sim(&[&words[..], &["--json"]].concat());
+    let object: serde_json::Value = serde_json::from_str(&said(&json)).expect("one object");
+    assert_eq!((json.status.code(), object["ok"].as_bool()), (Some(0), Some(true)));
+    assert_eq!(object["outcome"]["entered"].as_array().map(Vec::len), Some(2));
+}
+
+#[test]
 fn wrong_usage_is_said_before_anything_is_played() {
     for (words, hint) in [
         (vec!["run", "split-brian"], "did you mean `split-brain`?"),
@@ -51,6 +63,8 @@ fn wrong_usage_is_said_before_anything_is_played() {
         (vec!["run", "calm-day", "--report", "no such folder/page.html"], "folder that exists"),
         (vec!["swarm", "--seeds", "1", "--nodes", "9..4"], "the smaller first"),
         (vec!["swarm", "--seeds", "1", "--from", "not a commit"], "is no commit"),
+        (vec!["spread", "--bytes", "20"], "did you mean 20B?"),
+        (vec!["spread", "--nodes", "3", "--sites", "4"], "each of a machine at least"),
         (vec!["replay", "no-such-story"], "swell-sim list"),
     ] {
         let refused = swell_sim(&words);

@@ -7,6 +7,7 @@
 
 mod heap;
 mod queues;
+mod spreads;
 mod stories;
 
 use std::time::Instant;
@@ -37,7 +38,7 @@ pub struct Row {
 }
 
 /// The rows by name, in the table's order.
-pub const ROWS: [&str; 5] = ["seven", "ci", "ten-thousand", "hundred-thousand", "queue"];
+pub const ROWS: [&str; 6] = ["seven", "ci", "ten-thousand", "hundred-thousand", "queue", "swarm"];
 
 /// How rows are measured.
 #[derive(Clone, Copy, Debug)]
@@ -50,16 +51,19 @@ pub struct Means {
     pub nodes: Option<u32>,
 }
 
-/// Measures a row. `None`: there is none of this name.
-pub fn measure(name: &str, means: Means) -> Option<Row> {
-    Some(match name {
-        "seven" => seven(means),
-        "ci" => ci(means),
-        "ten-thousand" => ten_thousand(means.nodes.unwrap_or(10_000)),
-        "hundred-thousand" => hundred_thousand(means.nodes.unwrap_or(100_000)),
-        "queue" => queues::row(),
-        _ => return None,
-    })
+/// Measures a row, or the rows that are measured together under one name, and hands each out as it is known. False:
+/// there is none of this name.
+pub fn measure(name: &str, means: Means, found: &mut dyn FnMut(Row)) -> bool {
+    match name {
+        "seven" => found(seven(means)),
+        "ci" => found(ci(means)),
+        "ten-thousand" => found(ten_thousand(means.nodes.unwrap_or(10_000))),
+        "hundred-thousand" => found(hundred_thousand(means.nodes.unwrap_or(100_000))),
+        "queue" => found(queues::row()),
+        "swarm" => spreads::rows(means, found),
+        _ => return false,
+    }
+    true
 }
 
 /// What runs came to together.
@@ -224,6 +228,7 @@ mod tests {
 
     #[test]
     fn there_is_no_row_of_another_name() {
-        assert!(measure("shrink", Means { cores: 1, seeds: None, nodes: None }).is_none());
+        let means = Means { cores: 1, seeds: None, nodes: None };
+        assert!(!measure("shrink", means, &mut |_| panic!("it has a row")));
     }
 }

@@ -11,7 +11,7 @@ const EXIT_MISSED: u8 = groundswell_simulator::report::EXIT_STUCK;
 
 #[derive(Args)]
 pub(crate) struct Bench {
-    /// One row alone: seven, ci, ten-thousand, hundred-thousand or queue.
+    /// One row alone: seven, ci, ten-thousand, hundred-thousand, queue or swarm.
     #[arg(long, value_name = "NAME")]
     only: Option<String>,
     /// Cores for rows of many seeds. [default: all]
@@ -20,7 +20,7 @@ pub(crate) struct Bench {
     /// Seeds in place of a row's own number: what is reached is then no answer to its goal.
     #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
     seeds: Option<u64>,
-    /// Nodes of a rollout in place of a row's own number: the same.
+    /// Nodes of a rollout, or of a swarm and ten times as many of the large one, in place of a row's own: the same.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=105_000))]
     nodes: Option<u32>,
     /// Prints one JSON object instead of the table.
@@ -43,11 +43,13 @@ impl Bench {
         };
         let means = Means { cores, seeds: self.seeds, nodes: self.nodes };
         let mut rows: Vec<Row> = Vec::new();
-        for row in names.into_iter().filter_map(|name| measure(name, means)) {
-            if !self.json {
-                print(&row);
-            }
-            rows.push(row);
+        for name in names {
+            measure(name, means, &mut |row| {
+                if !self.json {
+                    print(&row);
+                }
+                rows.push(row);
+            });
         }
         let ok = rows.iter().all(|row| row.ok);
         if self.json {

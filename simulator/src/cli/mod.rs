@@ -7,6 +7,7 @@ pub(crate) mod replay;
 pub(crate) mod report;
 pub(crate) mod run;
 pub(crate) mod shrink;
+pub(crate) mod spread;
 mod story;
 pub(crate) mod swarm;
 pub(crate) mod whatif;
@@ -35,6 +36,7 @@ EXAMPLES
   swell-sim replay recordings/swell-1234abcd-0001764367200.rec
   swell-sim report split-brain -o out.html
   swell-sim shrink 17 --out small.toml
+  swell-sim spread --nodes 1000 --bytes 64MiB --upload 4MiB --sites 10
   swell-sim bench --only queue
   swell-sim what-if --plan plan.toml --fleet roster.json";
 

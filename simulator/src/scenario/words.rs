@@ -261,7 +261,15 @@ impl Visitor<'_> for Quantity {
 /// # Errors
 /// When it is no size.
 pub fn size(text: &str) -> Result<u64, String> {
-    SIZE.read(text, 1).map_err(|words| match words.split_once(NEAREST) {
+    quantity::<Bytes>(text)
+}
+
+/// Reads any quantity, for the command line.
+///
+/// # Errors
+/// When it is none.
+pub fn quantity<U: Unit>(text: &str) -> Result<u64, String> {
+    U::KIND.read(text, U::GRAIN).map_err(|words| match words.split_once(NEAREST) {
         Some((what, near)) => format!("{what}; did you mean {near}?"),
         None => words,
     })

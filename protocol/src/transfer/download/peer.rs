@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::transfer::pieces::PieceSet;
-use crate::transfer::wire::PEERS_NAMED_MAX;
+use crate::transfer::wire::{Answer, PEERS_NAMED_MAX};
 
 /// How long an answer is waited for before the peer's speed is known.
 const FIRST_PATIENCE: Span = Span::seconds(10);
@@ -44,6 +44,10 @@ pub(super) struct Peer {
     pub(super) refusals: BTreeMap<u32, Refusal>,
     /// Full of requests: nothing more before then.
     pub(super) busy_until: Time,
+    /// When it was last asked what it has.
+    pub(super) asked_at: Time,
+    /// The least time that an answer took.
+    pub(super) least: Option<Span>,
     /// Since when something is owed without a sign of life.
     owed_since: Option<Time>,
     pub(super) heard: Time,
@@ -62,6 +66,8 @@ impl Peer {
             pages: 0,
             refusals: BTreeMap::new(),
             busy_until: Time(0),
+            asked_at: now,
+            least: None,
             owed_since: None,
             heard: now,
             failures: 0,
@@ -92,6 +98,17 @@ impl Peer {
         }
     }
 
+    /// When that was asked for to which `answer` answers; none for what comes unasked.
+    pub(super) fn since(&self, answer: &Answer) -> Option<Time> {
+        match answer {
+            Answer::Have(_) | Answer::NotHere { .. } => {
+                (self.standing == Standing::Asked).then_some(self.asked_at)
+            }
+            Answer::Refer { piece, .. } | Answer::Busy { piece, .. } => self.asked.get(piece).copied(),
+            Answer::Outline { .. } | Answer::Piece { .. } | Answer::Gained { .. } => None,
+        }
+    }
+
     /// A sign of life.
     pub(super) fn heard(&mut self, now: Time) {
         self.heard = now;
@@ -103,6 +120,17 @@ impl Peer {
     pub(super) fn note_owed(&mut self, now: Time) {
         let owed = self.standing == Standing::Asked || !self.asked.is_empty() || self.pages > 0;
         self.owed_since = owed.then(|| self.owed_since.unwrap_or(now));
+    }
+
+    /// Whether it may still come by a piece that `holder` gave to it, or is about to, before `since`.
+    fn may_come_by(&self, now: Time, since: Time, holder: &Self) -> bool {
+        match self.standing {
+            Standing::Away(_) => self.failures == 0,
+            Standing::Absent(_) => false,
+            Standing::Asked | Standing::Ready => {
+                now < since.max(self.heard) + self.patience().max(holder.patience())
+            }
+        }
     }
 
     /// When this peer has been silent for too long, or is to be asked again.
@@ -148,12 +176,10 @@ impl Refusal {
     /// as slow with them as with us.
     pub(super) fn stands(&self, now: Time, holder: &Peer, peers: &BTreeMap<NodeId, Peer>) -> bool {
         now < self.since + REFERRAL_CEILING
-            && self.referred.iter().filter_map(|peer| peers.get(peer)).any(|peer| match peer.standing {
-                Standing::Away(_) => peer.failures == 0,
-                Standing::Absent(_) => false,
-                Standing::Asked | Standing::Ready => {
-                    now < self.since.max(peer.heard) + peer.patience().max(holder.patience())
-                }
+            && self.referred.iter().any(|referred| match peers.get(referred) {
+                Some(peer) => peer.may_come_by(now, self.since, holder),
+                // No place for it among the peers: who is there will have the piece from it.
+                None => now < self.since + holder.patience(),
             })
     }
 }

@@ -392,15 +392,29 @@ fn about_one_copy_enters_each_site() {
 }
 
 #[test]
-#[ignore = "measures ten sites; --release"]
-fn measure_ten_sites() {
-    for (bytes, rate, size) in
-        [(2 << 20, None, 10), (2 << 20, Some(500_000), 10), (2 << 20, Some(100_000), 10)]
-    {
-        let (_, blind) = with_sites(10, size, bytes, rate, false);
-        let (_, aware) = with_sites(10, size, bytes, rate, true);
-        println!("time with sites over time without: {} permille", aware.0 * 1000 / blind.0);
+fn a_referral_to_peers_for_whom_there_is_no_place_is_waited_on_all_the_same() {
+    let content = vec![3; 2 * PIECE_BYTES as usize];
+    let outline = Arc::new(Outline::of(&content).unwrap());
+    let (blob, bytes) = (outline.blob(), outline.bytes());
+    let mut download = Download::new(id(0), blob, bytes, PieceSet::none(2), Some(outline), 1);
+    let mut out = Vec::new();
+    let have =
+        |pieces: &PieceSet| Answer::Have(crate::transfer::wire::Have::new(blob, bytes, pieces, Vec::new()));
+    for number in 1..=REFERRED_MAX + 1 {
+        let (peer, hinted) = (id(number), number == 1);
+        let pieces = if hinted { PieceSet::all(2) } else { PieceSet::none(2) };
+        download.handle(Time(0), Event::Found { peer, hinted }, &mut out);
+        download.handle(Time(0), Event::Answered { peer, answer: have(&pieces) }, &mut out);
     }
+    out.clear();
+    let stranger = id(100);
+    let answer = Answer::Refer { blob, piece: 0, peers: vec![stranger] };
+    download.handle(Time(10), Event::Answered { peer: id(1), answer }, &mut out);
+    assert!(!download.peers.contains_key(&stranger) && out.is_empty(), "{out:?}");
+    while download.next_deadline().is_some_and(|deadline| deadline < Time(60_000)) && out.is_empty() {
+        download.handle(download.next_deadline().unwrap(), Event::Wake, &mut out);
+    }
+    assert!(!out.is_empty(), "waiting has an end");
 }
 
 #[test]
