@@ -212,6 +212,11 @@ impl Machine {
         self.node.as_ref().map_or((Vec::new(), 0), |node| (node.sizes(), node.writes_under_way()))
     }
 
+    /// The members of its site that are there, as its core knows them; none while it is off.
+    pub fn site(&self, now: Moment) -> Vec<NodeId> {
+        self.node.as_ref().map_or_else(Vec::new, |node| node.site(self.core_time(now)).1)
+    }
+
     /// This machine's luck.
     pub fn luck(&mut self) -> &mut Generator {
         &mut self.generator
