@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod message;
 pub mod parts;
 pub mod reader;
+pub mod records;
 pub mod service;
 pub mod slots;
 
@@ -165,7 +166,7 @@ impl Machine {
     /// Puts back what was remembered. The machine must be off.
     pub fn put_image_back(&mut self, fleet: FleetId) {
         if let Some((records, slots)) = self.image.clone() {
-            self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
+            self.disk.replace(records.into_iter().map(|record| (record.key(fleet).into(), record)));
             self.slots = slots;
             self.forgotten = None;
         }
@@ -180,7 +181,7 @@ impl Machine {
         component: &ComponentName,
         tree: Option<Digest>,
     ) {
-        self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
+        self.disk.replace(records.into_iter().map(|record| (record.key(fleet).into(), record)));
         self.spoiled = false;
         let slots = Slots { active: tree, trees: tree.into_iter().collect(), ..Slots::default() };
         self.slots = BTreeMap::from([(component.clone(), slots)]);
