@@ -86,6 +86,11 @@ pub const SYNC_TIMEOUT: Span = Span::seconds(10);
 pub const BEACON_IDLE: Span = Span::seconds(60);
 /// Beacon period of nodes that are neither jurors nor in a wave, in fleets of more than 64 electors.
 pub const BEACON_FAR: Span = Span::seconds(30);
+/// Open nodes that are no jurors and that a juror hears from in a second, in fleets of more than 64 electors: with
+/// more of them each speaks more rarely. Up to 30,000 silence is noticed as early as the default trial lets it count.
+pub const JURY_NEWS_PER_SECOND: u64 = 250;
+/// Beacons after a new vote that come at the plan's pace whatever the fleet's size: what was lost comes again.
+pub const NEWS_AT_PLANS_PACE: u8 = 2;
 /// Beacons keep their live pace for this long after the last rollout ended, so that the end spreads.
 pub const LIVE_LINGER: Span = Span::seconds(10);
 /// A node is fresh if its beacon rose within this many periods.

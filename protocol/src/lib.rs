@@ -44,6 +44,7 @@ pub mod node;
 pub mod places;
 pub mod recording;
 pub mod rollout;
+mod sorted;
 pub mod sync;
 pub mod time;
 pub mod transfer;

@@ -265,7 +265,7 @@ impl Fleet {
         let mut fact = Fact::sign(self.id, statement.clone(), &signers);
         if !law.signed && law.thief == Thief::OneKeyTwice {
             let again = fact.signed.signatures.clone();
-            fact.signed.signatures.extend(again);
+            fact.signed.signatures.extend(again.iter().copied());
         }
         fact
     }

@@ -6,6 +6,11 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 use cli::Failure;
+use mimalloc::MiMalloc;
+
+/// A run asks for memory several times an event; the system's own allocator takes a tenth of its time.
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
 
 #[derive(Parser)]
 #[command(

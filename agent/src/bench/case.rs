@@ -120,8 +120,9 @@ fn rate_of(text: &str) -> Result<Option<u64>, String> {
     rate.map(Some).ok_or_else(|| format!("`{text}` is neither `none` nor at least 1KiB a second"))
 }
 
-/// `64MiB`, `256KiB`, `1GiB`, `1000B`.
-fn size(text: &str) -> Option<u64> {
+/// A number of bytes, written `64MiB`, `256KiB`, `1GiB` or `1000B`.
+#[must_use]
+pub fn size(text: &str) -> Option<u64> {
     let units = [("KiB", 10), ("MiB", 20), ("GiB", 30), ("B", 0)];
     let (digits, shift) = units.iter().find_map(|(unit, shift)| Some((text.strip_suffix(unit)?, *shift)))?;
     digits.parse::<u64>().ok().filter(|digits| *digits <= BYTES_MAX).map(|digits| digits << shift)

@@ -1,11 +1,12 @@
-//! Swarms measured: ourselves and other clients, one after the other, on the same network of namespaces.
+//! Transfers measured: ourselves and other clients, one after the other, on the same network of namespaces.
 //!
-//! One door: [`run`]. A [`Case`] says what is measured, a [`Contender`] who; `network` builds namespaces with capped
+//! Two doors: [`run`] for swarms, [`caps_held`] for how exactly caps hold. A [`Case`] says what is measured, a [`Contender`] who; `network` builds namespaces with capped
 //! links, `race` runs one contender once and compares every byte, `node` is one of our own nodes, `tracker` and
 //! `torrent` are what other clients need. Everything is removed afterwards, also when the run is interrupted.
 //!
 //! Deliberately absent: what people read. Verbs print it.
 
+mod caps;
 mod case;
 mod contender;
 mod network;
@@ -23,7 +24,8 @@ use std::sync::atomic::AtomicBool;
 use groundswell_protocol::digest::Digest;
 use serde::Serialize;
 
-pub use case::{CAP, Case};
+pub use caps::{CapHeld, caps_held};
+pub use case::{CAP, Case, size};
 pub use contender::Contender;
 pub use node::run as run_node;
 pub use picture::draw;

@@ -470,7 +470,7 @@ fn write_documents(
             "name fewer earlier versions, labels and probes",
         ));
     }
-    put(&places.manifest(), &codec::encode(&SignedFact { body, signatures: Vec::new() }))?;
+    put(&places.manifest(), &codec::encode(&SignedFact { body, signatures: Vec::new().into() }))?;
     debug_assert!(census.signed.body.len() <= CENSUS_MAX);
     put(&places.census(), &codec::encode(&census.signed))?;
     let newest = earlier.iter().filter_map(Earlier::release).max_by_key(|release| release.manifest().order);

@@ -37,8 +37,10 @@ pub use board::{Counters, PEERS_RATED_MAX, PeerTraffic, Progress};
 pub use offences::{CORRUPTIONS_MAX, Offence, Offences};
 pub use stream::{Duplex, PieceStream, Streams};
 
+pub(crate) use clock::Clock;
+pub(crate) use pacing::Pacing;
+
 use board::Board;
-use clock::Clock;
 use engine::Engine;
 
 /// Calls that wait for the engine, at most; [`Transfer::fetch_many`] is one call however many it names.

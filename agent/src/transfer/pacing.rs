@@ -17,7 +17,7 @@ use super::stream::{flush, within_patience, write_message};
 
 /// The pace of everything that is sent.
 #[derive(Clone)]
-pub(super) struct Pacing {
+pub(crate) struct Pacing {
     shared: Arc<Mutex<Shared>>,
     clock: Clock,
 }
@@ -28,13 +28,13 @@ struct Shared {
 }
 
 /// The pace of one stream within it.
-pub(super) struct LinkPacing {
+pub(crate) struct LinkPacing {
     pacing: Pacing,
     link: Pace,
 }
 
 impl Pacing {
-    pub(super) fn new(caps: &Caps, clock: Clock) -> Self {
+    pub(crate) fn new(caps: &Caps, clock: Clock) -> Self {
         let all = Pace::new(caps.upload_bytes_per_second, clock.now());
         let shared = Shared { all, per_link: caps.link_upload_bytes_per_second };
         Self { shared: Arc::new(Mutex::new(shared)), clock }
@@ -47,7 +47,7 @@ impl Pacing {
     }
 
     /// For one more stream.
-    pub(super) fn link(&self) -> LinkPacing {
+    pub(crate) fn link(&self) -> LinkPacing {
         let per_link = self.shared().per_link;
         LinkPacing { pacing: self.clone(), link: Pace::new(per_link, self.clock.now()) }
     }
@@ -60,7 +60,7 @@ impl Pacing {
 impl LinkPacing {
     /// Writes one message as [`write_message`] does, at the pace that is allowed. Patience is for the peer
     /// alone: waiting for our own caps does not count.
-    pub(super) async fn write(&mut self, to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
+    pub(crate) async fn write(&mut self, to: &mut (impl AsyncWrite + Unpin), bytes: &[u8]) -> io::Result<()> {
         if !self.is_capped() {
             return write_message(to, bytes).await;
         }
@@ -166,26 +166,6 @@ mod tests {
         for came in came {
             // The reader may sleep through a few slices, never through the piece.
             assert!(came.len() > 3, "{came:?}");
-        }
-    }
-
-    /// Prints what the caps come to on this machine.
-    #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-    #[ignore = "measures for half a minute"]
-    async fn measure_caps_over_any_second() {
-        for rate in [16 << 10, 64 << 10, 1 << 20, 8 << 20] {
-            let bytes = usize::try_from(rate).unwrap() * 6 / 4;
-            let came: Vec<(u64, usize)> = {
-                let came = send(caps(Some(rate), None), 4, 1, bytes).await;
-                came.into_iter().flatten().collect()
-            };
-            let sum = |from: u64| -> usize {
-                came.iter().filter(|(at, _)| (from..from + 1000).contains(at)).map(|(_, b)| b).sum()
-            };
-            let sums: Vec<usize> = (200..4_800).map(sum).collect();
-            let permille = |bytes: usize| bytes as u64 * 1000 / rate;
-            let (least, most) = (sums.iter().min().unwrap(), sums.iter().max().unwrap());
-            println!("{rate} B/s over any second: {} to {} permille", permille(*least), permille(*most));
         }
     }
 }

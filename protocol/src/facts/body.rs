@@ -1,11 +1,13 @@
-//! A body's bytes, shared by all who hold them: a fact lies in a register, in a record and in frames at
-//! once, and a census has megabytes.
+//! A body's bytes and their signatures, shared by all who hold them: a fact lies in a register, in a record and
+//! in frames at once, and a census has megabytes.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
 use std::sync::Arc;
 
 use wincode::{SchemaRead, SchemaWrite};
+
+use super::fact::KeySignature;
 
 /// Bytes that are copied only when somebody changes them. Encoded like a plain list of bytes.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, SchemaRead, SchemaWrite)]
@@ -31,6 +33,35 @@ impl DerefMut for Body {
 }
 
 impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+/// Signatures that are copied only when somebody changes them. Encoded like a plain list.
+#[derive(Clone, Default, PartialEq, Eq, PartialOrd, Ord, SchemaRead, SchemaWrite)]
+pub struct Signatures(Arc<Vec<KeySignature>>);
+
+impl From<Vec<KeySignature>> for Signatures {
+    fn from(all: Vec<KeySignature>) -> Self {
+        Self(Arc::new(all))
+    }
+}
+
+impl Deref for Signatures {
+    type Target = Vec<KeySignature>;
+    fn deref(&self) -> &Vec<KeySignature> {
+        &self.0
+    }
+}
+
+impl DerefMut for Signatures {
+    fn deref_mut(&mut self) -> &mut Vec<KeySignature> {
+        Arc::make_mut(&mut self.0)
+    }
+}
+
+impl fmt::Debug for Signatures {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)
     }

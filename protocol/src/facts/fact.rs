@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::body::Body;
+use super::body::{Body, Signatures};
 use super::key::Key;
 use super::statements::{Ballot, Beacon, Propose, RolloutId, Vote};
 use crate::bounds::{CENSUS_MAX, MANIFEST_MAX, POLICY_MAX, SIGNATURES_MAX, STATEMENT_MAX};
@@ -47,7 +47,7 @@ pub struct SignedFact {
     /// See the table above.
     pub body: Body,
     /// By rising key; at most `SIGNATURES_MAX`.
-    pub signatures: Vec<KeySignature>,
+    pub signatures: Signatures,
 }
 
 /// What a fact states.
@@ -247,7 +247,7 @@ impl Fact {
         let mut signatures: Vec<_> = keys.iter().map(|key| sign_body(&body, key)).collect();
         signatures.sort_unstable();
         signatures.dedup_by_key(|s| s.key);
-        Self::assemble(SignedFact { body, signatures }, statement)
+        Self::assemble(SignedFact { body, signatures: signatures.into() }, statement)
     }
 
     /// States what the node `author` says, signed by `sign`: from the message to the signature.
@@ -260,7 +260,7 @@ impl Fact {
         let body = statement.body(fleet);
         let signature = sign(&signed_message(&body));
         let signatures = vec![KeySignature { key: author, signature }];
-        Self::assemble(SignedFact { body, signatures }, statement)
+        Self::assemble(SignedFact { body, signatures: signatures.into() }, statement)
     }
 
     /// Reads a fact: sizes first, then form, then bounds. Signatures are not verified here.

@@ -10,7 +10,7 @@ pub mod key;
 pub mod registers;
 pub mod statements;
 
-pub use body::Body;
+pub use body::{Body, Signatures};
 pub use fact::{BadFact, Fact, KeySignature, SignedFact, Statement};
 pub use key::Key;
 pub use registers::{Merged, Registers};

@@ -4,8 +4,7 @@
 //! body), of all facts ever put into it.
 
 use std::cmp::Ordering;
-use std::collections::btree_map::Entry;
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -14,6 +13,7 @@ use super::key::Key;
 use super::statements::RolloutId;
 use crate::digest::Digest;
 use crate::identity::NodeId;
+use crate::sorted::Sorted;
 
 /// What a merge did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,63 +26,8 @@ pub enum Merged {
     Older,
 }
 
-/// Facts that share a number, in an order of their own: nearly always one.
-#[derive(Clone, Debug)]
-enum Alike {
-    One([Arc<Fact>; 1]),
-    More(Vec<Arc<Fact>>),
-}
-
-impl Alike {
-    fn all(&self) -> &[Arc<Fact>] {
-        match self {
-            Self::One(one) => one,
-            Self::More(all) => all,
-        }
-    }
-
-    /// Puts a fact in the place of the one that is equal in this order, or beside the others.
-    fn put(&mut self, fact: Arc<Fact>, order: impl Fn(&Fact, &Fact) -> Ordering) {
-        let place = self.all().binary_search_by(|held| order(held, &fact));
-        match (&mut *self, place) {
-            (Self::One(held), Ok(_)) => held[0] = fact,
-            (Self::More(held), Ok(place)) => held[place] = fact,
-            (_, Err(place)) => {
-                let mut all = self.all().to_vec();
-                all.insert(place, fact);
-                *self = Self::More(all);
-            }
-        }
-    }
-}
-
-/// Facts by a number.
-type Numbered = BTreeMap<u64, Alike>;
-
-fn put(list: &mut Numbered, number: u64, fact: Arc<Fact>, order: impl Fn(&Fact, &Fact) -> Ordering) {
-    match list.entry(number) {
-        Entry::Occupied(mut held) => held.get_mut().put(fact, order),
-        Entry::Vacant(none) => {
-            none.insert(Alike::One([fact]));
-        }
-    }
-}
-
-/// Takes out the fact of this number for which `is` is true.
-fn take(list: &mut Numbered, number: u64, is: impl Fn(&Fact) -> bool) -> Option<Arc<Fact>> {
-    let Entry::Occupied(mut held) = list.entry(number) else { return None };
-    let place = held.get().all().iter().position(|fact| is(fact))?;
-    if let Alike::More(all) = held.get_mut()
-        && all.len() > 1
-    {
-        return Some(all.remove(place));
-    }
-    held.remove().all().first().cloned()
-}
-
-fn by_key(one: &Fact, other: &Fact) -> Ordering {
-    one.key.cmp(&other.key)
-}
+/// Facts by a number; of facts that share one each stands in its own order.
+type Numbered = Sorted<u64, Arc<Fact>>;
 
 fn by_id(one: &Fact, other: &Fact) -> Ordering {
     one.id.cmp(&other.id)
@@ -145,13 +90,19 @@ impl Registers {
             self.count += 1;
         }
         self.toggle(&fact);
-        put(&mut self.facts, mark, fact, by_key);
+        let key = fact.key.clone();
+        self.facts.put(mark, fact, |held| held.key.cmp(&key));
         Merged::Rose
     }
 
     /// How `fact` would merge, without doing it: for refusing before a signature is verified.
     pub fn compare(&self, fact: &Fact) -> Merged {
+        // Where many nodes share a process they share what they read: most that comes again is the very same.
+        if self.facts.of(mark(&fact.key)).any(|held| std::ptr::eq(&**held, fact)) {
+            return Merged::Same;
+        }
         match self.get(&fact.key) {
+            Some(held) if held.rank < fact.rank => Merged::Rose,
             Some(held) if held.id == fact.id => Merged::Same,
             Some(held) if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) => Merged::Older,
             _ => Merged::Rose,
@@ -165,19 +116,19 @@ impl Registers {
 
     /// Forgets a register.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Fact>> {
-        let fact = take(&mut self.facts, mark(key), |fact| fact.key == *key)?;
+        let fact = self.facts.take(mark(key), |fact| fact.key == *key)?;
         self.count -= 1;
         self.toggle(&fact);
         Some(fact)
     }
 
     fn find(&self, mark: u64, key: &Key) -> Option<&Arc<Fact>> {
-        self.facts.get(&mark)?.all().iter().find(|fact| fact.key == *key)
+        self.facts.of(mark).find(|fact| fact.key == *key)
     }
 
     fn of_sort(&self, sort: u64) -> impl Iterator<Item = &Arc<Fact>> {
         let last = sort << 60 | u64::MAX >> 4;
-        self.facts.range(sort << 60..=last).flat_map(|(_, alike)| alike.all())
+        self.facts.range(sort << 60, last)
     }
 
     /// The votes of a rollout, by node.
@@ -195,7 +146,7 @@ impl Registers {
 
     /// All registers.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<Fact>)> {
-        self.facts.values().flat_map(Alike::all).map(|fact| (&fact.key, fact))
+        self.facts.iter().map(|(_, fact)| (&fact.key, fact))
     }
 
     /// How many registers there are.
@@ -220,7 +171,7 @@ impl Registers {
     /// The facts but beacons whose registers' short keys lie in a range, by short key. Two registers
     /// that share a short key stand side by side.
     pub fn by_short(&self, keys: RangeInclusive<u64>) -> impl Iterator<Item = &Arc<Fact>> {
-        self.by_short.range(keys).flat_map(|(_, alike)| alike.all())
+        self.by_short.range(*keys.start(), *keys.end())
     }
 
     /// From now on syncs do not carry this rollout's votes. None may be here yet.
@@ -240,8 +191,8 @@ impl Registers {
             Key::Vote(rollout, _) if self.hushed.contains(rollout) => return,
             _ => {}
         }
-        if take(&mut self.by_short, fact.short, |held| held.id == fact.id).is_none() {
-            put(&mut self.by_short, fact.short, Arc::clone(fact), by_id);
+        if self.by_short.take(fact.short, |held| held.id == fact.id).is_none() {
+            self.by_short.put(fact.short, Arc::clone(fact), |held| by_id(held, fact));
         }
         for (have, change) in self.digest.iter_mut().zip(fact.mixed.0) {
             *have ^= change;

@@ -8,6 +8,7 @@ use super::outbox::Outbox;
 use super::tracked::Tracked;
 use crate::bounds::{
     BEACON_ACTIVE_MAX, BEACON_FAR, BEACON_IDLE, BEACON_ON_DEMAND_EVERY, FREEZE_AFTER, LIVE_LINGER,
+    NEWS_AT_PLANS_PACE,
 };
 use crate::facts::health::Health;
 use crate::facts::{Beacon, BeaconActive, BeaconInstalled, Fact, Heads, SignedFact, Statement};
@@ -21,6 +22,8 @@ pub(super) struct Beacons {
     next_at: Option<Time>,
     last_at: Option<Time>,
     latest: Option<SignedFact>,
+    /// So many more come at the plan's pace, whatever the fleet's size.
+    at_plans_pace: u8,
 }
 
 impl Beacons {
@@ -36,6 +39,11 @@ impl Beacons {
     /// A beacon is due no later than `at`.
     pub(super) fn not_after(&mut self, at: Time) {
         self.next_at = Some(self.next_at.map_or(at, |next| next.min(at)));
+    }
+
+    /// A vote was sent: until it was said again some more times beacons come at the plan's pace.
+    pub(super) fn repeat_news(&mut self) {
+        self.at_plans_pace = NEWS_AT_PLANS_PACE;
     }
 
     /// The newest beacon, if one was signed.
@@ -99,13 +107,18 @@ impl Node {
         live.map(|tracked| tracked.manifest.plan.beacon_period()).min()
     }
 
+    fn period_in(&self, tracked: &Tracked) -> Span {
+        let plan = &tracked.manifest.plan;
+        if tracked.i_judge || self.beacons.at_plans_pace > 0 {
+            plan.beacon_period()
+        } else {
+            tracked.roster.member_period(plan, tracked.derived.open)
+        }
+    }
+
     fn my_period(&self, now: Time) -> Span {
         let live = || self.rollouts.values().filter(|tracked| Self::is_live(tracked, now));
-        match live()
-            .filter(|tracked| tracked.takes_part())
-            .map(|tracked| tracked.manifest.plan.beacon_period())
-            .min()
-        {
+        match live().filter(|tracked| tracked.takes_part()).map(|tracked| self.period_in(tracked)).min() {
             Some(period) => period,
             None if live().next().is_some() => BEACON_FAR,
             None => BEACON_IDLE,
@@ -125,6 +138,7 @@ impl Node {
         }
         if self.beacons.next_at.is_some_and(|at| at <= now) {
             if self.is_awaited(now) {
+                self.beacons.at_plans_pace = self.beacons.at_plans_pace.saturating_sub(1);
                 let fact = self.sign_beacon(now, out);
                 self.spread_beacon(now, &fact, out);
             } else {

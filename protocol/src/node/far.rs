@@ -7,7 +7,10 @@
 //!   the gate takes it for silence;
 //! - jurors and open nodes send their beacon to the jurors, with their vote, at the plan's pace: what was
 //!   lost on the way comes again with the next one;
-//! - who sits on no jury counts nothing, and hears from jurors when it asks for fresh news;
+//! - who sits on no jury counts nothing, and hears from jurors when it asks for fresh news: it wants their beacon
+//!   and nothing else;
+//! - the more nodes are open the more rarely each that is no juror speaks, so that a juror hears from no more
+//!   than [`crate::bounds::JURY_NEWS_PER_SECOND`] of them; its first words after a new vote come at the plan's pace;
 //! - bytes are looked for at the peers that are linked, since nobody hears of holders.
 //!
 //! Manifests, ballots, proposals and commands spread as ever. In fleets of fewer electors nothing differs.
@@ -109,9 +112,28 @@ impl Node {
             Statement::Vote(vote) if far(&vote.rollout).is_some() => {
                 if let Some(tracked) = far(&vote.rollout).filter(|_| !is_staged(fact)) {
                     self.tell_jury(tracked, &[fact], out);
+                    self.beacons.repeat_news();
                 }
             }
             _ => self.publish(&fact.signed, out),
+        }
+    }
+
+    /// Asks a juror for news of itself alone. A sync would bring it too, and with it everything that differs while
+    /// ballots are on their way: of half a fleet at once that is more than any juror can send.
+    pub(super) fn ask_for_news(juror: NodeId, out: &mut impl Outbox) {
+        out.send(juror, Frame::Want { keys: vec![Key::Beacon(juror).short()] }.encode());
+    }
+
+    /// Whether what a peer wants is news of this node: no sync carries beacons.
+    pub(super) fn is_asked_for_news(&self, keys: &[u64]) -> bool {
+        keys.len() == 1 && self.is_large() && keys[0] == Key::Beacon(self.me).short()
+    }
+
+    /// Answers whoever asks for news of this node.
+    pub(super) fn answer_with_news(&mut self, now: Time, to: NodeId, out: &mut impl Outbox) {
+        if let Some(beacon) = self.beacon_on_demand(now, out) {
+            out.send(to, Frame::Facts { facts: vec![beacon], confirm: false, last: false }.encode());
         }
     }
 

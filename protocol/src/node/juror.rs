@@ -115,6 +115,7 @@ impl Node {
             plan: &tracked.manifest.plan,
             freshness: &self.freshness,
             me: self.me,
+            open,
             now,
         };
         tracked.tally = tracked.view.tally(&scene, open);

@@ -7,6 +7,9 @@ use crate::facts::{Fact, Key};
 use crate::marks::mark;
 use crate::time::Time;
 
+/// Room for so many windows stays when none is open.
+const ROOM_KEPT: usize = 16;
+
 #[derive(Debug)]
 struct Window {
     ends: Time,
@@ -60,6 +63,9 @@ impl Relays {
                 self.owing -= 1;
                 due.push(*key);
             }
+        }
+        if self.ends.is_empty() && self.ends.capacity() > ROOM_KEPT {
+            self.ends = VecDeque::new();
         }
         due.sort_unstable();
         due

@@ -127,6 +127,7 @@ impl Node {
             let boot = self.signer.last_boot.saturating_add(1);
             if self.writes.write(Record::Boot(boot), Then::Boot, out) {
                 self.signer.boot = Some(boot);
+                self.signer.heard = BTreeSet::new();
                 self.beacons.hurry(now);
             }
         }

@@ -16,6 +16,7 @@ use crate::facts::{Beacon, Fact, Key, SignedFact};
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
+use crate::places::first_bytes;
 use crate::sync::summary::{self, Page};
 use crate::time::Time;
 use crate::wire::frame::{Entry, Frame};
@@ -54,8 +55,8 @@ pub(super) struct Syncs {
     sessions: BTreeMap<NodeId, Session>,
     next_at: Option<Time>,
     last_extra: Option<Time>,
-    /// With whom syncs ended lately, the oldest first; at most `ENDED_MAX`.
-    ended: VecDeque<(Time, NodeId)>,
+    /// With whom syncs ended lately, the oldest first, by their names' first bytes; at most `ENDED_MAX`.
+    ended: VecDeque<(Time, u64)>,
 }
 
 impl Syncs {
@@ -64,11 +65,12 @@ impl Syncs {
     }
 
     fn ended(&mut self, now: Time, peer: NodeId) {
+        let peer = first_bytes(&peer);
         self.ended.retain(|(_, other)| *other != peer);
-        self.ended.push_back((now, peer));
-        if self.ended.len() > ENDED_MAX {
+        if self.ended.len() >= ENDED_MAX {
             self.ended.pop_front();
         }
+        self.ended.push_back((now, peer));
     }
 
     /// With how many peers a sync ended within this time.
@@ -214,6 +216,7 @@ impl Node {
                 self.take_beacon(now, from, yours.as_ref(), out);
                 self.answer_page(now, from, *first..=*last, entries, out);
             }
+            Frame::Want { keys } if self.is_asked_for_news(keys) => self.answer_with_news(now, from, out),
             Frame::Want { keys } => {
                 let facts = summary::facts_of(&self.registers, keys);
                 send_facts(from, &facts, false, true, out);

@@ -1,42 +1,59 @@
 //! Who was heard from lately: the only sense of time that nodes share.
 
-use std::collections::BTreeMap;
-
 use crate::bounds::FRESH_PERIODS;
 use crate::identity::NodeId;
+use crate::places::first_bytes;
+use crate::sorted::Sorted;
 use crate::time::{Span, Time};
+
+/// When a node was last heard from.
+#[derive(Clone, Copy, Debug)]
+struct Heard {
+    node: NodeId,
+    /// The rank of its newest beacon.
+    rank: u64,
+    at: Time,
+}
 
 /// When each member's beacon last rose. Replayed beacons do not rise, so they prove nothing.
 /// Bounded by the census: entries of others are pruned with it.
 #[derive(Debug, Default)]
 pub struct Freshness {
-    heard: BTreeMap<NodeId, (u64, Time)>,
+    /// By the names' first bytes: a look at a whole jury compares many names.
+    heard: Sorted<u64, Heard>,
+    count: usize,
 }
 
 impl Freshness {
     /// The node's beacon rose to `rank`.
     pub fn rose(&mut self, node: NodeId, rank: u64, now: Time) {
-        self.heard.insert(node, (rank, now));
+        let heard = Heard { node, rank, at: now };
+        let before = self.heard.put(first_bytes(&node), heard, |held| held.node.cmp(&node));
+        self.count += usize::from(before.is_none());
+    }
+
+    fn of(&self, node: &NodeId) -> Option<&Heard> {
+        self.heard.of(first_bytes(node)).find(|held| held.node == *node)
     }
 
     /// When the node's beacon last rose.
     pub fn last(&self, node: &NodeId) -> Option<Time> {
-        self.heard.get(node).map(|(_, at)| *at)
+        self.of(node).map(|heard| heard.at)
     }
 
     /// All that were heard from, and when they last were.
     pub fn heard(&self) -> impl Iterator<Item = (&NodeId, Time)> {
-        self.heard.iter().map(|(node, (_, at))| (node, *at))
+        self.heard.iter().map(|(_, heard)| (&heard.node, heard.at))
     }
 
     /// All that were heard from.
     pub fn nodes(&self) -> impl Iterator<Item = &NodeId> {
-        self.heard.keys()
+        self.heard().map(|(node, _)| node)
     }
 
     /// The rank of the node's newest beacon; 0 if there is none.
     pub fn rank(&self, node: &NodeId) -> u64 {
-        self.heard.get(node).map_or(0, |(rank, _)| *rank)
+        self.of(node).map_or(0, |heard| heard.rank)
     }
 
     /// Whether the node's beacon rose within `FRESH_PERIODS` periods.
@@ -51,7 +68,7 @@ impl Freshness {
 
     /// How many nodes were heard from.
     pub fn len(&self) -> usize {
-        self.heard.len()
+        self.count
     }
 
     /// Whether nobody was.
@@ -61,6 +78,7 @@ impl Freshness {
 
     /// Forgets nodes for which `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(&NodeId) -> bool) {
-        self.heard.retain(|node, _| keep(node));
+        self.heard.retain(|_, heard| keep(&heard.node));
+        self.count = self.heard.iter().count();
     }
 }

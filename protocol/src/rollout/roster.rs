@@ -1,13 +1,15 @@
 //! Who takes part in a rollout, in which order, and who judges it: pure functions of manifest and census.
 
 use super::quorum::Quorum;
-use crate::bounds::JURY_MAX;
+use crate::bounds::{JURY_MAX, JURY_NEWS_PER_SECOND};
 use crate::digest::Digest;
 use crate::facts::RolloutId;
 use crate::identity::NodeId;
 use crate::places::Places;
+use crate::time::Span;
 use crate::trust::census::{Census, Member};
 use crate::trust::manifest::Manifest;
+use crate::trust::plan::Plan;
 
 /// A rollout's line and jury.
 ///
@@ -104,6 +106,13 @@ impl Roster {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
 
+    /// How often a member that is no juror speaks when so many ranks are open: so often that a drawn jury can listen.
+    pub fn member_period(&self, plan: &Plan, open: u32) -> Span {
+        let speakers = u64::from(open.min(self.count()));
+        let bearable = if self.everybody_judges { 0 } else { speakers * 1000 / JURY_NEWS_PER_SECOND };
+        plan.beacon_period().max(Span(bearable))
+    }
+
     /// `open` when a rollout is done: one more than there are members.
     pub fn done(&self) -> u32 {
         self.count().saturating_add(1)
@@ -120,5 +129,28 @@ impl Roster {
     pub fn open_members(&self, open: u32) -> &[NodeId] {
         let end = usize::try_from(open).unwrap_or(usize::MAX).min(self.members.len());
         &self.members[..end]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::identity::PublicKey;
+
+    #[test]
+    fn members_speak_at_the_plans_pace_until_they_are_too_many_for_a_drawn_jury() {
+        let members: Vec<NodeId> =
+            (0..2_000_u32).map(|number| PublicKey(Digest::of(&number.to_be_bytes()).0)).collect();
+        let drawn = Roster::of(members[..].to_vec(), members[..64].to_vec());
+        let plan = Plan::default();
+        let pace = |open| drawn.member_period(&plan, open);
+        assert_eq!((pace(0), pace(500)), (plan.beacon_period(), plan.beacon_period()));
+        for open in [501, 900, 2_000, 2_001] {
+            let speakers = u64::from(open.min(2_000));
+            assert!(pace(open) > plan.beacon_period());
+            assert!(speakers * 1000 <= (pace(open).0 + 1) * JURY_NEWS_PER_SECOND, "{open}");
+        }
+        let all = Roster { everybody_judges: true, ..drawn };
+        assert_eq!(all.member_period(&plan, 2_000), plan.beacon_period());
     }
 }

@@ -50,11 +50,17 @@ pub struct Scene<'a> {
     pub freshness: &'a Freshness,
     /// This node: always fresh to itself.
     pub me: NodeId,
+    /// How many ranks are open.
+    pub open: u32,
     /// The driver's clock.
     pub now: Time,
 }
 
 impl Scene<'_> {
+    fn member_period(&self) -> Span {
+        self.roster.member_period(self.plan, self.open)
+    }
+
     fn is_fresh(&self, node: &NodeId) -> bool {
         *node == self.me || self.freshness.is_fresh(node, self.now, self.plan.beacon_period())
     }
@@ -288,7 +294,7 @@ impl View {
         let clocks = Clocks {
             now: scene.now,
             juror: self.clock,
-            period: scene.plan.beacon_period(),
+            period: scene.member_period(),
             grace: Span(Span::seconds(u64::from(scene.plan.trial_s)).0.saturating_add(SILENCE.0)),
         };
         self.outages.doubted(clocks, &silent, witnesses.into_iter())
@@ -343,7 +349,7 @@ impl View {
         let place = rank as usize;
         let (clock, what) = (self.clock, self.votes.get(place).copied().flatten());
         let heard = self.heard.get(place).copied().flatten();
-        let silent_at = heard.map(|at| at + scene.plan.beacon_period().times(FRESH_PERIODS));
+        let silent_at = heard.map(|at| at + scene.member_period().times(FRESH_PERIODS));
         let lately = silent_at.is_some_and(|at| scene.now < at);
         let first = Seen {
             what,
@@ -566,6 +572,7 @@ mod tests {
                             plan: &plan,
                             freshness: &freshness,
                             me: members[3],
+                            open,
                             now,
                         };
                         let tally = view.tally(&scene, open);

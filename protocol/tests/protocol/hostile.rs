@@ -70,7 +70,7 @@ proptest! {
             prop_assert_eq!(statement.body(fleet).to_vec(), body.clone());
         }
         let signatures = vec![KeySignature { key: PublicKey([1; 32]), signature: Signature([2; 64]) }];
-        let _ = Fact::read(fleet, SignedFact { body: body.into(), signatures });
+        let _ = Fact::read(fleet, SignedFact { body: body.into(), signatures: signatures.into() });
     }
 
     #[test]
@@ -157,7 +157,8 @@ fn every_fault_gets_its_refusal_and_its_blame() {
     unsigned.signatures.clear();
     assert_eq!(refusal(&mut fleet, unsigned), Refusal::Unsigned);
     let mut doubled = good.clone();
-    doubled.signatures.push(doubled.signatures[0]);
+    let again = doubled.signatures[0];
+    doubled.signatures.push(again);
     assert_eq!(refusal(&mut fleet, doubled), Refusal::Unsigned);
     let stranger = Fact::sign(papers.fleet, vote(rollout, id), &[&papers.nodes[2]]).signed;
     assert_eq!(refusal(&mut fleet, stranger), Refusal::Unsigned);

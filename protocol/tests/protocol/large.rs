@@ -1,10 +1,11 @@
 //! Fleets with more electors than a jury has seats: who judges is drawn, and few hear from each other.
 
-use groundswell_protocol::facts::{Ballot, Beacon, Fact, Heads, Say, Statement};
+use groundswell_protocol::facts::{Ballot, Beacon, Fact, Heads, Key, Say, Statement};
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::{Input, Via};
 use groundswell_protocol::time::Span;
+use groundswell_protocol::wire::frame::Frame;
 
 use crate::fleet::{Fleet, gossip};
 
@@ -50,6 +51,36 @@ fn beacons_of_strangers_are_news_only_when_they_rise() {
     }
     speak(&mut fleet, 2);
     assert!(fleet.run_until(SECOND, reached(Stage::Announcing)));
+}
+
+/// Half of a large fleet may ask a juror at once: each must cost it a sign of life, and not all that differs.
+#[test]
+fn who_wants_news_of_a_juror_gets_its_beacon_and_nothing_else() {
+    let mut fleet = Fleet::new(65);
+    assert!(fleet.run_until(Span::seconds(60), Fleet::all_sign));
+    let (rollout, manifest) = fleet.release(1, "1.0");
+    let line = fleet.line(rollout);
+    let (juror, node) = (line[1], line[0]);
+    fleet.submit(juror, manifest);
+    fleet.advance(SECOND);
+    let (from, me) = (fleet.machines[node].id, fleet.machines[juror].id);
+    let ask = |fleet: &mut Fleet, of: NodeId| {
+        let frame = Frame::Want { keys: vec![Key::Beacon(of).short()] }.encode();
+        let input = Input::Received { from, via: Via::Direct, frame: &frame };
+        let effects = fleet.input(juror, input).expect("it runs");
+        effects.frames().map(|bytes| Frame::decode(bytes).expect("a frame")).collect::<Vec<_>>()
+    };
+    let answers = ask(&mut fleet, me);
+    let [Frame::Facts { facts, confirm: false, last: false }] = &answers[..] else { panic!("{answers:?}") };
+    let [signed] = &facts[..] else { panic!("{facts:?}") };
+    let fact = Fact::read(fleet.papers.fleet, signed.clone()).expect("a fact");
+    assert_eq!(fact.key, Key::Beacon(me));
+    let others = ask(&mut fleet, from);
+    assert_eq!(
+        others,
+        [Frame::Facts { facts: Vec::new(), confirm: false, last: true }],
+        "of others it has none"
+    );
 }
 
 fn beacon(node: NodeId, count: u32) -> Beacon {

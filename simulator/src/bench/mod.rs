@@ -15,6 +15,7 @@ use std::time::Instant;
 use serde::Serialize;
 
 use crate::report::Outcome;
+use crate::report::kinds::Kinds;
 use crate::scenario::{Scenario, random};
 use crate::swarm::crew;
 use crate::world::World;
@@ -35,6 +36,8 @@ pub struct Row {
     pub ok: bool,
     /// What else was seen.
     pub beside: String,
+    /// Where its events come from.
+    pub kinds: Kinds,
 }
 
 /// The rows by name, in the table's order.
@@ -49,6 +52,8 @@ pub struct Means {
     pub seeds: Option<u64>,
     /// Nodes of a rollout in place of a row's own number: to see how its time grows.
     pub nodes: Option<u32>,
+    /// Virtual seconds after which a rollout is left where it is: to see the beginning of one that takes long.
+    pub seconds: Option<u64>,
 }
 
 /// Measures a row, or the rows that are measured together under one name, and hands each out as it is known. False:
@@ -57,8 +62,8 @@ pub fn measure(name: &str, means: Means, found: &mut dyn FnMut(Row)) -> bool {
     match name {
         "seven" => found(seven(means)),
         "ci" => found(ci(means)),
-        "ten-thousand" => found(ten_thousand(means.nodes.unwrap_or(10_000))),
-        "hundred-thousand" => found(hundred_thousand(means.nodes.unwrap_or(100_000))),
+        "ten-thousand" => found(ten_thousand(means.nodes.unwrap_or(10_000), means)),
+        "hundred-thousand" => found(hundred_thousand(means.nodes.unwrap_or(100_000), means)),
         "queue" => found(queues::row()),
         "swarm" => spreads::rows(means, found),
         _ => return false,
@@ -72,6 +77,7 @@ struct Sum {
     runs: u64,
     virtual_ms: u64,
     events: u64,
+    kinds: Kinds,
     breached: u64,
     differ: u64,
 }
@@ -81,6 +87,7 @@ impl Sum {
         self.runs += 1;
         self.virtual_ms += outcome.virtual_ms;
         self.events += outcome.counters.happenings;
+        self.kinds.add(&outcome.counters.kinds);
         self.breached += u64::from(!outcome.violations.is_empty());
     }
 
@@ -131,6 +138,7 @@ fn seven(means: Means) -> Row {
         reached: format!("{pace} simulated seconds a second"),
         ok: pace >= SEVEN_GOAL,
         beside: sum.beside(),
+        kinds: sum.kinds,
     }
 }
 
@@ -161,13 +169,21 @@ fn ci(means: Means) -> Row {
         reached: seconds(took),
         ok: took <= 12_000 && sum.differ == 0,
         beside: sum.beside(),
+        kinds: sum.kinds,
     }
 }
 
-fn ten_thousand(nodes: u32) -> Row {
+/// The story that is measured, or its beginning.
+fn rollout(nodes: u32, means: Means) -> Scenario {
+    let whole = stories::rollout(nodes);
+    let limit_seconds = means.seconds.unwrap_or(whole.limit_seconds).min(whole.limit_seconds);
+    Scenario { limit_seconds, ..whole }
+}
+
+fn ten_thousand(nodes: u32, means: Means) -> Row {
     let begun = Instant::now();
     let mut sum = Sum::default();
-    let outcome = play(stories::rollout(nodes), 1, 0);
+    let outcome = play(rollout(nodes, means), 1, 0);
     sum.add(&outcome);
     let took = hundredths(begun);
     let pace = outcome.virtual_ms / 10 / took;
@@ -178,13 +194,14 @@ fn ten_thousand(nodes: u32) -> Row {
         reached: format!("{pace} simulated seconds a second"),
         ok: pace >= 60,
         beside: format!("{}, {}, {}", sum.beside(), seconds(took), ended(&outcome)),
+        kinds: sum.kinds,
     }
 }
 
-fn hundred_thousand(nodes: u32) -> Row {
+fn hundred_thousand(nodes: u32, means: Means) -> Row {
     let begun = Instant::now();
     let mut sum = Sum::default();
-    let outcome = play(stories::rollout(nodes), 1, 3_600);
+    let outcome = play(rollout(nodes, means), 1, 3_600);
     sum.add(&outcome);
     let took = hundredths(begun);
     let pace = sum.events.saturating_mul(100) / took;
@@ -200,12 +217,13 @@ fn hundred_thousand(nodes: u32) -> Row {
         ),
         ok: pace >= 2_000_000 && took <= 60_000 && memory.is_some_and(|kib| kib <= 3 << 20),
         beside: format!("{}, {}", sum.beside(), ended(&outcome)),
+        kinds: sum.kinds,
     }
 }
 
 fn ended(outcome: &Outcome) -> String {
     let ending = outcome.ending.as_deref().unwrap_or("not ended");
-    format!("{ending}, {} ran it", outcome.exposed)
+    format!("{ending}, {} ran it, fingerprint {}", outcome.exposed, outcome.fingerprint)
 }
 
 /// The most memory that this process has held, in KiB, where the kernel says so.
@@ -228,7 +246,7 @@ mod tests {
 
     #[test]
     fn there_is_no_row_of_another_name() {
-        let means = Means { cores: 1, seeds: None, nodes: None };
+        let means = Means { cores: 1, seeds: None, nodes: None, seconds: None };
         assert!(!measure("shrink", means, &mut |_| panic!("it has a row")));
     }
 }

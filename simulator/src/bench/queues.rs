@@ -5,6 +5,7 @@ use std::time::Instant;
 use super::heap::Heap;
 use super::{Row, hundredths};
 use crate::generator::{Generator, mix};
+use crate::report::kinds::Kinds;
 use crate::world::queue::{Moment, Queue, Source};
 
 const WAITING: u64 = 800_000;
@@ -73,5 +74,6 @@ pub(super) fn row() -> Row {
         reached: format!("{fast} entries a second; a heap {slow}"),
         ok: fast > slow && one == other,
         beside: format!("{TURNS} turns, order {}", if one == other { "the same" } else { "DIFFERS" }),
+        kinds: Kinds::default(),
     }
 }

@@ -4,6 +4,7 @@
 //! fleet a fixed time, such as the way of the first piece to everybody, weighs the more the smaller the blob is.
 
 use super::{Means, Row};
+use crate::report::kinds::Kinds;
 use crate::spread::{Outcome, Plan, play};
 
 /// The blob of the runs of a thousand machines: 16 s at 4 MiB/s.
@@ -75,6 +76,7 @@ fn run(plan: &Plan, found: &mut dyn FnMut(Row)) -> Option<Outcome> {
         reached: stuck.to_string(),
         ok: false,
         beside: String::new(),
+        kinds: Kinds::default(),
     });
     None
 }
@@ -111,5 +113,6 @@ fn row(
             over(outcome.publisher_bytes, plan.bytes),
             outcome.copies_permille(plan.bytes),
         ),
+        kinds: Kinds::default(),
     }
 }

@@ -446,7 +446,12 @@ impl Referees {
             }
             Event::Holding { rollout, hold } => self.part(now, place, *rollout).hold = (*hold, now),
             Event::Stage { rollout, to, .. } => {
-                self.moving.insert((place, *rollout), (*to, now));
+                let known = self.releases.get(rollout);
+                if known.is_some_and(|known| progress::stage_bound(*to, &known.plan).is_some()) {
+                    self.moving.insert((place, *rollout), (*to, now));
+                } else {
+                    self.moving.remove(&(place, *rollout));
+                }
             }
             _ => {}
         }

@@ -94,13 +94,19 @@ impl Referees {
                 if !part.met || part.gone || part.stopped || part.done {
                     continue;
                 }
-                let there = jurors.iter().filter(|other| sight.reaches(*juror, **other)).count();
+                // That a quorum is there is enough to know.
+                let there = jurors.iter().filter(|other| sight.reaches(*juror, **other));
+                let there = there.take(known.quorum).count();
                 let willing = |o: &&u32| honest(o) && !known.stop_sayers.contains(o);
-                let truthful = jurors.iter().filter(|o| sight.reaches(*juror, **o) && willing(o)).count();
+                let truthful = || jurors.iter().filter(|o| sight.reaches(*juror, **o) && willing(o)).count();
                 let (hold, since) = part.hold;
                 if there < known.quorum {
                     breaches.extend(unsaid(known, sight, *juror, hold, part.since, there));
-                } else if truthful >= known.quorum && hold == Hold::WaitingForLeader {
+                } else if hold == Hold::WaitingForLeader {
+                    let truthful = truthful();
+                    if truthful < known.quorum {
+                        continue;
+                    }
                     let fruitless = jurors.len() - truthful;
                     let bound = leader_bound(&known.plan, fruitless).times(sight.patience);
                     if sight.waits(since) > bound {
@@ -110,7 +116,8 @@ impl Referees {
                 }
             }
             let of_release = |part: &RolloutId| *part == known.rollout;
-            let ended = self.parts.iter().any(|((_, r), part)| of_release(r) && (part.stopped || part.done));
+            let ended =
+                || self.parts.iter().any(|((_, r), part)| of_release(r) && (part.stopped || part.done));
             let able: Vec<u32> = jurors.iter().copied().filter(|p| sight.is_on(*p) && honest(p)).collect();
             let counts = |node: &groundswell_protocol::identity::NodeId| {
                 let place = self.nodes.binary_search(node).ok().and_then(|p| u32::try_from(p).ok());
@@ -120,7 +127,7 @@ impl Referees {
             };
             // What too few keys signed is followed by nobody: what liars say of it stops nothing.
             let can = known.signed && able.len() >= known.stoppers;
-            if ended || !can || !known.must_stop(counts) {
+            if !can || !known.must_stop(counts) || ended() {
                 known.evidence_since = None;
             } else {
                 let since = *known.evidence_since.get_or_insert(sight.now);

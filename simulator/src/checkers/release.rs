@@ -22,7 +22,6 @@ struct Word {
     tried: Option<Moment>,
     healthy: Option<Moment>,
     failed: bool,
-    recovered: bool,
     skipped: bool,
 }
 
@@ -46,6 +45,8 @@ pub(super) struct Known {
     /// When the quorum had opened so much.
     opened: Vec<(u32, Moment)>,
     words: BTreeMap<NodeId, Word>,
+    /// Those that found it bad while the version before is healthy.
+    recovered: BTreeSet<NodeId>,
     /// Jurors that said stop, by place: they open nothing any more.
     pub(super) stop_sayers: BTreeSet<u32>,
     /// Since when enough nodes have failed to end it.
@@ -75,6 +76,7 @@ impl Known {
             opens: BTreeMap::new(),
             opened: Vec::new(),
             words: BTreeMap::new(),
+            recovered: BTreeSet::new(),
             stop_sayers: BTreeSet::new(),
             evidence_since: None,
         }
@@ -113,7 +115,9 @@ impl Known {
             VoteState::Healthy => word.healthy = word.healthy.or(Some(now)),
             VoteState::Failed(failure) => {
                 word.failed = true;
-                word.recovered |= failure == Failure::Recovered;
+                if failure == Failure::Recovered {
+                    self.recovered.insert(node);
+                }
             }
         }
     }
@@ -160,7 +164,7 @@ impl Known {
 
     /// Whether so many nodes that `counts` have found it bad as must end it.
     pub(super) fn must_stop(&self, counts: impl Fn(&NodeId) -> bool) -> bool {
-        let bad = self.words.iter().filter(|(node, word)| word.recovered && counts(node)).count();
+        let bad = self.recovered.iter().filter(|node| counts(node)).count();
         bad >= self.band(self.open().min(self.members()), self.plan.stop_permille)
     }
 

@@ -27,7 +27,7 @@ impl Referees {
             breaches.extend(self.unprepared(place, rollout));
         }
         self.part(now, place, rollout).news = None;
-        let still = self.parts.iter().any(|((other, _), part)| *other == place && part.news.is_some());
+        let still = self.parts.range(super::of_machine(place)).any(|(_, part)| part.news.is_some());
         if !still {
             self.listening[place as usize] = false;
         }

@@ -23,6 +23,9 @@ pub(crate) struct Bench {
     /// Nodes of a rollout, or of a swarm and ten times as many of the large one, in place of a row's own: the same.
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..=105_000))]
     nodes: Option<u32>,
+    /// Virtual seconds after which a rollout is left where it is: the same.
+    #[arg(long, value_parser = clap::value_parser!(u64).range(1..))]
+    seconds: Option<u64>,
     /// Prints one JSON object instead of the table.
     #[arg(long)]
     json: bool,
@@ -41,7 +44,7 @@ impl Bench {
             Some(name) => vec![name],
             None => ROWS.to_vec(),
         };
-        let means = Means { cores, seeds: self.seeds, nodes: self.nodes };
+        let means = Means { cores, seeds: self.seeds, nodes: self.nodes, seconds: self.seconds };
         let mut rows: Vec<Row> = Vec::new();
         for name in names {
             measure(name, means, &mut |row| {

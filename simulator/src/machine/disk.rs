@@ -5,11 +5,10 @@
 //! any first part, often nothing or all. A disk may also refuse, be full, be slow, or say that something is
 //! durable when it is not ([`DiskFault`]).
 
-use std::collections::BTreeMap;
-
 use groundswell_protocol::node::Record;
 use groundswell_protocol::node::input::WriteId;
 
+use super::records::{Kept, Name, Records};
 use crate::generator::Generator;
 use crate::scenario::DiskFault;
 
@@ -21,12 +20,12 @@ pub enum Write {
         /// The core's number for it.
         id: WriteId,
         /// Its key.
-        key: Vec<u8>,
+        key: Name,
         /// The record.
         record: Record,
     },
     /// Forget the record with this key.
-    Forget(Vec<u8>),
+    Forget(Name),
 }
 
 impl Write {
@@ -41,14 +40,14 @@ impl Write {
 /// The disk.
 #[derive(Default)]
 pub struct Disk {
-    kept: BTreeMap<Vec<u8>, Record>,
+    kept: Records,
     committing: Option<Vec<Write>>,
     waiting: Vec<Write>,
     broken: bool,
     /// What is wrong, for a time.
     faults: Vec<DiskFault>,
     /// What stood where it wrote since it began to forget, the oldest first.
-    undo: Vec<(Vec<u8>, Option<Record>)>,
+    undo: Vec<(Name, Option<Kept>)>,
 }
 
 /// How a commit ended.
@@ -61,8 +60,8 @@ pub enum Commit {
 
 impl Disk {
     /// Keeps a record at once: for what a machine has before the run.
-    pub fn install(&mut self, key: Vec<u8>, record: Record) {
-        self.kept.insert(key, record);
+    pub fn install(&mut self, key: Name, record: Record) {
+        self.kept.keep(key, record.into());
     }
 
     /// Takes a write. True: the caller starts a commit.
@@ -97,18 +96,18 @@ impl Disk {
         let forgets = self.faults.contains(&DiskFault::Forgets);
         let mut durable = Vec::new();
         for write in writes {
-            let (key, before) = match write {
+            let (undone, before) = match write {
                 Write::Keep { key, record, .. } => {
                     durable.push(record.clone());
-                    let before = self.kept.insert(key.clone(), record);
-                    (key, before)
+                    let undone = forgets.then(|| key.clone());
+                    (undone, self.kept.keep(key, record.into()))
                 }
                 Write::Forget(key) => {
-                    let before = self.kept.remove(&key);
-                    (key, before)
+                    let before = self.kept.forget(&key);
+                    (forgets.then_some(key), before)
                 }
             };
-            if forgets {
+            if let Some(key) = undone {
                 self.undo.push((key, before));
             }
         }
@@ -131,8 +130,8 @@ impl Disk {
         }
         while let Some((key, before)) = self.undo.pop() {
             match before {
-                Some(record) => self.kept.insert(key, record),
-                None => self.kept.remove(&key),
+                Some(record) => self.kept.keep(key, record),
+                None => self.kept.forget(&key),
             };
         }
         Vec::new()
@@ -201,14 +200,17 @@ impl Disk {
 
     /// What survived.
     pub fn records(&self) -> Vec<Record> {
-        self.kept.values().cloned().collect()
+        self.kept.all()
     }
 
     /// The disk is replaced by one that holds these records. What is wrong with the machine stays.
-    pub fn replace(&mut self, records: impl IntoIterator<Item = (Vec<u8>, Record)>) {
+    pub fn replace(&mut self, records: impl IntoIterator<Item = (Name, Record)>) {
         (self.committing, self.undo) = (None, Vec::new());
         self.waiting.clear();
-        self.kept = records.into_iter().collect();
+        self.kept = Records::default();
+        for (key, record) in records {
+            self.kept.keep(key, record.into());
+        }
     }
 }
 
@@ -217,7 +219,7 @@ mod tests {
     use super::*;
 
     fn boot(id: WriteId, number: u32) -> Write {
-        Write::Keep { id, key: b"boot".to_vec(), record: Record::Boot(number) }
+        Write::Keep { id, key: b"boot".to_vec().into(), record: Record::Boot(number) }
     }
 
     #[test]
@@ -253,14 +255,14 @@ mod tests {
         for seed in 0..400 {
             let mut disk = Disk::default();
             disk.write(boot(1, 1));
-            let key = |n: u64| format!("key {n}").into_bytes();
+            let key = |n: u64| Name::from(format!("key {n}").into_bytes());
             for id in 2..5 {
                 disk.write(Write::Keep { id, key: key(id), record: Record::Boot(0) });
             }
             disk.commit();
             disk.begin();
             let durable = disk.crash(&mut Generator::new(seed));
-            let kept: Vec<bool> = (2..5).map(|n| disk.kept.contains_key(&key(n))).collect();
+            let kept: Vec<bool> = (2..5).map(|n| disk.kept.has(&key(n))).collect();
             assert!(kept.is_sorted_by(|before, after| before >= after), "never a hole: {kept:?}");
             assert_eq!(durable.len(), kept.iter().filter(|k| **k).count());
             seen[durable.len()] += 1;

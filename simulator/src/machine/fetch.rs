@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::Work;
+use groundswell_protocol::transfer::locality::Locality;
 
 use crate::world::flows::FlowId;
 use crate::world::queue::Moment;
@@ -14,6 +15,8 @@ pub struct Fetch {
     pub work: Box<Work>,
     /// Members that say they hold the bytes.
     pub holders: Vec<NodeId>,
+    /// With whom it shares a site, and whose turn each part is.
+    pub locality: Locality,
     /// Flows to this machine, with the part that each brings.
     pub flows: BTreeMap<FlowId, u32>,
     /// When it looks again, if it waits.
@@ -26,7 +29,7 @@ pub struct Fetch {
 
 impl Fetch {
     /// A fetch that has not begun.
-    pub fn new(work: Box<Work>, holders: Vec<NodeId>) -> Self {
-        Self { work, holders, flows: BTreeMap::new(), next: None, tries: 0, busy: 0 }
+    pub fn new(work: Box<Work>, holders: Vec<NodeId>, locality: Locality) -> Self {
+        Self { work, holders, locality, flows: BTreeMap::new(), next: None, tries: 0, busy: 0 }
     }
 }

@@ -2,9 +2,9 @@
 
 use std::sync::{Arc, OnceLock};
 
-use groundswell_protocol::wire::frame::BadFrame;
-
+use groundswell_protocol::facts::{BadFact, Fact, SignedFact};
 use groundswell_protocol::node::reader::Heard;
+use groundswell_protocol::wire::frame::{BadFrame, Frame};
 
 use crate::generator::digest;
 
@@ -17,13 +17,21 @@ pub struct Message {
     bytes: Box<[u8]>,
     id: u64,
     heard: OnceLock<Result<Heard, BadFrame>>,
+    /// The facts in it as they were read, where it carries few: such a frame goes to a whole jury.
+    facts: OnceLock<Box<[OnceLock<ReadFact>]>>,
 }
+
+/// A fact as it was read, or why it is none.
+type ReadFact = Result<Arc<Fact>, BadFact>;
+
+/// Facts of a frame that are remembered with it.
+const FACTS_MAX: usize = 2;
 
 impl Message {
     /// A frame of these bytes.
     pub fn new(bytes: Vec<u8>) -> Payload {
         let id = digest(&bytes);
-        Arc::new(Self { bytes: bytes.into(), id, heard: OnceLock::new() })
+        Arc::new(Self { bytes: bytes.into(), id, heard: OnceLock::new(), facts: OnceLock::new() })
     }
 
     /// Its bytes.
@@ -39,6 +47,24 @@ impl Message {
     /// Its length in bytes.
     pub fn length(&self) -> u64 {
         self.bytes.len() as u64
+    }
+
+    /// What was read in it, if anybody did.
+    pub fn read(&self) -> Option<&Result<Heard, BadFrame>> {
+        self.heard.get()
+    }
+
+    /// A fact that lies in this frame as it was read; the first who asks reads it. `None`: it lies elsewhere, or
+    /// is one of many.
+    pub fn fact(&self, signed: &SignedFact, read: impl FnOnce() -> ReadFact) -> Option<ReadFact> {
+        let Some(Ok(Heard::Direct(frame))) = self.heard.get() else { return None };
+        let Frame::Facts { facts, .. } = &**frame else { return None };
+        if facts.len() > FACTS_MAX {
+            return None;
+        }
+        let place = facts.iter().position(|fact| std::ptr::eq(fact, signed))?;
+        let cells = self.facts.get_or_init(|| facts.iter().map(|_| OnceLock::new()).collect());
+        Some(cells[place].get_or_init(read).clone())
     }
 
     /// What was read in it; the first who asks reads.

@@ -11,6 +11,7 @@ pub mod fetch;
 pub mod message;
 pub mod parts;
 pub mod reader;
+pub mod records;
 pub mod service;
 pub mod slots;
 
@@ -165,7 +166,7 @@ impl Machine {
     /// Puts back what was remembered. The machine must be off.
     pub fn put_image_back(&mut self, fleet: FleetId) {
         if let Some((records, slots)) = self.image.clone() {
-            self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
+            self.disk.replace(records.into_iter().map(|record| (record.key(fleet).into(), record)));
             self.slots = slots;
             self.forgotten = None;
         }
@@ -180,7 +181,7 @@ impl Machine {
         component: &ComponentName,
         tree: Option<Digest>,
     ) {
-        self.disk.replace(records.into_iter().map(|record| (record.key(fleet), record)));
+        self.disk.replace(records.into_iter().map(|record| (record.key(fleet).into(), record)));
         self.spoiled = false;
         let slots = Slots { active: tree, trees: tree.into_iter().collect(), ..Slots::default() };
         self.slots = BTreeMap::from([(component.clone(), slots)]);
@@ -209,6 +210,11 @@ impl Machine {
     /// How large the core's tables are, and how many writes it waits for; nothing while it is off.
     pub fn sizes(&self) -> (Vec<Size>, usize) {
         self.node.as_ref().map_or((Vec::new(), 0), |node| (node.sizes(), node.writes_under_way()))
+    }
+
+    /// The members of its site that are there, as its core knows them; none while it is off.
+    pub fn site(&self, now: Moment) -> Vec<NodeId> {
+        self.node.as_ref().map_or_else(Vec::new, |node| node.site(self.core_time(now)).1)
     }
 
     /// This machine's luck.

@@ -18,6 +18,7 @@ use groundswell_protocol::trust::policy::FleetId;
 use groundswell_protocol::wire::frame::BadFrame;
 
 use super::message::Payload;
+use super::records::Name;
 
 /// Facts and signatures that are remembered for each machine of the run, and at most in all.
 const REMEMBERED_PER_MACHINE: usize = 64;
@@ -104,19 +105,38 @@ impl Remembering {
     }
 
     /// The key of a record on disk: see `Record::key`.
-    pub fn record_key(&self, fleet: FleetId, record: &Record) -> Vec<u8> {
+    pub fn record_key(&self, fleet: FleetId, record: &Record) -> Name {
         match record {
             Record::Fact(signed) => match self.fact(fleet, signed) {
-                Ok(fact) => format!("fact/{:016x}", fact.short).into_bytes(),
-                Err(_) => record.key(fleet),
+                Ok(fact) => Name::Fact(fact.short),
+                Err(_) => record.key(fleet).into(),
             },
-            _ => record.key(fleet),
+            _ => record.key(fleet).into(),
         }
     }
 
     /// How often signatures were checked.
     pub fn checks(&self) -> Checks {
         self.memory().checks
+    }
+
+    /// As `Reader::fact`, remembered by the fact's own bytes.
+    fn remember(&self, fleet: FleetId, signed: &SignedFact) -> Result<Arc<Fact>, BadFact> {
+        let Some(mark) = mark(signed) else { return Strict.fact(fleet, signed) };
+        let mut memory = self.memory();
+        let place = slot(&memory.facts, mark);
+        let known = memory.facts[place].as_ref();
+        let same = |fact: &&Arc<Fact>| fact.signed == *signed && of_fleet(fleet, signed);
+        if let Some(fact) = known.filter(same).or_else(|| memory.documents.get(&mark).filter(same)) {
+            return Ok(Arc::clone(fact));
+        }
+        let fact = Strict.fact(fleet, signed)?;
+        if fact.statement.author().is_none() {
+            memory.documents.insert(mark, Arc::clone(&fact));
+        } else {
+            memory.facts[place] = Some(Arc::clone(&fact));
+        }
+        Ok(fact)
     }
 
     fn read(&self, fleet: FleetId, bytes: &[u8]) -> Result<Heard, BadFrame> {
@@ -142,21 +162,9 @@ impl Reader for Remembering {
     }
 
     fn fact(&self, fleet: FleetId, signed: &SignedFact) -> Result<Arc<Fact>, BadFact> {
-        let Some(mark) = mark(signed) else { return Strict.fact(fleet, signed) };
-        let mut memory = self.memory();
-        let place = slot(&memory.facts, mark);
-        let known = memory.facts[place].as_ref();
-        let same = |fact: &&Arc<Fact>| fact.signed == *signed && of_fleet(fleet, signed);
-        if let Some(fact) = known.filter(same).or_else(|| memory.documents.get(&mark).filter(same)) {
-            return Ok(Arc::clone(fact));
-        }
-        let fact = Strict.fact(fleet, signed)?;
-        if fact.statement.author().is_none() {
-            memory.documents.insert(mark, Arc::clone(&fact));
-        } else {
-            memory.facts[place] = Some(Arc::clone(&fact));
-        }
-        Ok(fact)
+        let at_hand = self.memory().at_hand.clone().filter(|_| of_fleet(fleet, signed));
+        let read = at_hand.and_then(|message| message.fact(signed, || self.remember(fleet, signed)));
+        read.unwrap_or_else(|| self.remember(fleet, signed))
     }
 
     fn is_signed(&self, fact: &Arc<Fact>, one: &KeySignature) -> bool {

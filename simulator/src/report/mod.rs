@@ -1,5 +1,6 @@
 //! What is said of a run: counters, verdicts, and the command that repeats it.
 
+pub mod kinds;
 pub mod page;
 pub mod story;
 pub mod trace;
@@ -12,12 +13,15 @@ use crate::checkers::impossible::Impossible;
 use crate::checkers::{Property, Violation};
 use crate::world::fetch::Traffic;
 use crate::world::links::Tally;
+use kinds::Kinds;
 
 /// What was counted.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Counters {
     /// Entries of the queue.
     pub happenings: u64,
+    /// The same by kind.
+    pub kinds: Kinds,
     /// Inputs that cores handled.
     pub inputs: u64,
     /// Frames that were sent, copies of gossip among them.

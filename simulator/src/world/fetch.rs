@@ -3,7 +3,7 @@
 //! A model of the agent's transfer. Who has a whole part hands it on, so the publisher sends each part a
 //! few times and the fleet does the rest. Whom to ask a machine learns from the holders that its core names,
 //! and from holders of parts, as they name each other in their outlines. What came before a cut or a crash
-//! is not fetched again.
+//! is not fetched again. A part enters a site once, by the protocol's own rule: whose turn it is fetches it outside.
 
 #[cfg(test)]
 mod tests;
@@ -13,6 +13,8 @@ use std::collections::BTreeMap;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::{Input, Recipe, Trouble, Work};
+use groundswell_protocol::time::Time;
+use groundswell_protocol::transfer::locality::Locality;
 use serde::Serialize;
 
 use super::flows::{FlowId, Flows, Look};
@@ -114,6 +116,11 @@ fn payload_bytes(work: &Work) -> u64 {
     }
 }
 
+/// The clock by which a site's turns are kept.
+fn time(now: Moment) -> Time {
+    Time(now.as_milliseconds())
+}
+
 /// What asking for a part brings.
 enum Asked {
     /// From this machine, at so many bytes a second.
@@ -130,7 +137,10 @@ impl World {
             fetch.holders = holders;
             return;
         }
-        machine.fetching.insert(rollout, Fetch::new(work, holders));
+        let parts = Parts::new(payload_bytes(&work)).count();
+        let mut locality = Locality::new(machine.id, &machine.site(self.now), rollout.0, parts);
+        locality.came(time(self.now));
+        machine.fetching.insert(rollout, Fetch::new(work, holders, locality));
         self.seek_at(self.now, node, rollout);
     }
 
@@ -195,6 +205,7 @@ impl World {
                     room -= 1;
                     let slice = parts.left_of(part).min((share * SLICE_SECONDS).max(PIECE_BYTES));
                     let flow = self.bulk.flows.begin(self.now, holder, node, slice, Load { rollout, part });
+                    self.note_stepping_in(node, holder, rollout, part);
                     if let Some(fetch) = self.machines[node as usize].fetching.get_mut(&rollout) {
                         fetch.flows.insert(flow, part);
                         (fetch.busy, fetch.tries) = (0, 0);
@@ -223,6 +234,34 @@ impl World {
         wanted.into_iter().map(|(.., part)| part).collect()
     }
 
+    /// A part comes from outside: those of the site whose turn it was and who are off are waited for no more.
+    fn note_stepping_in(&mut self, node: u32, holder: u32, rollout: RolloutId, part: u32) {
+        let giver = self.machines[holder as usize].id;
+        let Some(fetch) = self.machines[node as usize].fetching.get_mut(&rollout) else { return };
+        let mut locality = std::mem::take(&mut fetch.locality);
+        if !locality.is_near(&giver) {
+            let is_on = |node: &NodeId| {
+                self.fleet.place(*node).is_some_and(|place| self.machines[place as usize].is_on())
+            };
+            locality.stepped_in(part, is_on);
+        }
+        if let Some(fetch) = self.machines[node as usize].fetching.get_mut(&rollout) {
+            fetch.locality = locality;
+        }
+    }
+
+    /// Machines of a site that had a part at some time.
+    fn near_holders<'a>(
+        &'a self,
+        work: &Work,
+        part: u32,
+        locality: &'a Locality,
+    ) -> impl Iterator<Item = u32> + 'a {
+        let having = self.bulk.having.get(&(work.rollout, payload_bytes(work)));
+        let of_part = having.and_then(|parts| parts.get(part as usize)).into_iter().flatten().copied();
+        of_part.filter(|holder| locality.is_near(&self.machines[*holder as usize].id))
+    }
+
     /// Asks a few holders of a part, those of parts and those of the whole.
     fn ask(&mut self, node: u32, work: &Work, part: u32) -> Asked {
         let mut luck = self.machines[node as usize].luck().split("ask", u64::from(part) ^ self.now.0);
@@ -236,10 +275,25 @@ impl World {
             let named = (0..ASKED_MAX.min(named.len())).map(|_| named[luck.place(named.len())]);
             asked.extend(named.filter_map(|holder| self.fleet.place(holder)));
         }
+        let fetch = self.machines[node as usize].fetching.get(&work.rollout);
+        let locality = fetch.map(|fetch| &fetch.locality).filter(|locality| !locality.is_alone());
+        let mut may_come_in = true;
+        if let Some(locality) = locality {
+            let near: Vec<u32> = self.near_holders(work, part, locality).collect();
+            asked.extend((0..ASKED_MAX.min(near.len())).map(|_| near[luck.place(near.len())]));
+            let is_near = |holder: &u32| locality.is_near(&self.machines[*holder as usize].id);
+            let inside = asked.iter().any(|holder| is_near(holder) && self.serves(*holder, node, work, part));
+            may_come_in = locality.allows(time(self.now), part, inside);
+        }
         let mut answer = Asked::Nobody;
         let mut fastest = 0;
         for holder in asked {
             if holder == node || !self.serves(holder, node, work, part) {
+                continue;
+            }
+            let is_near = |locality: &Locality| locality.is_near(&self.machines[holder as usize].id);
+            if !may_come_in && !locality.is_some_and(is_near) {
+                answer = if matches!(answer, Asked::Nobody) { Asked::Busy } else { answer };
                 continue;
             }
             let sends = self.bulk.flows.sends(holder);
@@ -339,6 +393,7 @@ impl World {
         let Coming { rollout, part, bytes, flow } = coming;
         let Some(fetch) = machine.fetching.get_mut(&rollout) else { return };
         fetch.flows.remove(&flow);
+        fetch.locality.came(time(self.now));
         let component = fetch.work.component.clone();
         if machine.disk.refuses() {
             return self.no_room(node, rollout);

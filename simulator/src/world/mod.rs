@@ -37,6 +37,8 @@ use crate::machine::Machine;
 use crate::machine::effects::{Effect, Effects};
 use crate::machine::message::Payload;
 use crate::machine::reader::Remembering;
+use crate::machine::records::Name;
+use crate::report::kinds::Kind;
 use crate::report::story::Story;
 use crate::report::trace::{Recorder, Trace};
 use crate::report::{Counters, Outcome};
@@ -133,6 +135,32 @@ impl Happening {
             Self::FaultEnds { .. } => (22, WORLD),
         };
         sort << 32 | u64::from(node)
+    }
+
+    /// What it counts as; of wakes and frames that is known only once they are here.
+    fn kind(&self) -> Option<Kind> {
+        Some(match self {
+            Self::Wake { .. } | Self::Direct { .. } | Self::Gossip { .. } => return None,
+            Self::PowerOn { .. } => Kind::PowerOn,
+            Self::Damaged { .. } => Kind::Damaged,
+            Self::Link { .. } => Kind::Link,
+            Self::Commit { .. } => Kind::Commit,
+            Self::Seek { .. }
+            | Self::Flow { .. }
+            | Self::Part { .. }
+            | Self::Fetched { .. }
+            | Self::Built { .. } => Kind::Fetch,
+            Self::Switched { .. } => Kind::Switch,
+            Self::Probe { .. } => Kind::Probe,
+            Self::WallClock { .. } => Kind::WallClock,
+            Self::Lie { .. } => Kind::Lie,
+            Self::HostDies { .. }
+            | Self::Heartbeat
+            | Self::Step { .. }
+            | Self::FaultTurn { .. }
+            | Self::FaultEnds { .. }
+            | Self::Look => Kind::World,
+        })
     }
 }
 
@@ -316,7 +344,7 @@ impl World {
     fn begin(&mut self) {
         let running = self.scenario.installed.then(|| (&self.releases[0], &self.scenario.plan));
         let records = self.fleet.first_records(running);
-        let keys: Vec<Vec<u8>> = records.iter().map(|record| record.key(self.fleet.id)).collect();
+        let keys: Vec<Name> = records.iter().map(|record| record.key(self.fleet.id).into()).collect();
         for machine in &mut self.machines {
             for (key, record) in keys.iter().zip(&records) {
                 machine.disk.install(key.clone(), record.clone());
@@ -339,6 +367,9 @@ impl World {
     }
 
     fn happen(&mut self, what: Happening) {
+        if let Some(kind) = what.kind() {
+            self.counters.kinds.count(kind);
+        }
         match what {
             Happening::PowerOn { node } => self.power_on(node),
             Happening::Wake { node, life, serial } => self.wake(node, life, serial),
@@ -425,13 +456,16 @@ impl World {
     fn wake(&mut self, node: u32, life: u32, serial: u64) {
         let armed = self.machines[node as usize].armed;
         if !self.lives(node, life) || armed.is_none_or(|(_, last)| last != serial) {
+            self.counters.kinds.count(Kind::EarlyWake);
             return;
         }
         let machine = &mut self.machines[node as usize];
         machine.armed = None;
         if machine.deadline().is_none_or(|deadline| deadline > self.now) {
+            self.counters.kinds.count(Kind::EarlyWake);
             return self.rearm(node);
         }
+        self.counters.kinds.count(Kind::Wake);
         let times = if machine.woken.0 == self.now { machine.woken.1 + 1 } else { 1 };
         machine.woken = (self.now, times);
         if times > WAKES_AT_ONCE_MAX {

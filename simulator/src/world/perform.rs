@@ -13,6 +13,7 @@ use crate::generator::Folding;
 use crate::machine::disk::{Commit, Write};
 use crate::machine::effects::Effect;
 use crate::machine::message::Payload;
+use crate::report::kinds::Kind;
 use crate::scenario::CrashPoint;
 
 /// Shortest and longest time of one commit: 4 ms was measured for an append with fdatasync.
@@ -45,7 +46,7 @@ impl World {
                 let key = self.reader.record_key(self.fleet.id, &record);
                 self.write(node, Write::Keep { id, key, record });
             }
-            Effect::Forget(key) => self.write(node, Write::Forget(key)),
+            Effect::Forget(key) => self.write(node, Write::Forget(key.into())),
             Effect::Fetch(work, holders) => self.fetch(node, work, holders),
             Effect::Stage(work) => self.stage(node, work),
             Effect::Cancel(rollout) => {
@@ -197,7 +198,7 @@ impl World {
 
     pub(super) fn arrive(&mut self, to: u32, from: u32, frame: &Payload) {
         if !self.links.passes(from, to) || !self.machines[to as usize].is_on() {
-            return;
+            return self.counters.kinds.count(Kind::Lost);
         }
         self.fingerprint.mix(frame.id() ^ u64::from(from));
         let from = self.fleet.nodes[from as usize];
@@ -207,16 +208,17 @@ impl World {
         self.reader.hand(frame);
         self.lying.heard(to, false, frame);
         self.deliver(to, Input::Received { from, via: Via::Direct, frame: frame.bytes() });
+        self.counters.kinds.count(Kind::of(frame.read()));
     }
 
     pub(super) fn arrive_gossip(&mut self, to: u32, from: u32, hops: u8, flight: &Flight) {
         let reachable = self.links.passes(from, to) && self.machines[to as usize].is_on();
         if !reachable {
-            return;
+            return self.counters.kinds.count(Kind::Lost);
         }
         if !self.overlay.first_time(self.now, to, flight) {
             self.counters.duplicates += 1;
-            return;
+            return self.counters.kinds.count(Kind::Duplicate);
         }
         self.counters.first_copies += 1;
         self.counters.hops += u64::from(hops);
@@ -232,6 +234,7 @@ impl World {
         self.reader.hand(frame);
         let verdict =
             self.deliver(to, Input::Received { from: peer, via: Via::Gossip, frame: frame.bytes() });
+        self.counters.kinds.count(Kind::of(frame.read()));
         if verdict == Some(Verdict::Accepted) {
             self.relay(to, from, hops, flight);
         }

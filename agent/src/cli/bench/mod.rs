@@ -1,5 +1,6 @@
 //! `swell bench`: how well bytes travel.
 
+mod caps;
 mod transfer;
 
 use std::process::ExitCode;
@@ -13,6 +14,7 @@ use super::screen::Screen;
 #[derive(Subcommand, Debug)]
 pub(super) enum BenchVerb {
     Transfer(transfer::TransferArgs),
+    Caps(caps::CapsArgs),
     #[command(hide = true)]
     Node(NodeArgs),
 }
@@ -27,6 +29,7 @@ pub(super) struct NodeArgs {
 pub(super) fn run(verb: BenchVerb, screen: Screen) -> Result<ExitCode, Failure> {
     match verb {
         BenchVerb::Transfer(args) => screen.print(&transfer::run(&args, screen)?),
+        BenchVerb::Caps(args) => screen.print(&caps::run(&args, screen)?),
         BenchVerb::Node(args) => node(&args),
     }
 }

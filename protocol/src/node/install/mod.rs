@@ -14,7 +14,7 @@ mod bytes;
 mod recipes;
 mod trial;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use super::Node;
 use super::event::{Event, Stage};
@@ -28,6 +28,7 @@ use crate::facts::{Failure, Key, RolloutId, Statement, Vote, VoteState};
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
+use crate::sorted::Sorted;
 use crate::time::Time;
 use crate::trust::names::{ComponentName, to_note};
 
@@ -74,7 +75,7 @@ pub(super) struct Install {
     /// Which trial this is, from 1.
     attempt: u8,
     /// How far the jurors' beacons had come when this node learnt that it is open; `None`: it had heard none.
-    base: BTreeMap<NodeId, Option<u64>>,
+    base: Sorted<NodeId, Option<u64>>,
     /// When this node began to tell jurors.
     announced_at: Option<Time>,
     /// Jurors that have seen my `Trying`.
@@ -104,7 +105,7 @@ impl Default for Install {
             choice: 0,
             retries: 0,
             attempt: 1,
-            base: BTreeMap::new(),
+            base: Sorted::default(),
             announced_at: None,
             acknowledged: BTreeSet::new(),
             numbers: HealthNumbers::default(),

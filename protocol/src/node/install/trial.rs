@@ -1,5 +1,8 @@
 //! From staged to confirmed: fresh news, word to jurors, the switch, the trial.
 
+use std::cmp::Ordering;
+use std::collections::BTreeSet;
+
 use super::{Node, Part};
 use crate::bounds::{ANNOUNCE_EVERY, ANNOUNCE_TIMEOUT, FRESHEN_EVERY, START_RETRY, SWITCH_TIMEOUT};
 use crate::digest::Digest;
@@ -15,6 +18,7 @@ use crate::node::record::SlotRecord;
 use crate::node::syncing::send_facts;
 use crate::node::tracked::Tracked;
 use crate::node::writes::Then;
+use crate::sorted::Sorted;
 use crate::time::{Span, Time};
 use crate::trust::manifest::Manifest;
 use crate::trust::names::ComponentName;
@@ -78,7 +82,10 @@ impl Node {
             return;
         }
         let others = tracked.roster.jury.iter().filter(|juror| **juror != self.me);
-        let base = others.map(|juror| (*juror, self.heard_of(juror))).collect();
+        let mut base = Sorted::default();
+        for juror in others {
+            base.put(*juror, self.heard_of(juror), |_| Ordering::Equal);
+        }
         if let Some(install) = self.install(id) {
             install.base = base;
         }
@@ -97,11 +104,17 @@ impl Node {
         let needed = tracked.roster.quorum.confirmers() as usize;
         let heard = self.first_heard_of(tracked);
         if let Some(install) = self.install(id).filter(|_| !heard.is_empty()) {
-            install.base.extend(heard);
+            for (juror, rank) in heard {
+                install.base.put(juror, rank, |_| Ordering::Equal);
+            }
         }
         let Some(tracked) = self.rollouts.get(&id) else { return };
-        let (fresh, silent): (Vec<NodeId>, Vec<NodeId>) =
-            tracked.install.base.keys().copied().partition(|juror| self.gave_news(tracked, juror));
+        let (fresh, silent): (Vec<NodeId>, Vec<NodeId>) = tracked
+            .install
+            .base
+            .iter()
+            .map(|(juror, _)| *juror)
+            .partition(|juror| self.gave_news(tracked, juror));
         if fresh.len() >= needed || mutations::is(Mutation::FreshnessIgnored) {
             return self.begin_trial(id, now, out);
         }
@@ -116,8 +129,13 @@ impl Node {
             let turn = usize::try_from(self.generator.below(linked as u64)).unwrap_or(0);
             asked[..linked].rotate_left(turn);
         }
+        let far = tracked.is_far();
         for juror in asked.into_iter().take(needed + 2) {
-            self.begin_sync(now, juror, out);
+            if far {
+                Self::ask_for_news(juror, out);
+            } else {
+                self.begin_sync(now, juror, out);
+            }
         }
         if let Some(install) = self.install(id) {
             install.deadline = Some(now + FRESHEN_EVERY);
@@ -135,14 +153,18 @@ impl Node {
     fn first_heard_of(&self, tracked: &Tracked) -> Vec<(NodeId, Option<u64>)> {
         let strangers = tracked.install.base.iter().filter(|(_, base)| base.is_none());
         strangers
-            .map(|(juror, _)| (*juror, self.heard_of(juror)))
+            .map(|(juror, _)| (*juror, Some(self.freshness.rank(juror)).filter(|rank| *rank > 0)))
             .filter(|(_, rank)| rank.is_some())
             .collect()
     }
 
     /// Whether a juror's beacon has risen since, and shows nothing that this node lacks.
     fn gave_news(&self, tracked: &Tracked, juror: &NodeId) -> bool {
-        let Some(base) = tracked.install.base.get(juror).copied().flatten() else { return false };
+        let Some(base) = tracked.install.base.of(*juror).next().copied().flatten() else { return false };
+        // Whatever a register shows beyond that has risen since, and was noted when it did.
+        if self.freshness.rank(juror) <= base {
+            return false;
+        }
         let heads = self.heads();
         match self.registers.get(&Key::Beacon(*juror)).map(|fact| (&fact.statement, fact.rank)) {
             Some((Statement::Beacon(beacon), rank)) => {
@@ -168,6 +190,7 @@ impl Node {
         self.keep_installed(&name, out);
         if let Some(install) = self.install(id) {
             install.announced_at = Some(now);
+            install.base = Sorted::default();
             install.acknowledged.clear();
             install.numbers = crate::facts::health::HealthNumbers::default();
             install.note.clear();
@@ -368,6 +391,7 @@ impl Node {
         let ends = now + self.trial_span(id);
         if let Some(install) = self.install(id) {
             install.trial_ends = Some(ends);
+            install.acknowledged = BTreeSet::new();
         }
         self.enter(id, Stage::Trial, Some(ends), "", out);
     }

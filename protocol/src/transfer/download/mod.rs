@@ -9,6 +9,7 @@
 //! Deliberately absent: streams, files, and the giving up, which is the driver's to decide.
 
 mod door;
+mod nearness;
 mod peer;
 mod reach;
 #[cfg(test)]
@@ -26,7 +27,6 @@ use crate::identity::NodeId;
 use crate::time::{Span, Time};
 pub use door::{Action, Event};
 use peer::{Peer, Standing};
-use reach::Whom;
 
 /// Peers of one download, at most.
 pub const PEERS_MAX: usize = 64;
@@ -73,6 +73,8 @@ pub struct Download {
     taken: PieceSet,
     asked_of: BTreeMap<u32, Vec<NodeId>>,
     availability: Vec<u16>,
+    /// The least time that an answer took, of all peers.
+    nearest: Option<Span>,
     peers: BTreeMap<NodeId, Peer>,
     banned: VecDeque<NodeId>,
     random: u64,
@@ -105,6 +107,7 @@ impl Download {
             held,
             asked_of: BTreeMap::new(),
             availability: vec![0; pieces as usize],
+            nearest: None,
             peers: BTreeMap::new(),
             banned: VecDeque::new(),
             random: entropy,
@@ -236,6 +239,11 @@ impl Download {
         if matches!(peer.standing, Standing::Away(_)) {
             return;
         }
+        let since = peer.since(&answer);
+        if let Some(since) = since {
+            self.note_round_trip(now, id, since);
+        }
+        let Some(peer) = self.peers.get_mut(&id) else { return };
         match answer {
             Answer::Have(have) => match have.pieces().filter(|_| have.bytes == self.bytes) {
                 Some(pieces) => {
@@ -432,6 +440,7 @@ impl Download {
             match peer.standing {
                 Standing::Absent(_) | Standing::Away(_) => {
                     peer.standing = Standing::Asked;
+                    peer.asked_at = now;
                     peer.note_owed(now);
                     out.push(Action::Send { peer: id, ask: Ask::Ask { blob: self.blob } });
                 }
@@ -466,31 +475,6 @@ impl Download {
         }
     }
 
-    /// One request a peer in turn until nobody can be asked for anything.
-    fn ask_pieces(&mut self, now: Time, whom: Whom, out: &mut Vec<Action>) {
-        if self.outline.is_none() {
-            return;
-        }
-        let mut ids: Vec<NodeId> = match whom {
-            Whom::All => self.peers.keys().copied().collect(),
-            Whom::One(id) => vec![id],
-            Whom::Nobody => Vec::new(),
-        };
-        if !ids.is_empty() {
-            let turn = self.below(ids.len() as u64);
-            ids.rotate_left(turn);
-        }
-        while !ids.is_empty() {
-            ids.retain(|id| {
-                let chosen = self.choose(now, *id).or_else(|| self.choose_late(now, *id));
-                if let Some(piece) = chosen {
-                    self.request(now, *id, piece, out);
-                }
-                chosen.is_some()
-            });
-        }
-    }
-
     fn may_ask(&self, now: Time, id: NodeId) -> Option<&Peer> {
         if self.asked_of.len() >= self.requests_max {
             return None;
@@ -506,9 +490,11 @@ impl Download {
         let salt = self.random;
         let peer = self.may_ask(now, id)?;
         let crowded = peer.refusals.len() >= REFUSALS_MAX;
+        let nearer = self.nearer_than(now, &id);
         let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
         candidates
             .filter(|piece| self.may_come_from(now, id, *piece))
+            .filter(|piece| !nearer.iter().any(|peer| peer.offers(*piece)))
             .filter(|piece| match peer.refusals.get(piece) {
                 Some(refusal) => !refusal.stands(now, peer, &self.peers),
                 None => !crowded,

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::transfer::pieces::PieceSet;
-use crate::transfer::wire::PEERS_NAMED_MAX;
+use crate::transfer::wire::{Answer, PEERS_NAMED_MAX};
 
 /// How long an answer is waited for before the peer's speed is known.
 const FIRST_PATIENCE: Span = Span::seconds(10);
@@ -44,6 +44,10 @@ pub(super) struct Peer {
     pub(super) refusals: BTreeMap<u32, Refusal>,
     /// Full of requests: nothing more before then.
     pub(super) busy_until: Time,
+    /// When it was last asked what it has.
+    pub(super) asked_at: Time,
+    /// The least time that an answer took.
+    pub(super) least: Option<Span>,
     /// Since when something is owed without a sign of life.
     owed_since: Option<Time>,
     pub(super) heard: Time,
@@ -62,6 +66,8 @@ impl Peer {
             pages: 0,
             refusals: BTreeMap::new(),
             busy_until: Time(0),
+            asked_at: now,
+            least: None,
             owed_since: None,
             heard: now,
             failures: 0,
@@ -89,6 +95,17 @@ impl Peer {
     pub(super) fn measured(&mut self, now: Time, piece: u32) {
         if let Some(since) = self.asked.get(&piece) {
             self.round_trip.sample(now.since(*since));
+        }
+    }
+
+    /// When that was asked for to which `answer` answers; none for what comes unasked.
+    pub(super) fn since(&self, answer: &Answer) -> Option<Time> {
+        match answer {
+            Answer::Have(_) | Answer::NotHere { .. } => {
+                (self.standing == Standing::Asked).then_some(self.asked_at)
+            }
+            Answer::Refer { piece, .. } | Answer::Busy { piece, .. } => self.asked.get(piece).copied(),
+            Answer::Outline { .. } | Answer::Piece { .. } | Answer::Gained { .. } => None,
         }
     }
 

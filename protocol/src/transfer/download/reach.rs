@@ -1,7 +1,7 @@
 //! Who can be reached for what: a node's own site first, and what nobody has.
 
 use super::peer::Standing;
-use super::{Download, Event};
+use super::{Action, Download, Event};
 use crate::identity::NodeId;
 use crate::time::Time;
 use crate::transfer::locality::Locality;
@@ -25,6 +25,34 @@ impl Download {
             }
             Event::Answered { answer: Answer::Gained { .. }, peer } => Whom::One(*peer),
             _ => Whom::All,
+        }
+    }
+
+    /// One request a peer in turn until nobody can be asked for anything, and then those who are far.
+    pub(super) fn ask_pieces(&mut self, now: Time, whom: Whom, out: &mut Vec<Action>) {
+        if self.outline.is_none() {
+            return;
+        }
+        let mut ids: Vec<NodeId> = match whom {
+            Whom::All => self.peers.keys().copied().collect(),
+            Whom::One(id) => vec![id],
+            Whom::Nobody => Vec::new(),
+        };
+        if !ids.is_empty() {
+            let turn = self.below(ids.len() as u64);
+            ids.rotate_left(turn);
+        }
+        let (far, near): (Vec<NodeId>, Vec<NodeId>) = ids.into_iter().partition(|id| self.is_far(id));
+        for mut ids in [near, far] {
+            while !ids.is_empty() {
+                ids.retain(|id| {
+                    let chosen = self.choose(now, *id).or_else(|| self.choose_late(now, *id));
+                    if let Some(piece) = chosen {
+                        self.request(now, *id, piece, out);
+                    }
+                    chosen.is_some()
+                });
+            }
         }
     }
 

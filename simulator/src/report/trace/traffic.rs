@@ -194,7 +194,7 @@ mod tests {
 
     #[test]
     fn the_first_bytes_of_every_frame_tell_its_kind() {
-        let fact = |tag| SignedFact { body: vec![tag, 1, 2, 3].into(), signatures: Vec::new() };
+        let fact = |tag| SignedFact { body: vec![tag, 1, 2, 3].into(), signatures: Vec::new().into() };
         let expected =
             [(1, Kind::Trust), (2, Kind::Trust), (3, Kind::Manifest), (4, Kind::Vote), (5, Kind::Ballot)];
         let more = [(6, Kind::Proposal), (7, Kind::Command), (8, Kind::Beacon), (9, Kind::Unknown)];

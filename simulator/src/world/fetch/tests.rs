@@ -40,6 +40,20 @@ fn the_fleet_hands_the_release_on_and_every_byte_is_counted_at_both_ends() {
 }
 
 #[test]
+fn about_one_copy_enters_each_site_whose_members_know_each_other() {
+    let groups: String =
+        (0..4).map(|site| format!("[[group]]\nnodes = 6\nzone = \"site-{site}\"\n")).collect();
+    let zones = run(24, &groups).traffic.zones;
+    for site in 1..4 {
+        let entered: u64 = (0..zones.len()).filter(|from| *from != site).map(|from| zones[from][site]).sum();
+        assert!(
+            entered >= BYTES && entered * 4 <= BYTES * 5,
+            "{entered} bytes entered site {site}: {zones:?}"
+        );
+    }
+}
+
+#[test]
 fn a_cut_costs_time_and_no_bytes_and_a_crash_what_was_no_whole_part() {
     let cut = "[[step]]\nat = \"12s\"\ncut = { from = 3, lasts = \"20s\" }\n\
                [[step]]\nat = \"40s\"\nclog = { who = \"everybody\", lasts = \"5s\" }";

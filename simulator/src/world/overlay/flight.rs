@@ -23,6 +23,8 @@ struct Seen {
 
 struct Under {
     message: Payload,
+    /// How many machines there are.
+    nodes: usize,
     began: Moment,
     timed: bool,
     seen: RefCell<Seen>,
@@ -47,6 +49,22 @@ impl Flight {
     /// Whether a machine has got it.
     pub fn has(&self, node: u32) -> bool {
         self.0.seen.borrow().bits[node as usize / 64] & (1 << (node % 64)) != 0
+    }
+
+    /// The machines that have not got it, by rising place.
+    pub(super) fn lacking(&self) -> Vec<u32> {
+        let seen = self.0.seen.borrow();
+        let mut lacking = Vec::new();
+        for (word, bits) in (0..).zip(&seen.bits) {
+            let mut left = !bits;
+            while left != 0 {
+                lacking.push(word * 64 + left.trailing_zeros());
+                left &= left - 1;
+            }
+        }
+        let end = lacking.partition_point(|node| (*node as usize) < self.0.nodes);
+        lacking.truncate(end);
+        lacking
     }
 
     /// Whether it is large enough for machines to say that they have got it.
@@ -113,9 +131,10 @@ impl Flights {
         let seen =
             Seen { bits: vec![0; self.nodes.div_ceil(64)], times: BTreeMap::new(), last_new: now, count: 0 };
         let timed = self.note_times || message.length() >= IDONTWANT_BYTES;
-        let under = Under { message: Payload::clone(message), began: now, timed, seen: RefCell::new(seen) };
+        let (message, nodes) = (Payload::clone(message), self.nodes);
+        let under = Under { message, nodes, began: now, timed, seen: RefCell::new(seen) };
         let flight = Flight(Rc::new(under));
-        self.by_name.insert(message.id(), flight.clone());
+        self.by_name.insert(flight.message().id(), flight.clone());
         self.order.push_back(flight.clone());
         flight
     }

@@ -143,8 +143,8 @@ impl Overlay {
             return announced;
         }
         for flight in self.flights.announced(now) {
-            for to in (0..self.linked.len()).filter_map(|node| u32::try_from(node).ok()) {
-                if flight.has(to) || !alive(to) {
+            for to in flight.lacking() {
+                if !alive(to) {
                     continue;
                 }
                 for from in &self.linked[to as usize] {

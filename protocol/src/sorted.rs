@@ -1,0 +1,192 @@
+//! A sorted list in short pieces: holds many small things close together, and takes one in or lets one go without
+//! moving many. A thousand nodes in one process hold the same few hundred facts each; with a tree's nodes half of
+//! that memory would be room for more.
+
+use std::cmp::Ordering;
+
+/// Entries of one piece.
+const PIECE_MAX: usize = 64;
+/// A piece makes room for so many more entries at once.
+const ROOM: usize = 16;
+
+/// Values by keys. Several may share a key: they stand in an order of their own.
+#[derive(Clone, Debug)]
+pub(crate) struct Sorted<K, V> {
+    /// The first key of each piece.
+    firsts: Vec<K>,
+    pieces: Vec<Vec<(K, V)>>,
+}
+
+impl<K, V> Default for Sorted<K, V> {
+    fn default() -> Self {
+        Self { firsts: Vec::new(), pieces: Vec::new() }
+    }
+}
+
+/// Where an entry stands: its piece, and its place there.
+type Place = (usize, usize);
+
+impl<K: Ord + Copy, V> Sorted<K, V> {
+    /// Whether nothing is held.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    /// The first place whose key is at least this one; it may be the end of a piece.
+    fn first_from(&self, key: K) -> Place {
+        let piece = self.firsts.partition_point(|first| *first < key).saturating_sub(1);
+        let place = self.pieces.get(piece).map_or(0, |all| all.partition_point(|(held, _)| *held < key));
+        (piece, place)
+    }
+
+    /// The entry at a place, or at the beginning of the next piece if the place is the end of one.
+    fn at(&self, (piece, place): Place) -> Option<(Place, &(K, V))> {
+        match self.pieces.get(piece)?.get(place) {
+            Some(entry) => Some(((piece, place), entry)),
+            None => Some(((piece + 1, 0), self.pieces.get(piece + 1)?.first()?)),
+        }
+    }
+
+    /// Where the value stands that is equal in `order`, or where it belongs. `order` says how a held value of
+    /// this key compares to the one that is looked for.
+    fn search(&self, key: K, order: impl Fn(&V) -> Ordering) -> Result<Place, Place> {
+        let mut end = self.first_from(key);
+        while let Some((place, (held, value))) = self.at(end) {
+            if *held != key {
+                break;
+            }
+            match order(value) {
+                Ordering::Less => end = (place.0, place.1 + 1),
+                Ordering::Equal => return Ok(place),
+                Ordering::Greater => return Err(place),
+            }
+        }
+        Err(end)
+    }
+
+    /// Puts a value in the place of the one that is equal in this order, or beside the others of its key.
+    pub(crate) fn put(&mut self, key: K, value: V, order: impl Fn(&V) -> Ordering) -> Option<V> {
+        let (piece, place) = match self.search(key, order) {
+            Ok((piece, place)) => return Some(std::mem::replace(&mut self.pieces[piece][place].1, value)),
+            Err(place) => place,
+        };
+        if self.pieces.is_empty() {
+            self.firsts.push(key);
+            self.pieces.push(Vec::new());
+        }
+        let all = &mut self.pieces[piece];
+        if all.len() == all.capacity() {
+            all.reserve_exact(ROOM);
+        }
+        all.insert(place, (key, value));
+        if place == 0 {
+            self.firsts[piece] = key;
+        }
+        if all.len() >= PIECE_MAX {
+            let later = all.split_off(PIECE_MAX / 2);
+            all.shrink_to_fit();
+            self.firsts.insert(piece + 1, later[0].0);
+            self.pieces.insert(piece + 1, later);
+        }
+        None
+    }
+
+    /// Takes out the first value of this key for which `is` is true.
+    pub(crate) fn take(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<V> {
+        let mut from = self.first_from(key);
+        loop {
+            let ((piece, place), (held, value)) = self.at(from)?;
+            if *held != key {
+                return None;
+            }
+            if is(value) {
+                return Some(self.take_at(piece, place));
+            }
+            from = (piece, place + 1);
+        }
+    }
+
+    fn take_at(&mut self, piece: usize, place: usize) -> V {
+        let all = &mut self.pieces[piece];
+        let (_, value) = all.remove(place);
+        match all.first() {
+            Some((first, _)) => self.firsts[piece] = *first,
+            None => {
+                self.pieces.remove(piece);
+                self.firsts.remove(piece);
+            }
+        }
+        value
+    }
+
+    /// The values of this key, in their order.
+    pub(crate) fn of(&self, key: K) -> impl Iterator<Item = &V> {
+        self.range(key, key)
+    }
+
+    /// The values of keys from `first` to `last`.
+    pub(crate) fn range(&self, first: K, last: K) -> impl Iterator<Item = &V> {
+        let (piece, place) = self.first_from(first);
+        let here = self.pieces.get(piece).map_or(&[][..], |all| &all[place..]);
+        let later = self.pieces.get(piece + 1..).unwrap_or_default().iter().flatten();
+        here.iter().chain(later).take_while(move |(key, _)| *key <= last).map(|(_, value)| value)
+    }
+
+    /// All, by rising key.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
+        self.pieces.iter().flatten()
+    }
+
+    /// Keeps those for which `keep` is true.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
+        for all in &mut self.pieces {
+            all.retain(|(key, value)| keep(key, value));
+        }
+        self.pieces.retain(|all| !all.is_empty());
+        self.firsts = self.pieces.iter().filter_map(|all| all.first()).map(|(key, _)| *key).collect();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use std::collections::BTreeMap;
+
+    #[test]
+    fn it_holds_what_a_tree_would_hold_in_the_same_order() {
+        for keys in [7, 300, 100_000] {
+            let mut list = Sorted::default();
+            let mut tree: BTreeMap<(u64, u64), u64> = BTreeMap::new();
+            for turn in 0..4_000_u64 {
+                let lot = Digest::of(&turn.to_be_bytes()).0;
+                let number = |at: usize| {
+                    u64::from_be_bytes([0, 0, 0, 0, lot[at], lot[at + 1], lot[at + 2], lot[at + 3]])
+                };
+                let (key, kind) = (number(0) % keys, number(4) % 3);
+                if lot[9].is_multiple_of(4) {
+                    let taken = list.take(key, |(held, _)| *held == kind);
+                    assert_eq!(taken, tree.remove(&(key, kind)).map(|turn| (kind, turn)));
+                } else {
+                    let before = list.put(key, (kind, turn), |(held, _)| held.cmp(&kind));
+                    assert_eq!(before, tree.insert((key, kind), turn).map(|turn| (kind, turn)));
+                }
+                assert_eq!(list.is_empty(), tree.is_empty());
+                let (low, high) = (number(4) % keys, number(0) % keys);
+                if turn.is_multiple_of(50) && low <= high {
+                    let found: Vec<(u64, u64)> = list.range(low, high).copied().collect();
+                    let there = tree.range((low, 0)..=(high, 9)).map(|((_, kind), turn)| (*kind, *turn));
+                    assert_eq!(found, there.collect::<Vec<_>>());
+                    assert_eq!(list.of(low).count(), tree.range((low, 0)..=(low, 9)).count());
+                }
+            }
+            list.retain(|key, _| key % 2 == 0);
+            tree.retain(|(key, _), _| key % 2 == 0);
+            let all: Vec<_> = list.iter().map(|(key, (kind, turn))| ((*key, *kind), *turn)).collect();
+            assert_eq!(all, tree.iter().map(|(key, turn)| (*key, *turn)).collect::<Vec<_>>());
+            for (first, piece) in list.firsts.iter().zip(&list.pieces) {
+                assert!(!piece.is_empty() && piece.len() < PIECE_MAX && *first == piece[0].0);
+            }
+        }
+    }
+}

@@ -1,0 +1,117 @@
+//! Who is near, by the time that answers take: of two holders of a piece the nearer is asked.
+//!
+//! A preference, no rule: who is near and has room is asked before who is far, and nobody waits for it. Where all
+//! are about as far away nothing changes. Nobody says how far it is; the least time that an answer took tells, which
+//! no queue makes less.
+
+use super::peer::{Peer, Standing};
+use super::{Download, REQUESTS_PER_PEER};
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+
+/// A peer is far if its answers take more than so many times those of the nearest,
+const FAR_TIMES: u64 = 4;
+
+/// and so much longer: on a LAN all are near, whatever the multiples of its microseconds.
+const FAR_BEYOND: Span = Span::milliseconds(5);
+
+impl Download {
+    /// An answer of `id` came, to what was asked at `since`.
+    pub(super) fn note_round_trip(&mut self, now: Time, id: NodeId, since: Time) {
+        let took = now.since(since);
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        peer.least = Some(peer.least.map_or(took, |least| least.min(took)));
+        self.nearest = Some(self.nearest.map_or(took, |nearest| nearest.min(took)));
+    }
+
+    pub(super) fn is_far(&self, id: &NodeId) -> bool {
+        self.peers.get(id).is_some_and(|peer| self.takes_long(peer))
+    }
+
+    fn takes_long(&self, peer: &Peer) -> bool {
+        match (self.nearest, peer.least) {
+            (Some(nearest), Some(least)) => {
+                least > nearest.times(FAR_TIMES) && least.0 > nearest.0 + FAR_BEYOND.0
+            }
+            _ => false,
+        }
+    }
+
+    /// Those to be asked rather than `id`, for what they have: none if it is near itself.
+    pub(super) fn nearer_than(&self, now: Time, id: &NodeId) -> Vec<&Peer> {
+        if !self.is_far(id) {
+            return Vec::new();
+        }
+        let has_room = |peer: &&Peer| {
+            peer.standing == Standing::Ready
+                && peer.busy_until <= now
+                && peer.asked.len() < REQUESTS_PER_PEER
+                && peer.least.is_some()
+                && !self.takes_long(peer)
+        };
+        self.peers.values().filter(has_room).collect()
+    }
+}
+
+impl Peer {
+    /// Whether `piece` is to be had here.
+    pub(super) fn offers(&self, piece: u32) -> bool {
+        self.pieces.contains(piece) && !self.refusals.contains_key(&piece)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::{Action, Download, Event};
+    use super::*;
+    use crate::identity::PublicKey;
+    use crate::transfer::outline::PIECE_BYTES;
+    use crate::transfer::wire::{Answer, Ask, Have};
+    use crate::transfer::{Outline, PieceSet};
+
+    /// How many pieces of 20 are asked at once of each of two holders whose first answers took so long.
+    fn asked(pieces: u32, milliseconds: [u64; 2]) -> [usize; 2] {
+        let content = vec![3; pieces as usize * PIECE_BYTES as usize];
+        let outline = Arc::new(Outline::of(&content).unwrap());
+        let (blob, bytes) = (outline.blob(), outline.bytes());
+        let peers = [PublicKey([1; 32]), PublicKey([2; 32])];
+        let none = PieceSet::none(pieces);
+        let mut download = Download::new(PublicKey([0; 32]), blob, bytes, none, None, 1);
+        let mut out = Vec::new();
+        for peer in peers {
+            download.handle(Time(0), Event::Found { peer, hinted: true }, &mut out);
+        }
+        let have = Have::new(blob, bytes, &PieceSet::all(pieces), Vec::new());
+        for (peer, at) in peers.into_iter().zip(milliseconds) {
+            download.handle(Time(at), Event::Answered { peer, answer: Answer::Have(have.clone()) }, &mut out);
+        }
+        let first = out.iter().find_map(|action| match action {
+            Action::Send { peer, ask: Ask::Outline { .. } } => Some(*peer),
+            _ => None,
+        });
+        let page = Answer::outline_page(&outline, 0);
+        download.handle(Time(500), Event::Answered { peer: first.unwrap(), answer: page }, &mut out);
+        let of = |wanted: NodeId| {
+            let is_request = |action: &&Action| matches!(action, Action::Send { peer, ask: Ask::Request { .. } } if *peer == wanted);
+            out.iter().filter(is_request).count()
+        };
+        peers.map(of)
+    }
+
+    #[test]
+    fn the_nearer_of_two_holders_is_asked_and_the_farther_for_what_is_too_much_for_it() {
+        assert_eq!(asked(6, [1, 100]), [6, 0]);
+        assert_eq!(asked(6, [100, 1]), [0, 6]);
+        assert_eq!(asked(12, [1, 100]), [8, 4]);
+    }
+
+    #[test]
+    fn where_all_are_about_as_near_both_are_asked() {
+        for milliseconds in [[1, 5], [20, 70], [0, 0]] {
+            let [one, other] = asked(6, milliseconds);
+            assert_eq!((one, other), (3, 3), "{milliseconds:?}");
+        }
+    }
+}
