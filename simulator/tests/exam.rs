@@ -33,6 +33,15 @@ fn every_mark_stands_in_the_file_that_the_list_names() {
 }
 
 #[test]
+fn the_stories_of_the_exam_could_stand_in_files() {
+    for seed in 1..=SEEDS_MAX {
+        if let Err(unfit) = stories::story(seed).check() {
+            panic!("seed {seed}: {unfit:?}");
+        }
+    }
+}
+
+#[test]
 fn the_honest_core_passes_the_stories_of_the_exam() {
     for seed in 1..=60 {
         let (end, _) = play(None, &stories::story(seed), seed);

@@ -78,7 +78,7 @@ fn twins(story: &mut Scenario, luck: &mut Generator) {
 
 /// A release that too few keys signed is handed in.
 fn unsigned(story: &mut Scenario, luck: &mut Generator) {
-    let mut forged = release("9.9.9", 9);
+    let mut forged = release("9.9.9-forged", 9);
     forged.signed = false;
     let place = story.releases.len();
     story.releases.push(forged);
