@@ -34,7 +34,8 @@ async fn manifests_that_must_not_act_do_not_act() {
     let operator = keys::read(&directory.key_path(RoleName::Operator, 1)).expect("a key");
     let body = unsigned.signed().body.clone();
     for signatures in [Vec::new(), vec![sign_body(&body, &operator)]] {
-        let error = field.client(0).submit(&SignedFact { body: body.clone(), signatures }).await;
+        let error =
+            field.client(0).submit(&SignedFact { body: body.clone(), signatures: signatures.into() }).await;
         assert_eq!(error.expect_err("too few keys").kind, ClientErrorKind::Refused);
     }
 
