@@ -152,6 +152,6 @@ fn answer(ask: &Ask, blobs: &Blobs, served: &AtomicU64) -> Option<Answer> {
             served.fetch_add(1, Ordering::Relaxed);
             Some(Answer::Piece { blob, piece, data })
         }
-        Ask::Cancel { .. } | Ask::Forget { .. } => None,
+        Ask::Cancel { .. } | Ask::Came { .. } | Ask::Forget { .. } => None,
     }
 }

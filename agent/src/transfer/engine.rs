@@ -263,6 +263,11 @@ impl<S: Streams> Engine<S> {
                     self.serves.asked(peer, session, ask, &mut self.ways, &mut self.fetches);
                 }
             }
+            Note::Alive { peer, session } => {
+                if self.ways.asking.get(&peer).is_some_and(|current| current.id == session) {
+                    self.fetches.alive(peer, &mut self.ways);
+                }
+            }
             Note::Sent { serve, bytes, session } => {
                 if self.ways.is_answering(serve.peer, session) {
                     self.serves.sent(serve, bytes, &self.ways);

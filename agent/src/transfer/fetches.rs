@@ -256,6 +256,13 @@ impl Fetches {
         payload > 0
     }
 
+    /// Some of an answer came from a peer.
+    pub(super) fn alive<S: Streams>(&mut self, peer: NodeId, ways: &mut Ways<S>) {
+        for blob in self.active.clone() {
+            self.handle(blob, Event::Alive { peer }, ways);
+        }
+    }
+
     /// Our stream to a peer could not be opened, or ended.
     pub(super) fn lost<S: Streams>(&mut self, peer: NodeId, ways: &mut Ways<S>) {
         for blob in self.active.clone() {
@@ -436,7 +443,7 @@ impl Fetches {
         for action in actions {
             match action {
                 Action::Send { peer, ask } => {
-                    let eager = !matches!(ask, Ask::Forget { .. } | Ask::Cancel { .. });
+                    let eager = !matches!(ask, Ask::Forget { .. } | Ask::Cancel { .. } | Ask::Came { .. });
                     ways.ask(peer, outgoing(&ask, None), eager);
                 }
                 // Done at once, since pieces may follow in the same breath: a small file, not synced.

@@ -12,7 +12,7 @@ fn hostile_holder(fleet: &Fleet, number: u8, answer: impl Fn(Ask) -> Vec<Vec<u8>
         while let Some((_, mut stream)) = incoming.recv().await {
             let answer = answer.clone();
             tokio::spawn(async move {
-                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream).await {
+                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream, || {}).await {
                     for bytes in answer(ask) {
                         if stream.write_all(&bytes).await.is_err() || stream.flush().await.is_err() {
                             return;
@@ -107,7 +107,7 @@ async fn who_serves_bad_bytes_of_three_blobs_is_dropped_and_all_of_them_complete
             Ask::Request { blob, piece, .. } => {
                 vec![framed(&Answer::Piece { blob, piece, data: vec![0; 100] })]
             }
-            Ask::Cancel { .. } | Ask::Forget { .. } => Vec::new(),
+            Ask::Cancel { .. } | Ask::Came { .. } | Ask::Forget { .. } => Vec::new(),
         }
     });
     let mut receiver = fleet.node(2);

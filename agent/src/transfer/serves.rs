@@ -120,6 +120,7 @@ impl Serves {
             Ask::Ask { blob }
             | Ask::Request { blob, .. }
             | Ask::Cancel { blob, .. }
+            | Ask::Came { blob, .. }
             | Ask::Forget { blob } => *blob,
         };
         if matches!(ask, Ask::Ask { .. }) {

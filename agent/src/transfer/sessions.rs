@@ -12,6 +12,7 @@ use groundswell_protocol::transfer::upload::Serve;
 use groundswell_protocol::transfer::wire::{Answer, Ask, Message};
 use tokio::io::{BufReader, BufWriter};
 use tokio::sync::{Mutex, mpsc};
+use tokio::time::{Duration, Instant};
 
 use super::clock::Clock;
 use super::offences::Offence;
@@ -21,6 +22,9 @@ use super::stream::{PieceStream, flush, offence_of, read_message, write_message}
 /// Messages that wait to be written on one stream.
 pub(super) const WRITE_QUEUE_MAX: usize = 1024;
 
+/// How often the engine hears that some of an answer came, or waits for its turn.
+const ALIVE_EVERY: Duration = Duration::from_millis(50);
+
 /// Read from a stream at once when messages are small; pieces are read past it.
 const READ_BYTES: usize = 16 * 1024;
 
@@ -29,11 +33,36 @@ pub(super) type SessionId = u64;
 
 /// What the ends of streams tell the engine.
 pub(super) enum Note {
-    Opened { peer: NodeId, session: SessionId, stream: io::Result<PieceStream> },
-    Asked { peer: NodeId, session: SessionId, ask: Ask },
-    Answered { peer: NodeId, session: SessionId, answer: Answer },
-    Sent { serve: Serve, bytes: u64, session: SessionId },
-    Ended { peer: NodeId, session: SessionId, offence: Option<Offence> },
+    Opened {
+        peer: NodeId,
+        session: SessionId,
+        stream: io::Result<PieceStream>,
+    },
+    Asked {
+        peer: NodeId,
+        session: SessionId,
+        ask: Ask,
+    },
+    Answered {
+        peer: NodeId,
+        session: SessionId,
+        answer: Answer,
+    },
+    /// Some of an answer came.
+    Alive {
+        peer: NodeId,
+        session: SessionId,
+    },
+    Sent {
+        serve: Serve,
+        bytes: u64,
+        session: SessionId,
+    },
+    Ended {
+        peer: NodeId,
+        session: SessionId,
+        offence: Option<Offence>,
+    },
 }
 
 /// One message to write; `serve` and the bytes of the piece if it is one, whose leaving is reported.
@@ -67,11 +96,19 @@ impl Gate {
         });
     }
 
-    async fn pass(&self, bytes: u64) {
-        let mut allowance = self.allowance.lock().await;
+    /// Waits for the turn of `bytes`; calls `waits` now and then meanwhile.
+    async fn pass(&self, bytes: u64, mut waits: impl FnMut()) {
+        let mut allowance = loop {
+            match tokio::time::timeout(ALIVE_EVERY, self.allowance.lock()).await {
+                Ok(allowance) => break allowance,
+                Err(_) => waits(),
+            }
+        };
         let Some(allowance) = allowance.as_mut() else { return };
         while !allowance.is_open(self.clock.now()) {
-            tokio::time::sleep_until(self.clock.instant(allowance.opens_at())).await;
+            let opens = self.clock.instant(allowance.opens_at());
+            tokio::time::sleep_until(opens.min(Instant::now() + ALIVE_EVERY)).await;
+            waits();
         }
         allowance.spend(self.clock.now(), bytes);
     }
@@ -89,9 +126,17 @@ pub(super) async fn run_asking(
     let (reader, writer) = tokio::io::split(stream);
     let mut reader = BufReader::with_capacity(READ_BYTES, reader);
     let reading = async {
-        while let Some(answer) = read_message::<Answer>(&mut reader).await? {
+        let mut told = Instant::now();
+        // A full queue wakes the engine too.
+        let mut alive = || {
+            if told.elapsed() >= ALIVE_EVERY {
+                told = Instant::now();
+                let _ = notes.try_send(Note::Alive { peer, session });
+            }
+        };
+        while let Some(answer) = read_message::<Answer>(&mut reader, &mut alive).await? {
             if let Answer::Piece { data, .. } = &answer {
-                gate.pass(data.len() as u64).await;
+                gate.pass(data.len() as u64, &mut alive).await;
             }
             if notes.send(Note::Answered { peer, session, answer }).await.is_err() {
                 break;
@@ -115,7 +160,7 @@ pub(super) async fn run_answering(
     let (reader, writer) = tokio::io::split(stream);
     let mut reader = BufReader::with_capacity(READ_BYTES, reader);
     let reading = async {
-        while let Some(ask) = read_message::<Ask>(&mut reader).await? {
+        while let Some(ask) = read_message::<Ask>(&mut reader, || {}).await? {
             if notes.send(Note::Asked { peer, session, ask }).await.is_err() {
                 break;
             }

@@ -37,8 +37,11 @@ pub trait Streams: Clone + Send + Sync + 'static {
     fn open(&self, peer: NodeId) -> impl Future<Output = io::Result<PieceStream>> + Send;
 }
 
-/// Reads one message. `None` at the stream's proper end.
-pub(super) async fn read_message<M: Message>(from: &mut (impl AsyncRead + Unpin)) -> io::Result<Option<M>> {
+/// Reads one message, and calls `part` whenever some of it has come. `None` at the stream's proper end.
+pub(super) async fn read_message<M: Message>(
+    from: &mut (impl AsyncRead + Unpin),
+    mut part: impl FnMut(),
+) -> io::Result<Option<M>> {
     let mut length = [0; 4];
     match from.read_exact(&mut length).await {
         Ok(_) => {}
@@ -51,7 +54,19 @@ pub(super) async fn read_message<M: Message>(from: &mut (impl AsyncRead + Unpin)
     }
     let mut bytes = vec![0; length];
     let patience = read_patience(length);
-    let read = tokio::time::timeout(patience, from.read_exact(&mut bytes)).await;
+    let read = tokio::time::timeout(patience, async {
+        let mut rest = bytes.as_mut_slice();
+        while !rest.is_empty() {
+            let read = from.read(rest).await?;
+            if read == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            rest = &mut rest[read..];
+            part();
+        }
+        Ok(())
+    })
+    .await;
     read.unwrap_or_else(|_| Err(io::Error::new(io::ErrorKind::TimedOut, TooSlow)))?;
     M::decode(&bytes).map(Some).map_err(|refused| io::Error::new(io::ErrorKind::InvalidData, refused))
 }
@@ -112,14 +127,14 @@ mod tests {
     async fn what_is_refused_says_its_kind() {
         let refuse = async |bytes: &[u8]| {
             let mut from = bytes;
-            let error = read_message::<Answer>(&mut from).await.unwrap_err();
+            let error = read_message::<Answer>(&mut from, || {}).await.unwrap_err();
             offence_of(&error)
         };
         assert_eq!(refuse(&u32::MAX.to_le_bytes()).await, Some(Offence::Length));
         assert_eq!(refuse(&[2, 0, 0, 0, 9, 9]).await, Some(Offence::Malformed));
         assert_eq!(refuse(&[5, 0, 0, 0, 1]).await, None, "cut off: the line may be to blame");
         let mut from = &[0_u8; 0][..];
-        assert!(read_message::<Ask>(&mut from).await.unwrap().is_none());
+        assert!(read_message::<Ask>(&mut from, || {}).await.unwrap().is_none());
         let late = io::Error::new(io::ErrorKind::TimedOut, TooSlow);
         assert_eq!(offence_of(&late), Some(Offence::Slow));
     }

@@ -148,7 +148,7 @@ fn fake_holder(
         while let Some((_, mut stream)) = incoming.recv().await {
             let (content, outline) = (content.clone(), outline.clone());
             tokio::spawn(async move {
-                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream).await {
+                while let Ok(Some(ask)) = read_message::<Ask>(&mut stream, || {}).await {
                     let answer = match ask {
                         Ask::Ask { blob } => {
                             let mut said = PieceSet::none(outline.pieces());
@@ -161,7 +161,7 @@ fn fake_holder(
                             let Some(data) = pieces(piece, data.to_vec()) else { return };
                             Answer::Piece { blob, piece, data }
                         }
-                        Ask::Cancel { .. } | Ask::Forget { .. } => continue,
+                        Ask::Cancel { .. } | Ask::Came { .. } | Ask::Forget { .. } => continue,
                     };
                     if write_message(&mut stream, &answer.encode()).await.is_err() {
                         return;
@@ -175,7 +175,7 @@ fn fake_holder(
     });
 }
 
-async fn publish_to_eleven(bytes: usize) {
+async fn publish_to_eleven(bytes: usize, permille_max: u64) {
     let fleet = Fleet::new();
     let publisher = fleet.node(1);
     let blob = content(bytes, 1);
@@ -195,17 +195,17 @@ async fn publish_to_eleven(bytes: usize) {
         "{bytes} bytes to 11: {permille} permille from the publisher, {wasted} wasted, {:?}",
         started.elapsed()
     );
-    assert!(permille <= 2000, "the publisher sent {permille} permille");
+    assert!(permille <= permille_max, "the publisher sent {permille} permille");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn eleven_receivers_cost_the_publisher_at_most_two_copies_of_a_large_blob() {
-    publish_to_eleven(4 << 20).await;
+    publish_to_eleven(4 << 20, 2_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn eleven_receivers_cost_the_publisher_at_most_two_copies_of_a_small_blob() {
-    publish_to_eleven(20 << 10).await;
+async fn eleven_receivers_cost_the_publisher_at_most_a_copy_each_of_a_small_blob() {
+    publish_to_eleven(20 << 10, 11_000).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

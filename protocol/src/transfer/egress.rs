@@ -401,7 +401,8 @@ mod tests {
 
     fn wanted(piece: u32, tried: &[NodeId]) -> Wanted<'_> {
         let insist = tried.len() >= PEERS_NAMED_MAX;
-        Wanted { piece: (BLOB, piece), bytes: PIECE_BYTES, tried, insist, standing: Standing::Origin }
+        let of = 40 * u64::from(PIECE_BYTES);
+        Wanted { piece: (BLOB, piece), of, bytes: PIECE_BYTES, tried, insist, standing: Standing::Origin }
     }
 
     /// A holder of 40 pieces with a budget, each of which it has sent to its own peer.
@@ -413,6 +414,7 @@ mod tests {
             assert_eq!(upload.request(Time(0), to, wanted(piece, &[])), Verdict::Wait);
             let serve = upload.next(Time(0)).unwrap();
             upload.sent(serve, true);
+            upload.has(Time(0), to, BLOB, &[piece]);
         }
         upload
     }

@@ -18,6 +18,7 @@ mod pace;
 mod pieces;
 pub mod serving;
 pub mod shortage;
+mod spread;
 pub mod upload;
 pub mod wire;
 

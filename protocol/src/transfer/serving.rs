@@ -67,7 +67,8 @@ impl Serving {
                 }
                 let bytes = piece_range(holding.bytes, piece).map_or(0, |(_, length)| length);
                 let standing = holding.standing;
-                let wanted = Wanted { piece: (blob, piece), bytes, tried: &tried, insist, standing };
+                let of = holding.bytes;
+                let wanted = Wanted { piece: (blob, piece), of, bytes, tried: &tried, insist, standing };
                 match self.upload.request(now, peer, wanted) {
                     Verdict::Wait => None,
                     Verdict::Refer(peers) => Some(Answer::Refer { blob, piece, peers }),
@@ -76,6 +77,10 @@ impl Serving {
             }
             Ask::Cancel { blob, piece } => {
                 self.upload.cancel(peer, (blob, piece));
+                None
+            }
+            Ask::Came { blob, pieces } => {
+                self.upload.has(now, peer, blob, &pieces);
                 None
             }
             Ask::Forget { blob } => {

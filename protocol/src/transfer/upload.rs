@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::allowance::Allowance;
 use super::egress::{Egress, Purse};
+use super::spread::{Haste, Spread};
 use super::wire::PEERS_NAMED_MAX;
 use crate::digest::Digest;
 use crate::identity::NodeId;
@@ -20,6 +21,10 @@ use crate::time::{Span, Time};
 /// Copies of a piece that a holder hands out before it refers, when it held the whole blob from the
 /// start: one, since what it sends is what a publisher pays.
 pub const COPIES_FROM_ORIGIN: usize = 1;
+
+/// Blobs up to this size are given to many at once while the line carries it: for them what counts is the time of a
+/// referral, not what a copy costs.
+pub const SMALL_BYTES_MAX: u64 = 512 * 1024;
 
 /// The same for a holder that fetched the blob itself a moment ago: the tree of copies grows threefold
 /// a step, so 11 receivers are three steps away.
@@ -61,6 +66,8 @@ pub type PieceName = (Digest, u32);
 pub struct Wanted<'a> {
     /// The piece.
     pub piece: PieceName,
+    /// The size of its blob.
+    pub of: u64,
     /// Its length, as counted against the cap.
     pub bytes: u32,
     /// Peers that the asker tried in vain.
@@ -115,6 +122,7 @@ pub struct Upload {
     /// Askers with something waiting, in turn.
     turns: VecDeque<NodeId>,
     sending: usize,
+    spread: Spread,
     grants: BTreeMap<PieceName, Vec<NodeId>>,
     grant_order: VecDeque<(Time, PieceName)>,
 }
@@ -129,6 +137,7 @@ impl Upload {
             askers: BTreeMap::new(),
             turns: VecDeque::new(),
             sending: 0,
+            spread: Spread::default(),
             grants: BTreeMap::new(),
             grant_order: VecDeque::new(),
         }
@@ -154,7 +163,16 @@ impl Upload {
             return Verdict::Wait;
         }
         let spent = self.egress.judge(wanted.piece, wanted.bytes) == Purse::Spent;
-        if let Some(peers) = self.referral(peer, &wanted, spent) {
+        let has_room = self.allowance.as_mut().is_none_or(|cap| cap.is_open(now));
+        let is_small = wanted.of <= SMALL_BYTES_MAX && has_room && !spent;
+        let is_small = is_small && wanted.standing == Standing::Origin;
+        let haste = if is_small { self.spread.haste(now, wanted.piece) } else { Haste::None };
+        if haste == Haste::Soon && !wanted.insist {
+            return Verdict::Busy;
+        }
+        if haste != Haste::Now
+            && let Some(peers) = self.referral(peer, &wanted, spent)
+        {
             if spent {
                 self.egress.referred(&wanted.piece.0);
             }
@@ -163,6 +181,10 @@ impl Upload {
         if spent
             && (self.is_on_its_way(peer, wanted.piece) || !self.egress.is_stranded(now, wanted.piece, peer))
         {
+            return Verdict::Busy;
+        }
+        let is_origin = wanted.standing == Standing::Origin;
+        if is_origin && haste != Haste::Now && !wanted.insist && !self.spread.may_have(now, peer) {
             return Verdict::Busy;
         }
         if !self.askers.contains_key(&peer) && self.askers.len() >= ASKERS_MAX {
@@ -178,6 +200,11 @@ impl Upload {
         asker.waiting.push_back((wanted.piece, wanted.bytes));
         self.egress.charge(wanted.piece, wanted.bytes);
         self.grant(now, peer, wanted.piece);
+        if haste == Haste::Now {
+            self.spread.given_in_haste(now, peer, wanted.piece);
+        } else if is_origin {
+            self.spread.given(now, peer, wanted.piece);
+        }
         Verdict::Wait
     }
 
@@ -221,6 +248,11 @@ impl Upload {
         }
     }
 
+    /// The peer says which pieces of `blob` came to it, from anybody.
+    pub fn has(&mut self, now: Time, peer: NodeId, blob: Digest, pieces: &[u32]) {
+        pieces.iter().for_each(|piece| self.spread.has(now, peer, (blob, *piece)));
+    }
+
     /// The peer no longer needs `piece`, if it still waits for it.
     pub fn cancel(&mut self, peer: NodeId, piece: PieceName) {
         self.drop_waiting(peer, |waiting| waiting == piece);
@@ -241,6 +273,7 @@ impl Upload {
             }
         }
         self.egress.lost(peer);
+        self.spread.lost(peer);
     }
 
     /// When [`Upload::next`] may have something again because of time alone.
@@ -312,6 +345,7 @@ impl Upload {
 
     /// Takes a promise back. `unknown` if some of the piece may have left all the same.
     fn revoke(&mut self, peer: NodeId, piece: PieceName, bytes: u32, unknown: bool) {
+        self.spread.forget(piece);
         if let Some(granted) = self.grants.get_mut(&piece) {
             granted.retain(|other| *other != peer);
             if granted.is_empty() {
@@ -333,6 +367,7 @@ impl Upload {
     fn forget_oldest_grant(&mut self) {
         if let Some((_, piece)) = self.grant_order.pop_front() {
             self.grants.remove(&piece);
+            self.spread.forget(piece);
         }
     }
 
@@ -364,7 +399,7 @@ mod tests {
     }
 
     fn wanted(piece: u32, tried: &[NodeId], standing: Standing) -> Wanted<'_> {
-        Wanted { piece: (Digest([7; 32]), piece), bytes: 1000, tried, insist: false, standing }
+        Wanted { piece: (Digest([7; 32]), piece), of: 10 << 20, bytes: 1000, tried, insist: false, standing }
     }
 
     #[test]
@@ -375,6 +410,19 @@ mod tests {
         assert_eq!(verdicts[0], Verdict::Wait);
         assert!(verdicts[1..].iter().all(|verdict| *verdict == Verdict::Refer(vec![peer(1)])));
         assert!(upload.next(Time(0)).is_some() && upload.next(Time(0)).is_none());
+    }
+
+    #[test]
+    fn a_small_blob_goes_to_all_who_ask_as_long_as_the_line_carries_it() {
+        let mut upload = Upload::new(None);
+        let small = Wanted { of: SMALL_BYTES_MAX, ..wanted(0, &[], Standing::Origin) };
+        let ask = |upload: &mut Upload, at, from| upload.request(Time(at), peer(from), small);
+        let served = (1..100).take_while(|from| ask(&mut upload, 0, *from) == Verdict::Wait).count();
+        assert_eq!(served, 16);
+        assert_eq!(ask(&mut upload, 5, 50), Verdict::Busy, "it may have room in a moment");
+        assert!(matches!(ask(&mut upload, 50, 50), Verdict::Refer(_)), "the line is slow");
+        (1..=16).for_each(|from| upload.has(Time(51), peer(from), Digest([7; 32]), &[0]));
+        assert_eq!(ask(&mut upload, 52, 50), Verdict::Wait);
     }
 
     #[test]

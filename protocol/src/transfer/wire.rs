@@ -9,7 +9,7 @@
 //! | `Ask` | `Have` or `NotHere`; afterwards a `Gained` for each further piece, until `Forget` |
 //! | `Outline` | `Outline`, or `NotHere` |
 //! | `Request` | `Piece`, `Refer`, `Busy`, or `Have` if the piece is not here |
-//! | `Cancel`, `Forget` | nothing |
+//! | `Cancel`, `Forget`, `Came` | nothing |
 //!
 //! Everything decoded is within its bounds and has one encoding only.
 
@@ -32,6 +32,9 @@ pub const FRAME_BYTES_MAX: usize = PIECE_BYTES as usize + 64;
 
 /// Peers named in one message, at most.
 pub const PEERS_NAMED_MAX: usize = 8;
+
+/// Pieces named in one message, at most.
+pub const PIECES_NAMED_MAX: usize = 256;
 
 /// Values in one page of an outline.
 pub const OUTLINE_PAGE_VALUES: usize = 480;
@@ -76,6 +79,13 @@ pub enum Ask {
     Forget {
         /// The blob.
         blob: Digest,
+    },
+    /// These pieces came to me, from you or from others: so you see what became of what you gave.
+    Came {
+        /// The blob.
+        blob: Digest,
+        /// The pieces, 1 to [`PIECES_NAMED_MAX`].
+        pieces: Vec<u32>,
     },
 }
 
@@ -204,6 +214,9 @@ impl Message for Ask {
             wincode::config::deserialize_exact(body, configuration()).map_err(|_| WireError::Malformed)?;
         match &ask {
             Self::Request { tried, .. } if tried.len() > PEERS_NAMED_MAX => Err(WireError::Bound("peers")),
+            Self::Came { pieces, .. } if pieces.is_empty() || pieces.len() > PIECES_NAMED_MAX => {
+                Err(WireError::Bound("pieces"))
+            }
             _ => Ok(ask),
         }
     }
@@ -289,6 +302,8 @@ mod tests {
                 .prop_map(|(blob, piece, tried, insist)| Ask::Request { blob, piece, tried, insist }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Ask::Cancel { blob, piece }),
             digest().prop_map(|blob| Ask::Forget { blob }),
+            (digest(), prop::collection::vec(any::<u32>(), 1..=PIECES_NAMED_MAX))
+                .prop_map(|(blob, pieces)| Ask::Came { blob, pieces }),
         ]
     }
 
@@ -381,6 +396,8 @@ mod tests {
         let many = vec![PublicKey([2; 32]); PEERS_NAMED_MAX + 1];
         let request = Ask::Request { blob, piece: 0, tried: many.clone(), insist: false };
         assert_eq!(Ask::decode(&request.encode()), Err(WireError::Bound("peers")));
+        let came = Ask::Came { blob, pieces: vec![0; PIECES_NAMED_MAX + 1] };
+        assert_eq!(Ask::decode(&came.encode()), Err(WireError::Bound("pieces")));
         let refer = Answer::Refer { blob, piece: 0, peers: many };
         assert_eq!(Answer::decode(&refer.encode()), Err(WireError::Bound("peers")));
         let large = Answer::Piece { blob, piece: 0, data: vec![0; PIECE_BYTES as usize + 1] };

@@ -23,6 +23,11 @@ pub enum Event {
         /// Its answer.
         answer: Answer,
     },
+    /// Some of an answer is coming: the peer lives, however long it takes. To be told now and then.
+    Alive {
+        /// The peer.
+        peer: NodeId,
+    },
     /// The stream to a peer could not be opened, or ended.
     Lost {
         /// The peer.

@@ -9,9 +9,15 @@
 //! Deliberately absent: streams, files, and the giving up, which is the driver's to decide.
 
 mod door;
+mod late;
+#[cfg(test)]
+mod model;
 mod nearness;
 mod peer;
 mod reach;
+mod round_trip;
+#[cfg(test)]
+mod slow;
 #[cfg(test)]
 mod swarm;
 
@@ -26,7 +32,10 @@ use crate::digest::Digest;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 pub use door::{Action, Event};
+pub use late::ENDGAME_PIECES_MAX;
 use peer::{Peer, Standing};
+use reach::Whom;
+use round_trip::RoundTrip;
 
 /// Peers of one download, at most.
 pub const PEERS_MAX: usize = 64;
@@ -36,8 +45,6 @@ pub const PEERS_MAX: usize = 64;
 pub const REFERRED_MAX: usize = 16;
 /// Requests under way at one peer: 512 KiB, which fills 10 MB/s at a round trip of 50 ms.
 pub const REQUESTS_PER_PEER: usize = 8;
-/// Missing pieces at which, all being asked for, late ones are asked of a second peer too.
-pub const ENDGAME_PIECES_MAX: u32 = 32;
 /// Pieces of one holder that wait on a referral, at most; beyond, it is asked for nothing new.
 pub const REFUSALS_MAX: usize = 512;
 /// Candidates looked at for one choice; the start is random, so large blobs are sampled.
@@ -45,7 +52,7 @@ const CANDIDATES_MAX: usize = 1024;
 /// Peers that are remembered as having served bad bytes.
 const BANNED_MAX: usize = 64;
 /// How long a peer that says it is busy is left alone.
-const BUSY_PAUSE: Span = Span::milliseconds(500);
+pub(super) const BUSY_PAUSE: Span = Span::milliseconds(500);
 /// When a peer without the blob is asked again; it would tell by itself if it gained a piece.
 const ABSENT_PAUSE: Span = Span::seconds(15);
 /// How often referrals and late requests are looked at while there are any.
@@ -73,6 +80,14 @@ pub struct Download {
     taken: PieceSet,
     asked_of: BTreeMap<u32, Vec<NodeId>>,
     availability: Vec<u16>,
+    /// How long requests take, whoever is asked.
+    usual: RoundTrip,
+    /// From one piece of a peer to its next.
+    pauses: RoundTrip,
+    /// Pieces in the order in which they came.
+    came: Vec<u32>,
+    /// When those who have the blob whole may hear of more of them.
+    tell_at: Time,
     /// The least time that an answer took, of all peers.
     nearest: Option<Span>,
     peers: BTreeMap<NodeId, Peer>,
@@ -107,6 +122,10 @@ impl Download {
             held,
             asked_of: BTreeMap::new(),
             availability: vec![0; pieces as usize],
+            usual: RoundTrip::default(),
+            pauses: RoundTrip::default(),
+            came: Vec::new(),
+            tell_at: Time(0),
             nearest: None,
             peers: BTreeMap::new(),
             banned: VecDeque::new(),
@@ -178,24 +197,34 @@ impl Download {
         if self.complete {
             return;
         }
+        self.make_up_for_own_sleep(now);
         let whom = self.concerned(&event);
         match event {
             Event::Found { peer, hinted } => self.found(now, peer, hinted),
             Event::Answered { peer, answer } => self.answered(now, peer, answer, out),
+            Event::Alive { peer } => {
+                if let Some(peer) = self.peers.get_mut(&peer) {
+                    peer.heard(now);
+                }
+                return;
+            }
             Event::Lost { peer } => self.failed(now, peer),
             Event::Wake => {}
         }
+        self.tell_what_came(now, out);
         if self.held.is_full() {
             self.finish(out);
             return;
         }
         self.mind_the_clock(now, out);
+        let whom = if self.take_back(now, out) { Whom::All } else { whom };
         self.ask_outline(now, out);
         self.ask_pieces(now, whom, out);
-        let watching = !self.asked_of.is_empty() && self.in_endgame()
-            || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.busy_until > now)
+        let watching = !self.asked_of.is_empty()
+            || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.rests_until() > now)
             || !self.locality.is_alone() && !self.taken.is_full();
-        self.tick = watching.then(|| now + TICK);
+        let rests = self.peers.values().map(Peer::rests_until).filter(|until| *until > now);
+        self.tick = watching.then(|| rests.fold(now + TICK, Time::min));
     }
 
     /// When to call with [`Event::Wake`] at the latest; none when complete or without peers.
@@ -203,7 +232,10 @@ impl Download {
         if self.complete {
             return None;
         }
-        self.peers.values().filter_map(Peer::deadline).chain(self.tick).min()
+        let tell = self.peers.values().any(|peer| self.is_to_be_told(peer)).then_some(self.tell_at);
+        let usual = self.pauses.settled();
+        let silences = self.peers.values().filter_map(|peer| peer.silence(usual));
+        self.peers.values().filter_map(Peer::deadline).chain(silences).chain(self.tick).chain(tell).min()
     }
 
     fn found(&mut self, now: Time, id: NodeId, hinted: bool) {
@@ -249,6 +281,7 @@ impl Download {
                 Some(pieces) => {
                     peer.standing = Standing::Ready;
                     if pieces.is_full() {
+                        peer.whole = true;
                         self.locality.takes_no_turn(&id);
                     }
                     self.set_pieces(id, pieces);
@@ -260,7 +293,9 @@ impl Download {
             Answer::Outline { page, values, .. } => self.page_came(now, id, page, values, out),
             Answer::Refer { piece, peers, .. } => self.referred(now, id, piece, peers),
             Answer::Busy { piece, .. } => {
-                peer.busy_until = now + BUSY_PAUSE;
+                if peer.busy_until <= now {
+                    peer.busy_until = now + peer.busy_pause();
+                }
                 self.release(id, piece);
             }
             Answer::Gained { piece, .. } => self.gained(id, piece),
@@ -273,7 +308,7 @@ impl Download {
 
     fn piece_came(&mut self, now: Time, id: NodeId, piece: u32, data: Vec<u8>, out: &mut Vec<Action>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
-        peer.measured(now, piece);
+        let took = peer.measured(now, piece);
         let wasted = Action::Wasted { peer: id, bytes: data.len() as u64 };
         let asked = peer.asked.contains_key(&piece);
         let Some(outline) = &self.outline else { return out.push(wasted) };
@@ -285,6 +320,11 @@ impl Download {
             return self.ban(id, out);
         }
         peer.failures = 0;
+        peer.busies = 0;
+        if let Some((took, pause)) = took {
+            self.usual.sample(took);
+            self.pauses.sample(pause);
+        }
         self.release(id, piece);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.heard(now);
@@ -293,6 +333,7 @@ impl Download {
             return out.push(wasted);
         }
         self.locality.came(now);
+        self.came.push(piece);
         self.taken.insert(piece);
         for other in self.asked_of.remove(&piece).unwrap_or_default() {
             if let Some(peer) = self.peers.get_mut(&other) {
@@ -370,6 +411,7 @@ impl Download {
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.standing = Standing::Away(now + peer.retry_pause(random));
             peer.failures = peer.failures.saturating_add(1);
+            peer.silent = false;
             peer.note_owed(now);
         }
     }
@@ -428,30 +470,6 @@ impl Download {
         }
     }
 
-    fn mind_the_clock(&mut self, now: Time, out: &mut Vec<Action>) {
-        let due: Vec<NodeId> = self
-            .peers
-            .iter()
-            .filter(|(_, peer)| peer.deadline().is_some_and(|deadline| deadline <= now))
-            .map(|(id, _)| *id)
-            .collect();
-        for id in due {
-            let Some(peer) = self.peers.get_mut(&id) else { continue };
-            match peer.standing {
-                Standing::Absent(_) | Standing::Away(_) => {
-                    peer.standing = Standing::Asked;
-                    peer.asked_at = now;
-                    peer.note_owed(now);
-                    out.push(Action::Send { peer: id, ask: Ask::Ask { blob: self.blob } });
-                }
-                Standing::Asked | Standing::Ready => {
-                    self.failed(now, id);
-                    out.push(Action::Send { peer: id, ask: Ask::Forget { blob: self.blob } });
-                }
-            }
-        }
-    }
-
     fn ask_outline(&mut self, now: Time, out: &mut Vec<Action>) {
         if self.outline.is_some() || self.outline_fetch.is_some() {
             return;
@@ -479,51 +497,28 @@ impl Download {
         if self.asked_of.len() >= self.requests_max {
             return None;
         }
-        self.peers.get(&id).filter(|peer| {
-            peer.standing == Standing::Ready && peer.busy_until <= now && peer.asked.len() < REQUESTS_PER_PEER
-        })
+        self.peers.get(&id).filter(|peer| peer.has_room(now))
     }
 
     /// The rarest piece that this peer has and nobody was asked for.
     fn choose(&mut self, now: Time, id: NodeId) -> Option<u32> {
         let start = u32::try_from(self.below(u64::from(self.held.pieces()))).unwrap_or(0);
         let salt = self.random;
+        let late = self.late();
         let peer = self.may_ask(now, id)?;
+        let last_resort = peer.is_lagging() && self.nears_the_end();
         let crowded = peer.refusals.len() >= REFUSALS_MAX;
         let nearer = self.nearer_than(now, &id);
         let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
         candidates
             .filter(|piece| self.may_come_from(now, id, *piece))
+            .filter(|piece| !last_resort || !self.is_elsewhere(id, *piece))
             .filter(|piece| !nearer.iter().any(|peer| peer.offers(*piece)))
             .filter(|piece| match peer.refusals.get(piece) {
-                Some(refusal) => !refusal.stands(now, peer, &self.peers),
+                Some(refusal) => !refusal.stands(now, peer, &self.peers, late),
                 None => !crowded,
             })
             .min_by_key(|piece| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece))))
-    }
-
-    /// Near the end: a piece that was asked of one other peer and is late.
-    fn choose_late(&self, now: Time, id: NodeId) -> Option<u32> {
-        if !self.in_endgame() {
-            return None;
-        }
-        let peer = self.may_ask(now, id)?;
-        let late = self.asked_of.iter().find(|(piece, asked)| {
-            let [other] = asked.as_slice() else { return false };
-            let refused =
-                peer.refusals.get(piece).is_some_and(|refusal| refusal.stands(now, peer, &self.peers));
-            let is_late = self.peers.get(other).is_some_and(|other| {
-                other.asked.get(piece).is_some_and(|since| *since + other.hedge() <= now)
-            });
-            let may_come = || self.may_come_from(now, id, **piece);
-            *other != id && is_late && !refused && peer.pieces.contains(**piece) && may_come()
-        });
-        late.map(|(piece, _)| *piece)
-    }
-
-    /// Everything that is missing has been asked for, and it is little.
-    fn in_endgame(&self) -> bool {
-        self.taken.is_full() && self.held.pieces() - self.held.held() <= ENDGAME_PIECES_MAX
     }
 
     fn request(&mut self, now: Time, id: NodeId, piece: u32, out: &mut Vec<Action>) {

@@ -4,8 +4,8 @@
 //! are about as far away nothing changes. Nobody says how far it is; the least time that an answer took tells, which
 //! no queue makes less.
 
-use super::peer::{Peer, Standing};
-use super::{Download, REQUESTS_PER_PEER};
+use super::Download;
+use super::peer::Peer;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 
@@ -42,13 +42,7 @@ impl Download {
         if !self.is_far(id) {
             return Vec::new();
         }
-        let has_room = |peer: &&Peer| {
-            peer.standing == Standing::Ready
-                && peer.busy_until <= now
-                && peer.asked.len() < REQUESTS_PER_PEER
-                && peer.least.is_some()
-                && !self.takes_long(peer)
-        };
+        let has_room = |peer: &&Peer| peer.has_room(now) && peer.least.is_some() && !self.takes_long(peer);
         self.peers.values().filter(has_room).collect()
     }
 }
@@ -102,9 +96,9 @@ mod tests {
 
     #[test]
     fn the_nearer_of_two_holders_is_asked_and_the_farther_for_what_is_too_much_for_it() {
-        assert_eq!(asked(6, [1, 100]), [6, 0]);
-        assert_eq!(asked(6, [100, 1]), [0, 6]);
-        assert_eq!(asked(12, [1, 100]), [8, 4]);
+        assert_eq!(asked(3, [1, 100]), [3, 0]);
+        assert_eq!(asked(3, [100, 1]), [0, 3]);
+        assert_eq!(asked(6, [1, 100]), [4, 2]);
     }
 
     #[test]

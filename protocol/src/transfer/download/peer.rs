@@ -2,6 +2,8 @@
 
 use std::collections::BTreeMap;
 
+use super::round_trip::RoundTrip;
+use super::{BUSY_PAUSE, REQUESTS_PER_PEER};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::transfer::pieces::PieceSet;
@@ -19,6 +21,21 @@ const RETRY_FLOOR: Span = Span::milliseconds(250);
 const RETRY_CEILING: Span = Span::seconds(15);
 /// How long a referral is waited on at the very most, however lively those referred to are.
 const REFERRAL_CEILING: Span = Span::seconds(60);
+/// Least time without a sign of life after which what a peer owes is asked of others too.
+const SILENCE_FLOOR: Span = Span::milliseconds(250);
+/// How long a peer that owed pieces for too long is asked for nothing: anybody may stand still once.
+const FIRST_LAG: Span = Span::seconds(1);
+/// Half of the same for one that did so twice, doubling each time up to 32 s.
+const LAG: Span = Span::seconds(2);
+/// Requests that may be under way before the first was answered.
+const FIRST_WINDOW: usize = 4;
+/// How long a peer that says it is busy is left alone, doubling up to [`BUSY_PAUSE`].
+const FIRST_BUSY_PAUSE: Span = Span::milliseconds(10);
+/// Pieces that come quicker than one in this time are asked for as many at once as may be: their times are too
+/// short to be counted in milliseconds.
+const BETWEEN_SURE: Span = Span::milliseconds(4);
+/// The same before its habits are known.
+const FIRST_SILENCE: Span = Span::seconds(5);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
@@ -44,6 +61,24 @@ pub(super) struct Peer {
     pub(super) refusals: BTreeMap<u32, Refusal>,
     /// Full of requests: nothing more before then.
     pub(super) busy_until: Time,
+    /// Times it was since it last gave a piece.
+    pub(super) busies: u32,
+    /// It had the blob whole when it first said what it has: it hears what came to us.
+    pub(super) whole: bool,
+    /// How much of what came to us it heard of.
+    pub(super) told: usize,
+    /// Since when the next piece is waited for: the one before came, or it was asked for.
+    pub(super) next_since: Option<Time>,
+    /// The least time that a request took.
+    soonest: Option<Span>,
+    /// From one piece to the next.
+    between: RoundTrip,
+    /// Late of late: asked for nothing before then.
+    lags_until: Time,
+    /// Times it was late since it last was not.
+    lags: u32,
+    /// Silent for longer than it ever is while it owes something: what it owed was taken back.
+    pub(super) silent: bool,
     /// When it was last asked what it has.
     pub(super) asked_at: Time,
     /// The least time that an answer took.
@@ -66,6 +101,15 @@ impl Peer {
             pages: 0,
             refusals: BTreeMap::new(),
             busy_until: Time(0),
+            busies: 0,
+            whole: false,
+            told: 0,
+            next_since: None,
+            soonest: None,
+            between: RoundTrip::default(),
+            lags_until: Time(0),
+            lags: 0,
+            silent: false,
             asked_at: now,
             least: None,
             owed_since: None,
@@ -86,16 +130,82 @@ impl Peer {
         self.round_trip.mean().times(2).max(Span::seconds(1)).min(PATIENCE_CEILING)
     }
 
+    /// How long it is left alone once more: soon it may have room.
+    pub(super) fn busy_pause(&mut self) -> Span {
+        let pause = FIRST_BUSY_PAUSE.times(1 << self.busies.min(10)).min(BUSY_PAUSE);
+        self.busies += 1;
+        pause
+    }
+
     /// The pause before the next attempt, lengthened by up to a quarter so that peers do not march in step.
     pub(super) fn retry_pause(&self, random: u64) -> Span {
         let pause = RETRY_FLOOR.times(1 << self.failures.min(10)).min(RETRY_CEILING);
         Span(pause.0 + random % (pause.0 / 4 + 1))
     }
 
-    pub(super) fn measured(&mut self, now: Time, piece: u32) {
-        if let Some(since) = self.asked.get(&piece) {
-            self.round_trip.sample(now.since(*since));
+    /// A piece came: how long that took from its request and from the piece before, if it was asked for.
+    pub(super) fn measured(&mut self, now: Time, piece: u32) -> Option<(Span, Span)> {
+        let took = now.since(*self.asked.get(&piece)?);
+        let pause = now.since(self.next_since.unwrap_or(now));
+        self.next_since = Some(now);
+        self.round_trip.sample(took);
+        self.between.sample(pause);
+        self.soonest = Some(self.soonest.map_or(took, |soonest| soonest.min(took)));
+        self.lags = 0;
+        Some((took, pause))
+    }
+
+    /// It owes pieces for too long: what others have is asked of them, and of this one little and later.
+    pub(super) fn lags(&mut self, now: Time) {
+        self.lags_until = now + if self.lags == 0 { FIRST_LAG } else { LAG.times(1 << self.lags.min(4)) };
+        self.lags += 1;
+    }
+
+    /// Known to give less than others in the same time.
+    pub(super) fn is_lagging(&self) -> bool {
+        self.silent || self.lags > 0
+    }
+
+    /// Requests that may be under way: twice what comes in the time that one takes at least, so that the peer never
+    /// waits for us; more would only wait there, and while it waits another peer may have the piece.
+    fn window(&self) -> usize {
+        if self.lags > 0 {
+            return 1;
         }
+        let Some(soonest) = self.soonest else { return FIRST_WINDOW };
+        let between = self.between.mean().0;
+        if between < BETWEEN_SURE.0 {
+            return REQUESTS_PER_PEER;
+        }
+        let ahead = soonest.0.max(1).div_ceil(between).saturating_mul(2);
+        usize::try_from(ahead).unwrap_or(usize::MAX).min(REQUESTS_PER_PEER)
+    }
+
+    /// It is asked for nothing before then.
+    pub(super) fn rests_until(&self) -> Time {
+        self.busy_until.max(self.lags_until)
+    }
+
+    /// May be asked for one piece more.
+    pub(super) fn has_room(&self, now: Time) -> bool {
+        let waits = self.silent || now < self.rests_until();
+        self.standing == Standing::Ready && !waits && self.asked.len() < self.window()
+    }
+
+    /// When this peer has been silent for longer than it, or else anybody, takes from one piece to the next, while
+    /// it owes something. `usual`: how long others take.
+    pub(super) fn silence(&self, usual: Option<Span>) -> Option<Time> {
+        let habit = self.between.settled().or(usual).unwrap_or(FIRST_SILENCE).max(SILENCE_FLOOR);
+        self.owed_since
+            .filter(|_| self.standing == Standing::Ready && !self.silent)
+            .map(|since| since + habit)
+    }
+
+    /// What was waited for is waited for from later on.
+    pub(super) fn excuse(&mut self, now: Time, slept: Span) {
+        let later = |since: Time| (since + slept).min(now);
+        self.owed_since = self.owed_since.map(later);
+        self.next_since = self.next_since.map(later);
     }
 
     /// When that was asked for to which `answer` answers; none for what comes unasked.
@@ -111,6 +221,7 @@ impl Peer {
 
     /// A sign of life.
     pub(super) fn heard(&mut self, now: Time) {
+        self.silent = false;
         self.heard = now;
         self.owed_since = None;
         self.note_owed(now);
@@ -118,8 +229,10 @@ impl Peer {
 
     /// To be called when something was asked or answered.
     pub(super) fn note_owed(&mut self, now: Time) {
-        let owed = self.standing == Standing::Asked || !self.asked.is_empty() || self.pages > 0;
+        let asked = !self.asked.is_empty() || self.pages > 0;
+        let owed = self.standing == Standing::Asked || asked || self.silent;
         self.owed_since = owed.then(|| self.owed_since.unwrap_or(now));
+        self.next_since = (!self.asked.is_empty()).then(|| self.next_since.unwrap_or(now));
     }
 
     /// Whether it may still come by a piece that `holder` gave to it, or is about to, before `since`.
@@ -127,6 +240,7 @@ impl Peer {
         match self.standing {
             Standing::Away(_) => self.failures == 0,
             Standing::Absent(_) => false,
+            Standing::Ready if self.is_lagging() => false,
             Standing::Asked | Standing::Ready => {
                 now < since.max(self.heard) + self.patience().max(holder.patience())
             }
@@ -173,9 +287,16 @@ impl Refusal {
     }
 
     /// Whether anybody referred to may still come by the piece from `holder`, who referred us and may be
-    /// as slow with them as with us.
-    pub(super) fn stands(&self, now: Time, holder: &Peer, peers: &BTreeMap<NodeId, Peer>) -> bool {
-        now < self.since + REFERRAL_CEILING
+    /// as slow with them as with us. `late`: how long a request may take.
+    pub(super) fn stands(
+        &self,
+        now: Time,
+        holder: &Peer,
+        peers: &BTreeMap<NodeId, Peer>,
+        late: Option<Span>,
+    ) -> bool {
+        let limit = late.map_or(REFERRAL_CEILING, |late| late.times(2).min(REFERRAL_CEILING));
+        now < self.since + limit
             && self.referred.iter().any(|referred| match peers.get(referred) {
                 Some(peer) => peer.may_come_by(now, self.since, holder),
                 // No place for it among the peers: who is there will have the piece from it.
@@ -184,33 +305,24 @@ impl Refusal {
     }
 }
 
-/// Mean and deviation of how long requests take (RFC 6298, with integers), queueing included.
-#[derive(Default)]
-struct RoundTrip {
-    /// Eight times the mean, in milliseconds; zero before the first sample.
-    mean_8: u64,
-    /// Four times the deviation.
-    deviation_4: u64,
-}
+#[cfg(test)]
+mod tests {
+    use super::*;
 
-impl RoundTrip {
-    fn sample(&mut self, took: Span) {
-        let took = took.0.max(1);
-        if self.mean_8 == 0 {
-            self.mean_8 = took * 8;
-            self.deviation_4 = took * 2;
-            return;
+    #[test]
+    fn whoever_answers_however_quickly_or_slowly_may_be_asked_for_more() {
+        for (took, between) in [(0, 0), (0, 100), (1, 16), (50, 7), (5_000, 5_000), (60_000, 1)] {
+            let mut peer = Peer::new(true, 64, Time(0));
+            peer.standing = Standing::Ready;
+            for round in 1..10 {
+                let now = Time(round * 100_000);
+                peer.asked.insert(0, now - Span(took));
+                peer.next_since = Some(now - Span(between));
+                peer.measured(now, 0);
+                peer.asked.clear();
+                assert!(peer.has_room(now), "{took} ms, {between} ms");
+                assert!((2..=REQUESTS_PER_PEER).contains(&peer.window()));
+            }
         }
-        let error = took.abs_diff(self.mean_8 / 8);
-        self.deviation_4 = self.deviation_4 - self.deviation_4 / 4 + error;
-        self.mean_8 = self.mean_8 - self.mean_8 / 8 + took;
-    }
-
-    fn mean(&self) -> Span {
-        Span(self.mean_8 / 8)
-    }
-
-    fn estimate(&self) -> Option<Span> {
-        (self.mean_8 > 0).then(|| Span(self.mean_8 / 8 + self.deviation_4))
     }
 }
