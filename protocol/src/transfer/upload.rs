@@ -24,7 +24,7 @@ pub const COPIES_FROM_ORIGIN: usize = 1;
 
 /// Blobs up to this size are given to many at once while the line carries it: for them what counts is the time of a
 /// referral, not what a copy costs.
-pub const SMALL_BYTES_MAX: u64 = 512 * 1024;
+pub const SMALL_BYTES_MAX: u64 = 256 * 1024;
 
 /// The same for a holder that fetched the blob itself a moment ago: the tree of copies grows threefold
 /// a step, so 11 receivers are three steps away.
