@@ -59,7 +59,6 @@ fn run(receivers: usize, bytes: usize, ill: Ill, seed: u64) -> Run {
 #[test]
 fn a_peer_at_a_hundredth_of_the_rate_delays_the_others_by_less_than_a_tenth() {
     let (well, slow) = (run(8, 8 << 20, Ill::Nobody, 1), run(8, 8 << 20, Ill::Slow, 1));
-    println!("{well:?} {slow:?}");
     assert!(slow.time < well.time * 11 / 10, "{slow:?} beside {well:?}");
     assert!(slow.published <= 1050 && slow.duplicates <= 5, "{slow:?}");
 }
@@ -67,7 +66,6 @@ fn a_peer_at_a_hundredth_of_the_rate_delays_the_others_by_less_than_a_tenth() {
 #[test]
 fn peers_that_vanish_cost_the_others_a_quarter_of_a_second_and_next_to_no_duplicates() {
     let (well, ill) = (run(10, 8 << 20, Ill::Nobody, 1), run(10, 8 << 20, Ill::Dead(2), 1));
-    println!("{well:?} {ill:?}");
     let cost = ill.time.saturating_sub(well.time) * bound(10, 8 << 20) / 1000;
     assert!(cost <= 250, "{cost} ms: {ill:?} beside {well:?}");
     assert!(ill.duplicates <= 20, "{ill:?}");
@@ -145,15 +143,4 @@ fn nothing_is_taken_back_from_the_only_one_who_has_it() {
         now = now + Span(1);
     }
     assert_eq!(taken_back(&out), 0);
-}
-
-#[test]
-#[ignore = "measures; --release"]
-fn measure_slow_and_dead() {
-    for (receivers, mib) in [(8, 16), (16, 32), (10, 16)] {
-        for ill in [Ill::Nobody, Ill::Slow, Ill::Dead(receivers / 5)] {
-            let runs: Vec<Run> = (0..4).map(|seed| run(receivers, mib << 20, ill, seed)).collect();
-            println!("{receivers} x {mib} MiB: {runs:?}");
-        }
-    }
 }
