@@ -8,6 +8,7 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::download::{Action, Download, Event};
+use groundswell_protocol::transfer::locality::SITE_ASKED_MAX;
 use groundswell_protocol::transfer::shortage::ShortageWatch;
 use groundswell_protocol::transfer::wire::{Answer, Ask};
 use groundswell_protocol::transfer::{
@@ -32,9 +33,6 @@ const OPEN_PAUSE: Duration = Duration::from_millis(10);
 
 /// How much may be under way under a cap, as a time: half of what a peer is first given to answer.
 const CAPPED_WINDOW: Duration = Duration::from_secs(5);
-
-/// Members of the site that are asked from the start; they name others.
-const SITE_ASKED_MAX: usize = 8;
 
 /// Blobs of which it is remembered that this run fetched them.
 const FETCHED_MAX: usize = 4096;

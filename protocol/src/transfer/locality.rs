@@ -16,6 +16,9 @@ use crate::time::{Span, Time};
 /// Members of a site that draw lots, at most; of a larger site those whose keys come first.
 pub const SITE_MEMBERS_MAX: usize = 1024;
 
+/// Members of the site that a download asks from the start; they name others.
+pub const SITE_ASKED_MAX: usize = 8;
+
 /// How long a node that gets nothing waits before the next in turn asks outside, at least.
 pub const SITE_PATIENCE: Span = Span::seconds(1);
 

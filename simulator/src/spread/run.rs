@@ -5,6 +5,7 @@ use std::sync::Arc;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::Time;
 use groundswell_protocol::transfer::download::{Action, Download, Event};
+use groundswell_protocol::transfer::locality::SITE_ASKED_MAX;
 use groundswell_protocol::transfer::serving::Holding;
 use groundswell_protocol::transfer::upload::{Serve, Standing};
 use groundswell_protocol::transfer::wire::{Answer, Ask};
@@ -19,9 +20,6 @@ use crate::world::queue::{Moment, Queue, WORLD};
 
 /// News of pieces is told at most this often, as by the agent.
 const NEWS_MICROS: u64 = 40_000;
-
-/// Members of its site whom a machine asks from the start, as the agent does.
-const SITE_ASKED_MAX: usize = 8;
 
 /// Streams on which a machine answers, as the agent's; who asked nothing for longest makes room.
 const ANSWERED_MAX: usize = 128;
