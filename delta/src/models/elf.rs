@@ -56,6 +56,12 @@ impl Model for ElfModel {
     }
 
     #[inline]
+    fn confirm(&mut self, field: &Field<Name>, was: u64, new_at: u32) -> Option<u64> {
+        let reference = Reference::named(field.at, field.name);
+        self.prediction.with_dependent_mut(|_, predictor| predictor.confirm(&reference, was, new_at))
+    }
+
+    #[inline]
     fn learn(&mut self, field: &Field<Name>, was: u64, new_at: u32, is: u64) {
         let reference = Reference::named(field.at, field.name);
         self.prediction.with_dependent_mut(|_, predictor| predictor.learn(&reference, was, new_at, is));

@@ -69,6 +69,21 @@ pub(crate) trait Model {
     fn predict(&mut self, field: &Field<Self::Name>, was: u64, new_at: u32) -> Option<u64>;
     /// What it is.
     fn learn(&mut self, field: &Field<Self::Name>, was: u64, new_at: u32, is: u64);
+    /// Predicts a field of which it is known that it is as predicted, and learns that. Nothing: as it was.
+    #[inline]
+    fn confirm(&mut self, field: &Field<Self::Name>, was: u64, new_at: u32) -> Option<u64> {
+        let predicted = self.predict(field, was, new_at);
+        let is = predicted.map_or(was, |predicted| cut(predicted, field.bytes));
+        self.learn(field, was, new_at, is);
+        predicted
+    }
+}
+
+/// What a field of so many bytes holds of a value.
+#[inline]
+pub(crate) fn cut(value: u64, bytes: u8) -> u64 {
+    let unused = u64::BITS - 8 * u32::from(bytes.clamp(1, 8));
+    value << unused >> unused
 }
 
 /// How predictions came out.

@@ -87,14 +87,9 @@ impl<M: Model> Walk<M> {
                 let bytes = piece.get_mut(at..end).unwrap_or_default();
                 let new_at = new_at + (field.at - old_at);
                 let was = read(bytes);
-                match self.model.predict(field, was, new_at) {
-                    Some(predicted) => {
-                        write(bytes, predicted);
-                        let is = read(bytes);
-                        self.counts.right += 1;
-                        self.model.learn(field, was, new_at, is);
-                    }
-                    None => self.model.learn(field, was, new_at, was),
+                if let Some(predicted) = self.model.confirm(field, was, new_at) {
+                    write(bytes, predicted);
+                    self.counts.right += 1;
                 }
                 continue;
             }

@@ -4,6 +4,7 @@
 //! displacement turned out to be tells about those next to it, up to the function's end.
 
 use super::kind::{Kind, signed, signed_byte};
+use crate::models::cut;
 
 /// Most displacements remembered of one function.
 const SLOTS_MAX: usize = 48;
@@ -76,6 +77,24 @@ impl Frames {
             }
             _ => {}
         }
+    }
+
+    /// Predicts a slot of which it is known that it is as predicted, and learns that. None: as it was.
+    #[inline]
+    pub(super) fn confirm(&mut self, kind: Kind, was: u64, at: u32) -> Option<u64> {
+        if at.wrapping_sub(self.last_at) > FUNCTION_BYTES_MAX {
+            self.forget();
+        }
+        let slots =
+            if matches!(kind, Kind::Slot | Kind::LongSlot) { &mut self.stack } else { &mut self.frame };
+        if !slots.moved && slots.waiting.len() < WAITING_MAX {
+            self.last_at = at;
+            slots.waiting.push(value(kind, was));
+            return None;
+        }
+        let predicted = self.predict(kind, was, at);
+        self.learn(kind, was, predicted.map_or(was, |predicted| cut(predicted, kind.bytes())));
+        predicted
     }
 
     fn forget(&mut self) {

@@ -31,6 +31,9 @@ const NOWHERE: u32 = u32::MAX;
 pub(super) struct Learned {
     room: Room,
     exceptions: Vec<Moved>,
+    /// A bit for each block of places, in turns: whether any of them may be an exception. Most blocks have none, and what is
+    /// named together is mostly near together, so that this is looked up in the nearest cache.
+    blocks: Vec<u64>,
     /// A few bits of what each of them is of, or zero: nearly all targets are no exceptions, and this says so from a cache.
     tags: Vec<u8>,
     near: [Vec<Moved>; NEAR_SHIFTS.len()],
@@ -42,6 +45,7 @@ impl Learned {
         Self {
             room,
             exceptions: table(room.exceptions_log),
+            blocks: vec![0; BLOCKS / u64::BITS as usize],
             tags: vec![0; 1 << room.exceptions_log],
             near: NEAR_SHIFTS.map(|_| table(room.near_log)),
         }
@@ -50,6 +54,10 @@ impl Learned {
     /// Where a target is known to have gone, if not where it was projected to.
     #[inline]
     pub(super) fn exception(&self, old: u32) -> Option<u32> {
+        let (word, bit) = block(old);
+        if self.blocks.get(word).is_none_or(|word| word & bit == 0) {
+            return None;
+        }
         let slot = slot(old, self.room.exceptions_log);
         if self.tags.get(slot) != Some(&tag(old)) {
             return None;
@@ -65,6 +73,10 @@ impl Learned {
         let Some(known) = self.tags.get_mut(slot) else { return };
         if projected != Some(new) {
             *known = tag(old);
+            let (word, bit) = block(old);
+            if let Some(word) = self.blocks.get_mut(word) {
+                *word |= bit;
+            }
         } else if *known != tag(old) {
             return;
         }
@@ -105,6 +117,18 @@ impl Learned {
             }
         }
     }
+}
+
+/// How many blocks have a bit of their own: 32 KiB of bits.
+const BLOCKS: usize = 1 << 18;
+/// The places of a block, as a power of two.
+const BLOCK_SHIFT: u32 = 8;
+
+/// The word and the bit of a place's block.
+#[inline]
+fn block(old: u32) -> (usize, u64) {
+    let block = (old >> BLOCK_SHIFT) as usize % BLOCKS;
+    (block / u64::BITS as usize, 1 << (block % u64::BITS as usize))
 }
 
 /// Other bits than those that say the slot.

@@ -6,7 +6,7 @@
 
 use super::frames::Frames;
 use super::kallsyms::TOKENS;
-use super::kind::{Kind, Reference, Sort};
+use super::kind::{Kind, Reference, Sort, signed};
 use super::layout::{BEYOND, Layout};
 use super::learning::{FOR_TARGETS, Learned};
 use super::lines::Lines;
@@ -15,6 +15,7 @@ use super::numbers::Numbers;
 use super::projection::{Projected, Projection};
 use super::target::{Address, Locator};
 use crate::matching::Region;
+use crate::models::cut;
 
 /// How far what was learned of a neighbour reaches, for targets that are in the window.
 const NEIGHBOURHOOD_BYTES: u32 = 4096;
@@ -134,6 +135,64 @@ impl<'a> Predictor<'a> {
         }
     }
 
+    /// Predicts a field of which it is known that it is as predicted, and learns that. None: as it was.
+    #[inline]
+    pub(crate) fn confirm(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
+        match reference.kind {
+            Kind::Ahead | Kind::Ahead1 | Kind::Ahead2 | Kind::Ahead4 => {
+                self.confirm_ahead(reference, was, new_at)
+            }
+            Kind::Slot | Kind::LongSlot | Kind::FrameSlot | Kind::LongFrameSlot => {
+                self.frames.confirm(reference.kind, was, reference.at)
+            }
+            kind => {
+                let predicted = self.predict(reference, was, new_at);
+                let is = predicted.map_or(was, |predicted| cut(predicted, kind.bytes()));
+                self.learn(reference, was, new_at, is);
+                predicted
+            }
+        }
+    }
+
+    /// The same for a distance ahead: most fields of code.
+    #[inline]
+    fn confirm_ahead(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
+        let (at, kind) = (reference.at, reference.kind);
+        self.before = None;
+        self.enter(at, new_at);
+        if kind == Kind::Ahead
+            && self.within.has(at)
+            && let Some(distance) = kind.distance(was)
+            && self.within.has(at.wrapping_add(distance))
+        {
+            return Some(was);
+        }
+        let target = self.old.ahead(at, kind, was)?;
+        let projected = self.project(target);
+        let guess = self.guess(target, projected);
+        let named = guess.map(|guess| self.new.naming_ahead(new_at, kind, guess));
+        if let (Some(projected), Some(named), Some(guess)) = (projected, named, guess)
+            && projected == (Projected { place: guess, covered: true })
+            && named == signed(named)
+        {
+            // As expected: nothing is news.
+            self.before = Some(Before { old_at: at, old: target, new: guess, expected: true });
+            self.return_from_astray(target);
+            return Some(named);
+        }
+        self.last = Some(Predicted { new_at, target, projected, guess, named });
+        self.learn_place(reference, new_at, named.map_or(was, |named| cut(named, kind.bytes())));
+        named
+    }
+
+    /// Something went where the regions say: so will what is near it.
+    #[inline]
+    fn return_from_astray(&mut self, target: u32) {
+        if self.astray.is_some_and(|(old, ..)| old.abs_diff(target) <= STREAK_BYTES) {
+            self.astray = None;
+        }
+    }
+
     #[inline]
     fn predict_place(&mut self, reference: &Reference, was: u64, new_at: u32) -> Option<u64> {
         self.enter(reference.at, new_at);
@@ -204,17 +263,15 @@ impl<'a> Predictor<'a> {
         }
         if expected && last.guess == Some(actual) {
             // Nothing is news.
-            if self.astray.is_some_and(|(old, ..)| old.abs_diff(last.target) <= STREAK_BYTES) {
-                self.astray = None;
-            }
+            self.return_from_astray(last.target);
             return;
         }
         self.learned.learn(last.target, last.projected.map(|projected| projected.place), actual);
         if let Some(projected) = last.projected.filter(|projected| projected.covered) {
             if projected.place != actual {
                 self.astray = Some((last.target, projected.place, actual));
-            } else if self.astray.is_some_and(|(old, ..)| old.abs_diff(last.target) <= STREAK_BYTES) {
-                self.astray = None;
+            } else {
+                self.return_from_astray(last.target);
             }
         }
         let covered = last.projected.is_some_and(|projected| projected.covered);

@@ -102,6 +102,20 @@ impl<'a> Locator<'a> {
         if element == NO_ELEMENT { self.layout.element_at(place) } else { element }
     }
 
+    /// The place that a distance ahead leads to.
+    #[inline]
+    pub(super) fn ahead(&mut self, at: u32, kind: Kind, value: u64) -> Option<u32> {
+        let address = self.field(at).plus(kind.ahead().wrapping_add(signed(value)));
+        self.place(address)
+    }
+
+    /// What a distance ahead has to be to lead to a place.
+    #[inline]
+    pub(super) fn naming_ahead(&mut self, at: u32, kind: Kind, place: u32) -> u64 {
+        let target = self.target(place).value;
+        target.wrapping_sub(self.field(at).value).wrapping_sub(kind.ahead())
+    }
+
     /// The place that a field names. `before` is the target of the field before.
     #[inline]
     pub(super) fn named_by(
@@ -115,7 +129,7 @@ impl<'a> Locator<'a> {
         let address = match reference.kind {
             Kind::Short => self.field(at).plus(1_u64.wrapping_add(signed_byte(value))),
             Kind::Ahead | Kind::Ahead1 | Kind::Ahead2 | Kind::Ahead4 | Kind::Here => {
-                self.field(at).plus(reference.kind.ahead().wrapping_add(signed(value)))
+                return self.ahead(at, reference.kind, value);
             }
             Kind::Back => self.field(at).plus(value.wrapping_neg()),
             Kind::Pointer | Kind::ShortPointer => Address { element: self.element_of_field(at), value },
