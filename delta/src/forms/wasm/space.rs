@@ -1,7 +1,7 @@
 //! One space of numbers while a patch is made or followed: what was seen of it, and what that lets expect.
 
 use super::seen::Seen;
-use super::spaces::Moves;
+use super::spaces::{Moves, Sorted};
 
 /// References kept to compare with.
 const RECENT: usize = 8;
@@ -17,7 +17,7 @@ const RATE_LOG: u32 = 5;
 
 /// Ways to predict, each with its success so far; the best is taken.
 pub(super) struct Space {
-    moves: Moves,
+    moves: Sorted,
     seen: Seen,
     /// The last numbers and by how much they moved.
     recent: [(u32, u32); RECENT],
@@ -34,7 +34,7 @@ impl Space {
         rates[SEEN] = 0xf000;
         rates[MOVED] = 0xc000;
         let said = [(SAME, 0); 4];
-        Self { moves, seen: Seen::new(), recent: [(0, 0); RECENT], next: 0, rates, said }
+        Self { moves: Sorted::new(moves), seen: Seen::new(), recent: [(0, 0); RECENT], next: 0, rates, said }
     }
 
     /// What a number becomes.

@@ -42,8 +42,8 @@ impl Interest {
 
     #[inline(always)]
     fn has(&self, names: u8, at: u32) -> bool {
-        let outside = at.wrapping_sub(self.inside.start) >= self.inside.end - self.inside.start;
-        (self.names >> (names & 0x1f) & 1 == 1) | ((names == Names::ShortBranch as u8) & outside)
+        let outside = u32::from(at.wrapping_sub(self.inside.start) >= self.inside.end - self.inside.start);
+        (self.names | outside << Names::ShortBranch as u8) >> (names & 7) & 1 == 1
     }
 }
 
@@ -104,12 +104,19 @@ impl Lanes {
         let steps = Steps::new();
         let [mut first, mut second, mut third, mut fourth] = lanes;
         let [of_first, of_second, of_third, of_fourth] = self.found.each_mut().map(Vec::as_mut_slice);
-        while first.at < first.end && second.at < second.end && third.at < third.end && fourth.at < fourth.end
-        {
-            first = step(first, code, steps, interest, of_first);
-            second = step(second, code, steps, interest, of_second);
-            third = step(third, code, steps, interest, of_third);
-            fourth = step(fourth, code, steps, interest, of_fourth);
+        loop {
+            // So many steps of each lane are in it for sure.
+            let left = [&first, &second, &third, &fourth].map(|lane| lane.end.saturating_sub(lane.at));
+            let sure = left.into_iter().min().unwrap_or_default() / INSTRUCTION_BYTES_MAX as u32;
+            if sure == 0 {
+                break;
+            }
+            for _ in 0..sure {
+                first = step(first, code, steps, interest, of_first);
+                second = step(second, code, steps, interest, of_second);
+                third = step(third, code, steps, interest, of_third);
+                fourth = step(fourth, code, steps, interest, of_fourth);
+            }
         }
         lanes = [first, second, third, fourth];
         for (lane, found) in lanes.iter_mut().zip(&mut self.found) {
@@ -124,14 +131,14 @@ impl Lanes {
 
 #[inline(always)]
 fn step(lane: Lane, code: &[u8], steps: Steps, interest: &Interest, found: &mut [Packed]) -> Lane {
-    let rest = code.get(lane.at as usize..).unwrap_or_default();
-    let (bytes, names) = match rest.first_chunk::<INSTRUCTION_BYTES_MAX>() {
-        Some([a, b, c, d, e, f, g, h, ..]) => {
-            let step = steps.step(u64::from_le_bytes([*a, *b, *c, *d, *e, *f, *g, *h]));
-            if step.bytes == 0 { slow_step(rest) } else { (step.bytes, step.names) }
-        }
-        None => slow_step(rest),
-    };
+    let (bytes, names) =
+        match code.get(lane.at as usize..).and_then(<[u8]>::first_chunk::<INSTRUCTION_BYTES_MAX>) {
+            Some(rest) => {
+                let step = steps.step(rest.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
+                if step.is_known { (step.bytes, step.names) } else { slow_step(code, lane.at) }
+            }
+            None => slow_step(code, lane.at),
+        };
     if let Some(place) = found.get_mut(lane.found) {
         *place = Packed::new(lane.at, bytes, names);
     }
@@ -141,8 +148,8 @@ fn step(lane: Lane, code: &[u8], steps: Steps, interest: &Interest, found: &mut 
 
 #[cold]
 #[inline(never)]
-fn slow_step(code: &[u8]) -> (u32, u8) {
-    let instruction = decode(code);
+fn slow_step(code: &[u8], at: u32) -> (u32, u8) {
+    let instruction = decode(code.get(at as usize..).unwrap_or_default());
     let names = if instruction.facts & FIELDS == 0 { Names::Nothing } else { Names::Other };
     (instruction.bytes.into(), names as u8)
 }

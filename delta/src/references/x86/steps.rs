@@ -72,10 +72,12 @@ static TABLE: LazyLock<Box<[u8; ENTRIES]>> = LazyLock::new(table);
 /// The step to the next instruction.
 #[derive(Clone, Copy)]
 pub(super) struct Step {
-    /// Its size, or zero if it has to be decoded.
+    /// Its size, if it is known.
     pub(super) bytes: u32,
     /// The number of what the instruction may name.
     pub(super) names: u8,
+    /// Otherwise it has to be decoded.
+    pub(super) is_known: bool,
 }
 
 /// Measures instructions.
@@ -90,28 +92,50 @@ impl Steps {
     /// The step from an instruction, given its first eight bytes. Prefixes that change nothing are steps of their own.
     #[inline(always)]
     pub(super) fn step(self, word: u64) -> Step {
-        let rex = usize::from(low(word) & 0xf0 == 0x40);
-        let bits = usize::from(low(word)) & rex.wrapping_neg();
-        // R12 and R13 look like the stack's and the frame's pointers but for a bit.
-        let (other_base, wide) = (bits & 1, bits >> 3 & 1);
-        let word = word >> (8 * rex);
-        let escaped = usize::from(low(word) == ESCAPE);
+        let rex = REX[usize::from(low(word))];
+        let word = word >> (8 * (rex & 1));
+        let escaped = u8::from(low(word) == ESCAPE);
         let word = word >> (8 * escaped);
         let place = u16::from_be_bytes([low(word), low(word >> 8)]);
-        let entry = self.0[usize::from(place) | escaped << 16];
-        let (how, scaled) = (usize::from(entry >> HOW_SHIFT), low(word >> 16));
-        let baseless = usize::from(how == usize::from(BASELESS)) & usize::from(scaled & 7 == 5);
-        let on_stack = usize::from(scaled & 0x3f == STACK_POINTER);
-        let looks = how | on_stack << 4 | baseless << 5 | other_base << 6 | wide << 7;
-        let names = LOOKS[looks & 0xff];
-        let before = low((rex + escaped + 4 * baseless) as u64);
-        let bytes = u32::from((entry & BYTES) + before);
-        Step { bytes: if names == UNKNOWN { 0 } else { bytes }, names }
+        let entry = self.0[usize::from(place) | usize::from(escaped) << 16];
+        let looks = entry >> HOW_SHIFT | SCALED[usize::from(low(word >> 16))] | rex & !1;
+        let look = LOOKS[usize::from(looks)];
+        let bytes = (entry & BYTES) + (rex & 1) + escaped + (look & FOUR_MORE);
+        Step { bytes: bytes.into(), names: look >> NAMES_SHIFT & 7, is_known: look & UNKNOWN == 0 }
     }
 }
 
+/// What a first byte tells as REX: whether it is one, and in the upper bits whether the base is another register, which looks like
+/// the stack's or the frame's pointer but for that bit, and whether it is wide.
+static REX: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0x40;
+    while byte < 0x50 {
+        let (other_base, wide) = (byte & 1, byte >> 3 & 1);
+        table[byte] = 1 | low((other_base << 6 | wide << 7) as u64);
+        byte += 1;
+    }
+    table
+};
+
+/// What the byte after a ModRM byte tells: in two bits whether the base is the stack pointer, without an index, and whether there is no base.
+static SCALED: [u8; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0_usize;
+    while byte < 256 {
+        let on_stack = byte & 0x3f == STACK_POINTER as usize;
+        table[byte] = (on_stack as u8) << 4 | ((byte & 7 == 5) as u8) << 5;
+        byte += 1;
+    }
+    table
+};
+
 /// It has to be decoded even to know its size: a bit beside [`Names::Other`].
-const UNKNOWN: u8 = 0x80 | Names::Other as u8;
+const UNKNOWN: u8 = 0x80;
+/// It has four bytes more.
+const FOUR_MORE: u8 = 4;
+/// In the upper bits: the number of what it names.
+const NAMES_SHIFT: u32 = 4;
 
 /// What an instruction names by how its entry says so, whether its displacement is from the stack pointer or from nothing, and
 /// two bits of REX: whether the base is another register, and whether it is wide.
@@ -124,17 +148,18 @@ const fn looks() -> [u8; 256] {
         let how = low(at as u64 & 0xf);
         let (on_stack, baseless, other_base, wide) =
             (at & 16 != 0, at & 32 != 0, at & 64 != 0, at & 128 != 0);
-        table[at] = match how {
+        let names = match how {
             BASELESS if baseless => Names::Other as u8,
-            BASELESS => Names::Nothing as u8,
             MAYBE_STACK if on_stack && !other_base => Names::Slot as u8,
-            MAYBE_STACK => Names::Nothing as u8,
-            UNLESS_WIDE if wide => UNKNOWN,
-            UNLESS_WIDE => Names::Other as u8,
-            NOT_KNOWN => UNKNOWN,
+            BASELESS | MAYBE_STACK => Names::Nothing as u8,
+            UNLESS_WIDE.. => Names::Other as u8,
             how if how == Names::FrameSlot as u8 && other_base => Names::Nothing as u8,
             how => how,
         };
+        let is_unknown = matches!(how, NOT_KNOWN..) || how == UNLESS_WIDE && wide;
+        table[at] = names << NAMES_SHIFT
+            | if how == BASELESS && baseless { FOUR_MORE } else { 0 }
+            | if is_unknown { UNKNOWN } else { 0 };
         at += 1;
     }
     table
@@ -204,7 +229,7 @@ mod tests {
             while is_prefix {
                 let step = Steps::new().step(u64::from_le_bytes(*code[at..].first_chunk().unwrap()));
                 is_prefix = matches!(code[at], 0x66 | 0xf2 | 0xf3);
-                if step.bytes == 0 || at > 4 || instruction.bytes == 1 {
+                if !step.is_known || at > 4 || instruction.bytes == 1 {
                     return Ok(());
                 }
                 at += step.bytes as usize;
