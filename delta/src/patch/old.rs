@@ -7,8 +7,8 @@ use crate::error::Reason;
 
 /// Small, because excursions from the way through the old file are short.
 const BLOCK_BYTES: usize = 4 << 10;
-/// Blocks kept, each in the place that its number gives: as many as a stretch of 4 MiB has.
-const BLOCKS: usize = 1 << 10;
+/// Blocks kept, each in the place that its number gives: as many as a stretch of 1 MiB has, which stays in a cache.
+const BLOCKS: usize = 1 << 8;
 /// From this size on bytes are read past the blocks: they are read once.
 const DIRECT_BYTES: usize = 16 << 10;
 

@@ -19,11 +19,9 @@ pub(super) const FOR_NUMBERS: Room = Room { exceptions_log: 16, near_log: 10 };
 /// Blocks of so many bytes, as powers of two, from near to far.
 const NEAR_SHIFTS: [u32; 5] = [6, 9, 12, 16, 20];
 
-#[derive(Clone, Copy)]
-struct Moved {
-    old: u32,
-    new: u32,
-}
+/// The complement of an old place, and its new one. An empty entry is all zeros, so that what is never touched takes neither
+/// memory nor the time to fill it.
+type Moved = (u32, u32);
 
 /// No place is this: it is beyond all that layouts give out.
 const NOWHERE: u32 = u32::MAX;
@@ -41,7 +39,7 @@ pub(super) struct Learned {
 
 impl Learned {
     pub(super) fn new(room: Room) -> Self {
-        let table = |log: u32| vec![Moved { old: NOWHERE, new: NOWHERE }; 1 << log];
+        let table = |log: u32| vec![(!NOWHERE, 0); 1 << log];
         Self {
             room,
             exceptions: table(room.exceptions_log),
@@ -62,8 +60,8 @@ impl Learned {
         if self.tags.get(slot) != Some(&tag(old)) {
             return None;
         }
-        let entry = self.exceptions.get(slot)?;
-        (entry.old == old).then_some(entry.new)
+        let (known, new) = self.exceptions.get(slot)?;
+        (!known == old).then_some(*new)
     }
 
     /// A target was projected, and is there or elsewhere.
@@ -82,9 +80,9 @@ impl Learned {
         }
         if let Some(entry) = self.exceptions.get_mut(slot) {
             if projected != Some(new) {
-                *entry = Moved { old, new };
-            } else if entry.old == old {
-                entry.old = NOWHERE;
+                *entry = (!old, new);
+            } else if !entry.0 == old {
+                entry.0 = !NOWHERE;
                 *known = 0;
             }
         }
@@ -99,12 +97,12 @@ impl Learned {
             let block = old >> shift;
             let around = [block.wrapping_sub(1), block, block.wrapping_add(1)];
             let known = around.iter().filter_map(|block| {
-                let entry = table.get(slot(*block, self.room.near_log))?;
-                (entry.old != NOWHERE && entry.old >> shift == *block).then_some(entry)
+                let (known, new) = table.get(slot(*block, self.room.near_log))?;
+                (!known != NOWHERE && !known >> shift == *block).then_some((!known, *new))
             });
-            let nearest = known.min_by_key(|entry| (entry.old.abs_diff(old), entry.old));
-            if let Some(nearest) = nearest {
-                return Some(old.wrapping_sub(nearest.old).wrapping_add(nearest.new));
+            let nearest = known.min_by_key(|(known, _)| (known.abs_diff(old), *known));
+            if let Some((known, new)) = nearest {
+                return Some(old.wrapping_sub(known).wrapping_add(new));
             }
         }
         None
@@ -113,7 +111,7 @@ impl Learned {
     pub(super) fn learn_near(&mut self, old: u32, new: u32) {
         for (table, shift) in self.near.iter_mut().zip(NEAR_SHIFTS) {
             if let Some(entry) = table.get_mut(slot(old >> shift, self.room.near_log)) {
-                *entry = Moved { old, new };
+                *entry = (!old, new);
             }
         }
     }

@@ -6,8 +6,8 @@ use std::ops::Range;
 
 use crate::access::ReadAt;
 
-const BLOCK_BYTES: usize = 16 << 10;
-const BLOCKS: usize = 32;
+const BLOCK_BYTES: usize = 4 << 10;
+const BLOCKS: usize = 256;
 
 /// A window of a file. Places in it count from its beginning; what is outside of it reads as nothing.
 pub(super) struct Source<'a> {

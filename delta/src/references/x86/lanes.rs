@@ -20,6 +20,9 @@ const PARTED_BYTES: u32 = 1 << 10;
 pub(super) const LEAD_BYTES: usize = 64;
 /// Most bytes that are measured in one go.
 const CODE_BYTES_MAX: u32 = 1 << 24;
+/// No step is longer.
+const STEP_BYTES_MAX: u32 = 16;
+const _: () = assert!(STEP_BYTES_MAX as usize >= INSTRUCTION_BYTES_MAX);
 /// Short branches reach no further, from their first byte.
 const SHORT_REACH_BYTES: u32 = 136;
 
@@ -107,7 +110,7 @@ impl Lanes {
         loop {
             // So many steps of each lane are in it for sure.
             let left = [&first, &second, &third, &fourth].map(|lane| lane.end.saturating_sub(lane.at));
-            let sure = left.into_iter().min().unwrap_or_default() / INSTRUCTION_BYTES_MAX as u32;
+            let sure = left.into_iter().min().unwrap_or_default() / STEP_BYTES_MAX;
             if sure == 0 {
                 break;
             }
