@@ -86,6 +86,12 @@ pub const SYNC_TIMEOUT: Span = Span::seconds(10);
 pub const BEACON_IDLE: Span = Span::seconds(60);
 /// Beacon period of nodes that are neither jurors nor in a wave, in fleets of more than 64 electors.
 pub const BEACON_FAR: Span = Span::seconds(30);
+/// In a drawn jury's rollout whoever neither leads nor is on trial speaks no more often than this: three periods of it
+/// are half of `SILENCE`, and as long as the first patience with a leader.
+pub const BEACON_QUIET: Span = Span::seconds(10);
+/// A drawn jury's members on trial may be silent for a twentieth of the bake, `FRESH_PERIODS` periods, and still count
+/// as fresh at its end.
+pub const BAKE_PERIODS: u64 = 20 * FRESH_PERIODS;
 /// Open nodes that are no jurors and that a juror hears from in a second, in fleets of more than 64 electors: with
 /// more of them each speaks more rarely. Up to 30,000 silence is noticed as early as the default trial lets it count.
 pub const JURY_NEWS_PER_SECOND: u64 = 250;

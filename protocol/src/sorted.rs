@@ -91,8 +91,19 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
         None
     }
 
+    /// The first value of this key for which `is` is true. What puts it in order must not change.
+    pub(crate) fn get_mut(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<&mut V> {
+        let (piece, place) = self.first_of(key, is)?;
+        Some(&mut self.pieces[piece][place].1)
+    }
+
     /// Takes out the first value of this key for which `is` is true.
     pub(crate) fn take(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<V> {
+        let (piece, place) = self.first_of(key, is)?;
+        Some(self.take_at(piece, place))
+    }
+
+    fn first_of(&self, key: K, is: impl Fn(&V) -> bool) -> Option<Place> {
         let mut from = self.first_from(key);
         loop {
             let ((piece, place), (held, value)) = self.at(from)?;
@@ -100,7 +111,7 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
                 return None;
             }
             if is(value) {
-                return Some(self.take_at(piece, place));
+                return Some((piece, place));
             }
             from = (piece, place + 1);
         }
@@ -167,6 +178,12 @@ mod tests {
                 if lot[9].is_multiple_of(4) {
                     let taken = list.take(key, |(held, _)| *held == kind);
                     assert_eq!(taken, tree.remove(&(key, kind)).map(|turn| (kind, turn)));
+                } else if lot[9].is_multiple_of(3) {
+                    let held = list.get_mut(key, |(held, _)| *held == kind);
+                    assert_eq!(held.as_deref().copied(), tree.get(&(key, kind)).map(|turn| (kind, *turn)));
+                    if let (Some(held), Some(there)) = (held, tree.get_mut(&(key, kind))) {
+                        (held.1, *there) = (turn, turn);
+                    }
                 } else {
                     let before = list.put(key, (kind, turn), |(held, _)| held.cmp(&kind));
                     assert_eq!(before, tree.insert((key, kind), turn).map(|turn| (kind, turn)));

@@ -75,33 +75,31 @@ pub struct Registers {
 
 impl Registers {
     /// Puts `fact` into its register.
-    pub fn merge(&mut self, fact: Arc<Fact>) -> Merged {
+    pub fn merge(&mut self, fact: &Arc<Fact>) -> Merged {
         let mark = mark(&fact.key);
-        if let Some(held) = self.find(mark, &fact.key) {
-            if held.id == fact.id {
-                return Merged::Same;
-            }
-            if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) {
+        let before = match self.facts.get_mut(mark, |held| held.key == fact.key) {
+            Some(held) if held.id == fact.id => return Merged::Same,
+            Some(held) if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) => {
                 return Merged::Older;
             }
-            let held = Arc::clone(held);
-            self.toggle(&held);
-        } else {
-            self.count += 1;
-        }
-        self.toggle(&fact);
-        let key = fact.key.clone();
-        self.facts.put(mark, fact, |held| held.key.cmp(&key));
+            Some(held) => Some(std::mem::replace(held, Arc::clone(fact))),
+            None => {
+                self.facts.put(mark, Arc::clone(fact), |held| held.key.cmp(&fact.key));
+                self.count += 1;
+                None
+            }
+        };
+        self.note(before.as_ref(), Some(fact));
         Merged::Rose
     }
 
     /// How `fact` would merge, without doing it: for refusing before a signature is verified.
     pub fn compare(&self, fact: &Fact) -> Merged {
         // Where many nodes share a process they share what they read: most that comes again is the very same.
-        if self.facts.of(mark(&fact.key)).any(|held| std::ptr::eq(&**held, fact)) {
-            return Merged::Same;
-        }
-        match self.get(&fact.key) {
+        let is_same = |held: &Arc<Fact>| std::ptr::eq(&**held, fact);
+        let held = self.facts.of(mark(&fact.key)).find(|held| is_same(held) || held.key == fact.key);
+        match held {
+            Some(held) if is_same(held) => Merged::Same,
             Some(held) if held.rank < fact.rank => Merged::Rose,
             Some(held) if held.id == fact.id => Merged::Same,
             Some(held) if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) => Merged::Older,
@@ -118,7 +116,7 @@ impl Registers {
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Fact>> {
         let fact = self.facts.take(mark(key), |fact| fact.key == *key)?;
         self.count -= 1;
-        self.toggle(&fact);
+        self.note(Some(&fact), None);
         Some(fact)
     }
 
@@ -184,18 +182,31 @@ impl Registers {
         self.hushed.remove(&rollout);
     }
 
-    /// Adds a fact to the digest and the index, or takes it out again.
-    fn toggle(&mut self, fact: &Arc<Fact>) {
-        match &fact.key {
-            Key::Beacon(_) => return,
-            Key::Vote(rollout, _) if self.hushed.contains(rollout) => return,
-            _ => {}
+    /// Notes in the digest and in the index what a register held and what it holds.
+    fn note(&mut self, before: Option<&Arc<Fact>>, after: Option<&Arc<Fact>>) {
+        match before.or(after).map(|fact| &fact.key) {
+            None | Some(Key::Beacon(_)) => return,
+            Some(Key::Vote(rollout, _)) if self.hushed.contains(rollout) => return,
+            Some(_) => {}
         }
-        if self.by_short.take(fact.short, |held| held.id == fact.id).is_none() {
-            self.by_short.put(fact.short, Arc::clone(fact), |held| by_id(held, fact));
+        for fact in before.into_iter().chain(after) {
+            for (have, change) in self.digest.iter_mut().zip(fact.mixed.0) {
+                *have ^= change;
+            }
         }
-        for (have, change) in self.digest.iter_mut().zip(fact.mixed.0) {
-            *have ^= change;
+        // Of one register, and mostly it alone has this short key: nothing need move.
+        if let (Some(before), Some(after)) = (before, after)
+            && self.by_short.of(after.short).nth(1).is_none()
+            && let Some(held) = self.by_short.get_mut(after.short, |held| held.id == before.id)
+        {
+            *held = Arc::clone(after);
+            return;
+        }
+        if let Some(before) = before {
+            self.by_short.take(before.short, |held| held.id == before.id);
+        }
+        if let Some(after) = after {
+            self.by_short.put(after.short, Arc::clone(after), |held| by_id(held, after));
         }
     }
 }

@@ -101,24 +101,25 @@ impl Node {
         self.rollouts.values().any(|tracked| Self::is_live(tracked, now))
     }
 
-    /// The shortest beacon period of the rollouts that have not come to rest here.
-    pub(super) fn beacon_period(&self) -> Option<Span> {
-        let live = self.rollouts.values().filter(|tracked| tracked.settled_at.is_none());
-        live.map(|tracked| tracked.manifest.plan.beacon_period()).min()
-    }
-
-    fn period_in(&self, tracked: &Tracked) -> Span {
-        let plan = &tracked.manifest.plan;
-        if tracked.i_judge || self.beacons.at_plans_pace > 0 {
-            plan.beacon_period()
-        } else {
-            tracked.roster.member_period(plan, tracked.derived.open)
+    fn period_in(&self, tracked: &Tracked, now: Time) -> Span {
+        let (plan, roster, open) = (&tracked.manifest.plan, &tracked.roster, tracked.derived.open);
+        let leads = || roster.leader(tracked.derived.term) == Some(self.me);
+        // The end of a rollout, and a new vote, are to be known soon.
+        if self.beacons.at_plans_pace > 0 || tracked.ended() || leads() {
+            return plan.beacon_period();
         }
+        let member = tracked.my_rank.filter(|rank| *rank < open).map(|_| {
+            let on_trial = tracked.install.is_on_trial(plan, tracked.watch.since, now);
+            if on_trial { roster.member_period(plan, open) } else { roster.quiet_period(plan, open) }
+        });
+        let juror = tracked.i_judge.then(|| roster.juror_period(plan));
+        member.into_iter().chain(juror).min().unwrap_or_else(|| plan.beacon_period())
     }
 
     fn my_period(&self, now: Time) -> Span {
         let live = || self.rollouts.values().filter(|tracked| Self::is_live(tracked, now));
-        match live().filter(|tracked| tracked.takes_part()).map(|tracked| self.period_in(tracked)).min() {
+        match live().filter(|tracked| tracked.takes_part()).map(|tracked| self.period_in(tracked, now)).min()
+        {
             Some(period) => period,
             None if live().next().is_some() => BEACON_FAR,
             None => BEACON_IDLE,
@@ -161,6 +162,17 @@ impl Node {
         } else {
             Some(self.sign_beacon(now, out).signed.clone())
         }
+    }
+
+    /// A beacon for a peer that syncs. Where it may be that others wait for it, it is newly signed; whoever waits for
+    /// news of a drawn jury asks for them.
+    pub(super) fn beacon_for_sync(&mut self, now: Time, out: &mut impl Outbox) -> Option<SignedFact> {
+        if self.is_near() { self.beacon_on_demand(now, out) } else { self.beacon_at_hand() }
+    }
+
+    /// The newest beacon, if others turn on this node's signs of life.
+    pub(super) fn beacon_at_hand(&self) -> Option<SignedFact> {
+        self.beacons.latest().filter(|_| self.is_watched_by_all())
     }
 
     fn sign_beacon(&mut self, now: Time, out: &mut impl Outbox) -> Arc<Fact> {

@@ -5,8 +5,9 @@
 //!
 //! - votes go from their author to the jurors, and syncs do not carry them; a `Staged` goes nowhere, since
 //!   the gate takes it for silence;
-//! - jurors and open nodes send their beacon to the jurors, with their vote, at the plan's pace: what was
-//!   lost on the way comes again with the next one;
+//! - jurors and open nodes send their beacon to the jurors, with their vote: what was lost on the way comes again with
+//!   the next one. At the plan's pace speaks who leads, has a new vote or is in a short bake; the others speak rarely
+//!   ([`crate::bounds::BEACON_QUIET`]);
 //! - who sits on no jury counts nothing, and hears from jurors when it asks for fresh news: it wants their beacon
 //!   and nothing else;
 //! - the more nodes are open the more rarely each that is no juror speaks, so that a juror hears from no more
@@ -68,12 +69,17 @@ impl Node {
         !self.is_large() || self.rollouts.values().any(|tracked| near(tracked))
     }
 
-    /// Whether others turn on this node's signs of life, so that a sync is to carry one.
-    pub(super) fn is_watched_by_all(&self) -> bool {
-        !self.is_large() || self.rollouts.values().any(|tracked| tracked.i_judge || !tracked.is_far())
+    /// Whether everybody hears from everybody: in a small fleet, or for a rollout that all electors judge.
+    pub(super) fn is_near(&self) -> bool {
+        !self.is_large() || self.rollouts.values().any(|tracked| !tracked.is_far())
     }
 
-    /// The rollouts, of those that are live, whose jurors must hear from this node at the plan's pace.
+    /// Whether others turn on this node's signs of life, so that a sync is to carry one.
+    pub(super) fn is_watched_by_all(&self) -> bool {
+        self.is_near() || self.rollouts.values().any(|tracked| tracked.i_judge)
+    }
+
+    /// The rollouts, of those that are live, whose jurors must hear from this node.
     fn juries(&self, now: Time) -> impl Iterator<Item = &Tracked> {
         self.rollouts
             .values()

@@ -10,6 +10,7 @@ use super::tracked::Tracked;
 use super::writes::Then;
 use crate::bounds::{FRESH_PERIODS, PROPOSE_EVERY, SEQUENCE_LEAD_MAX};
 use crate::facts::{Ballot, BallotKind, Key, Propose, RolloutId, Say, Statement, StopReason};
+use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::said;
@@ -110,14 +111,7 @@ impl Node {
     /// Counts the open ranks and moves the stopwatches.
     fn look(&mut self, tracked: &mut Tracked, shut: &Shut, now: Time, out: &mut impl Outbox) {
         let open = tracked.derived.open;
-        let scene = Scene {
-            roster: &tracked.roster,
-            plan: &tracked.manifest.plan,
-            freshness: &self.freshness,
-            me: self.me,
-            open,
-            now,
-        };
+        let scene = Scene { roster: &tracked.roster, plan: &tracked.manifest.plan, me: self.me, open, now };
         tracked.tally = tracked.view.tally(&scene, open);
         tracked.allowed = allowed(&tracked.roster, &tracked.derived, &tracked.tally, shut);
         let clock = tracked.view.clock();
@@ -209,17 +203,19 @@ impl Node {
         if mine > term || !tracked.view.runs() || mutations::is(Mutation::LeaderForLife) {
             return;
         }
-        let period = tracked.manifest.plan.beacon_period();
-        let watched = now >= tracked.watch.since + period.times(FRESH_PERIODS);
-        let silent = tracked
-            .roster
-            .leader(term)
-            .is_some_and(|leader| leader != self.me && !self.freshness.is_fresh(&leader, now, period));
+        // A leader speaks at the plan's pace, and as a juror that was not heard from at any pace it is not waited for.
+        let plan = &tracked.manifest.plan;
+        let heard_since = |period: Span, since: Time| {
+            let heard = |leader: NodeId| leader == self.me || self.freshness.is_fresh(&leader, now, period);
+            now < since + period.times(FRESH_PERIODS) || tracked.roster.leader(term).is_none_or(heard)
+        };
+        let silent = !heard_since(plan.beacon_period(), tracked.watch.led_since)
+            || !heard_since(tracked.roster.juror_period(plan), tracked.watch.since);
         let clock = tracked.view.clock();
         let impatient =
             tracked.watch.impatient_since.is_some_and(|since| clock.0 - since.0 >= tracked.watch.patience.0);
-        if (watched && silent) || impatient {
-            mark!(LeaderSilent if watched && silent);
+        if silent || impatient {
+            mark!(LeaderSilent if silent);
             mark!(LeaderStuck if impatient && !silent);
             self.ballot(tracked, Say::Term(term.saturating_add(1)), out);
         }

@@ -8,7 +8,7 @@ use super::outbox::Outbox;
 use super::record::Record;
 use super::tracked::Tracked;
 use super::writes::Then;
-use crate::bounds::COUNT_AT_ONCE_MAX;
+use crate::bounds::{COUNT_AT_ONCE_MAX, FRESH_PERIODS};
 use crate::facts::{
     Ballot, BallotKind, Beacon, Fact, Key, RolloutId, Say, SignedFact, Statement, Vote, VoteState,
 };
@@ -32,7 +32,7 @@ impl Node {
 
     /// Puts an accepted fact into its register and does what follows at once.
     pub(super) fn merge(&mut self, now: Time, fact: &Arc<Fact>, out: &mut impl Outbox) {
-        self.registers.merge(Arc::clone(fact));
+        self.registers.merge(fact);
         if !matches!(fact.key, Key::Beacon(_)) {
             self.last_change = now;
         }
@@ -88,7 +88,9 @@ impl Node {
             }
             Statement::Ballot(ballot) => {
                 self.note_ballot(ballot);
-                self.make_stale(ballot.rollout, now);
+                if let Some(tracked) = self.rollouts.get_mut(&ballot.rollout) {
+                    tracked.stale = true;
+                }
             }
             Statement::Propose(propose) => {
                 if let Some(tracked) = self.rollouts.get_mut(&propose.rollout) {
@@ -118,9 +120,7 @@ impl Node {
             // The same; and whoever has the bytes is named to a fetch.
             Statement::Vote(_) => !awaited(Stage::Fetching),
             // What follows from it is read at once, and stirs this node if it is anything.
-            Statement::Ballot(ballot) => {
-                self.rollouts.get(&ballot.rollout).is_none_or(|tracked| !tracked.counts())
-            }
+            Statement::Ballot(_) => true,
             _ => false,
         }
     }
@@ -129,15 +129,12 @@ impl Node {
         if beacon.node == self.me {
             return self.saw_myself(beacon, out);
         }
-        let came_back = self.beacon_period().is_some_and(|p| !self.freshness.is_fresh(&beacon.node, now, p));
+        let last = self.freshness.last(&beacon.node);
         // Of members that sit on no jury the views know when they were heard from: see `far`.
         if self.keeps_fresh(&beacon.node) {
             self.freshness.rose(beacon.node, beacon.rank(), now);
         }
-        if came_back {
-            mark!(MemberComesBack);
-        }
-        self.note_heard(&beacon.node, came_back, now);
+        self.note_heard(&beacon.node, last, now);
         out.learn(beacon.node, &beacon.addresses);
         self.sync_if_behind(now, beacon, out);
     }
@@ -158,17 +155,24 @@ impl Node {
         }
     }
 
-    /// A node was heard from: those who count it are told, and look again if it had been silent.
-    fn note_heard(&mut self, node: &NodeId, came_back: bool, now: Time) {
+    /// A node was heard from, after it `last` had been: those who count it are told, and look again if it had been silent.
+    fn note_heard(&mut self, node: &NodeId, last: Option<Time>, now: Time) {
         for tracked in self.rollouts.values_mut().filter(|tracked| tracked.counts()) {
-            if let Some(rank) = tracked.roster.rank(node) {
-                tracked.view.heard(rank, now);
+            let rank = tracked.roster.rank(node);
+            let was_silent = rank.is_some_and(|rank| tracked.view.heard(rank, now));
+            let seat = tracked.roster.seat(node);
+            if let Some(seat) = seat {
+                tracked.view.jurors().heard(seat, now);
             }
-            let far = tracked.is_far() && !tracked.roster.is_juror(node);
-            if came_back || far {
-                let at = if far { now + tracked.count_every() } else { now };
-                tracked.look_at = tracked.look_at.min(at);
-            }
+            let far = tracked.is_far() && seat.is_none();
+            let silent_after = tracked.roster.juror_period(&tracked.manifest.plan).times(FRESH_PERIODS);
+            let came_back = tracked.settled_at.is_none() && last.is_none_or(|at| now >= at + silent_after);
+            mark!(MemberComesBack if came_back);
+            let look_at = match far {
+                true => was_silent.then(|| now + tracked.count_every()),
+                false => came_back.then_some(now),
+            };
+            tracked.look_at = look_at.map_or(tracked.look_at, |at| at.min(tracked.look_at));
         }
     }
 
@@ -185,6 +189,9 @@ impl Node {
             for (node, at) in self.freshness.heard() {
                 if let Some(rank) = tracked.roster.rank(node) {
                     tracked.view.heard(rank, at);
+                }
+                if let Some(seat) = tracked.roster.seat(node) {
+                    tracked.view.jurors().heard(seat, at);
                 }
             }
         }
@@ -218,9 +225,9 @@ impl Node {
         self.freshness.retain(|node| census.member(node).is_some());
         for tracked in self.rollouts.values_mut() {
             let roster = Arc::clone(&tracked.roster);
-            tracked.view.keep_heard(|rank| {
-                roster.members.get(rank).is_some_and(|node| census.member(node).is_some())
-            });
+            let stays = |node: Option<&NodeId>| node.is_some_and(|node| census.member(node).is_some());
+            tracked.view.keep_heard(|rank| stays(roster.members.get(rank)));
+            tracked.view.jurors().retain(|seat| stays(roster.jury.get(seat)));
         }
         let gone: Vec<Key> = self
             .registers
@@ -332,13 +339,13 @@ impl Node {
             let after = Derived::of(&tracked.said, id, &tracked.roster, &self.registers, conflict);
             tracked.derived = after;
             tracked.stale = false;
-            if tracked.counts() {
-                tracked.look_at = now;
-            }
             if after != before {
                 self.rest.stir();
+                if tracked.counts() {
+                    tracked.look_at = now;
+                }
             }
-            report_change(tracked, &before, out);
+            report_change(tracked, &before, now, out);
             if after.stop.is_some() != before.stop.is_some() || after.open != before.open {
                 self.look_at_all(now);
                 moved.push(id);
@@ -348,7 +355,7 @@ impl Node {
     }
 }
 
-fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox) {
+fn report_change(tracked: &mut Tracked, before: &Derived, now: Time, out: &mut impl Outbox) {
     let (id, after) = (tracked.id, tracked.derived);
     mark!(TermInMidWave if after.term != before.term && (1..tracked.roster.count()).contains(&after.open));
     mark!(StopRacesGrant if after.stop.is_some() && before.stop.is_none()
@@ -358,6 +365,7 @@ fn report_change(tracked: &mut Tracked, before: &Derived, out: &mut impl Outbox)
         && let Some(leader) = tracked.roster.leader(after.term)
     {
         out.report(Event::Term { rollout: id, term: after.term, leader });
+        tracked.watch.led_since = now;
         tracked.watch.impatient_since = None;
         tracked.watch.proposed_at = None;
         tracked.watch.patience = tracked.watch.patience.times(2).min(crate::bounds::PATIENCE_MAX);

@@ -214,12 +214,20 @@ impl Node {
     }
 
     fn due(&self) -> Option<Time> {
-        let juror = self.rollouts.values().filter(|r| !r.ended()).map(|r| r.look_at);
-        let install = self.rollouts.values().filter_map(|r| r.install.deadline);
-        let news =
-            [self.beacons.deadline(), self.syncs.deadline(), self.relays.deadline(), self.writes.deadline()];
-        let starts = self.components.values().filter_map(|component| component.start_again_at);
-        juror.chain(install).chain(starts).chain(news.into_iter().flatten()).min()
+        let mut due = Time(u64::MAX);
+        let mut at = |time: Option<Time>| due = time.map_or(due, |time| time.min(due));
+        for tracked in self.rollouts.values() {
+            at((!tracked.ended()).then_some(tracked.look_at));
+            at(tracked.install.deadline);
+        }
+        for component in self.components.values() {
+            at(component.start_again_at);
+        }
+        at(self.beacons.deadline());
+        at(self.syncs.deadline());
+        at(self.relays.deadline());
+        at(self.writes.deadline());
+        Some(due).filter(|due| *due < Time(u64::MAX))
     }
 
     /// Works out when time alone will make something due. For some of it nobody need wake this node.
@@ -232,7 +240,7 @@ impl Node {
         self.last_change = now;
         self.census_since = now;
         for tracked in self.rollouts.values_mut() {
-            tracked.watch.since = now;
+            (tracked.watch.since, tracked.watch.led_since) = (now, now);
         }
         self.freeze.start(now);
         self.syncs.start(now);

@@ -215,7 +215,7 @@ impl Node {
             Some(Say::Term(number) | Say::Open(number)) => number,
             _ => 0,
         };
-        let period = tracked.manifest.plan.beacon_period();
+        let period = tracked.roster.juror_period(&tracked.manifest.plan);
         BallotStatus {
             juror,
             term: number(BallotKind::Term),

@@ -110,7 +110,7 @@ impl Node {
     }
 
     fn take_fact_back(&mut self, fact: &Arc<Fact>) {
-        self.registers.merge(Arc::clone(fact));
+        self.registers.merge(fact);
         match &fact.statement {
             Statement::Policy(policy) => self.trust.add_policy(fact.id, Arc::clone(policy)),
             Statement::Census(census) => self.trust.add_census(fact.id, Arc::clone(census)),

@@ -111,7 +111,7 @@ impl Node {
         sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, pages: BTreeMap::new() });
         let frame = Frame::Digest {
             digest: self.registers.digest(),
-            beacon: self.beacons.latest().filter(|_| self.is_watched_by_all()),
+            beacon: self.beacon_at_hand(),
             yours: None,
             equal: false,
         };
@@ -203,7 +203,7 @@ impl Node {
                 if *equal {
                     return self.end_sync(now, from, out);
                 }
-                let beacon = self.beacon_on_demand(now, out);
+                let beacon = self.beacon_for_sync(now, out);
                 let yours = self.later_beacon_of(from, shown);
                 if *digest == self.registers.digest() {
                     out.send(from, Frame::Digest { digest: *digest, beacon, yours, equal: true }.encode());

@@ -47,6 +47,8 @@ pub(super) struct Tracked {
 pub(super) struct Watch {
     /// When the rollout came here.
     pub(super) since: Time,
+    /// When the leader became the leader here.
+    pub(super) led_since: Time,
     /// The juror's clock at the last look.
     pub(super) clock: Span,
     /// For how long nothing could be opened, or was opened by me and not by enough others, on the juror's clock.
@@ -87,6 +89,7 @@ impl Tracked {
             look_at: now,
             watch: Watch {
                 since: now,
+                led_since: now,
                 clock: Span(0),
                 still: Span(0),
                 impatient_since: None,

@@ -82,3 +82,33 @@ impl Freshness {
         self.count = self.heard.iter().count();
     }
 }
+
+/// When the beacons of a rollout's jurors last rose, by seat: a look at a jury counts them all.
+#[derive(Debug, Default)]
+pub struct Jurors(Vec<Option<Time>>);
+
+impl Jurors {
+    /// The beacon of the juror of this seat rose.
+    pub fn heard(&mut self, seat: usize, at: Time) {
+        if self.0.len() <= seat {
+            self.0.resize(seat + 1, None);
+        }
+        self.0[seat] = Some(at);
+    }
+
+    /// Forgets those for whose seat `keep` is false.
+    pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
+        for (_, at) in self.0.iter_mut().enumerate().filter(|(seat, _)| !keep(*seat)) {
+            *at = None;
+        }
+    }
+
+    /// How many rose within `FRESH_PERIODS` periods; the juror of my own seat counts as one of them.
+    pub fn fresh(&self, now: Time, period: Span, mine: Option<usize>) -> u32 {
+        let span = period.times(FRESH_PERIODS);
+        let is_fresh = |at: &Option<Time>| at.is_some_and(|at| now < at + span);
+        let fresh = self.0.iter().filter(|at| is_fresh(at)).count();
+        let me = mine.is_some_and(|seat| !self.0.get(seat).is_some_and(is_fresh));
+        u32::try_from(fresh + usize::from(me)).unwrap_or(u32::MAX)
+    }
+}

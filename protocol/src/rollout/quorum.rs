@@ -2,7 +2,6 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::bounds::JURY_MAX;
 use crate::mutations::{self, Mutation};
 
 /// How many jurors there are, how many of them may fail or lie, and how many must agree.
@@ -46,26 +45,19 @@ impl Quorum {
     }
 }
 
-/// The `n`-th largest of `numbers`, counted from 1; missing numbers are 0.
+/// The `n`-th largest of `numbers`, counted from 1; missing numbers are 0. Asked with every ballot; jurors mostly say
+/// one of few numbers, so they are not put in order.
 fn nth_largest(numbers: &[u32], n: u32) -> u32 {
-    let place = usize::try_from(n.saturating_sub(1)).unwrap_or(usize::MAX);
-    if place >= numbers.len() {
+    let place = usize::try_from(n).unwrap_or(usize::MAX).max(1);
+    if place > numbers.len() {
         return 0;
     }
-    // Asked with every ballot: a jury fits here, and its numbers need not be put in order.
-    let mut few = [0; JURY_MAX];
-    let mut many;
-    let numbers = match few.get_mut(..numbers.len()) {
-        Some(few) => {
-            few.copy_from_slice(numbers);
-            few
-        }
-        None => {
-            many = numbers.to_vec();
-            &mut many[..]
-        }
-    };
-    *numbers.select_nth_unstable_by(place, |a, b| b.cmp(a)).1
+    let mut largest = numbers.iter().copied().max().unwrap_or(0);
+    while numbers.iter().filter(|number| **number >= largest).count() < place {
+        let less = numbers.iter().filter(|number| **number < largest);
+        largest = less.copied().max().unwrap_or(0);
+    }
+    largest
 }
 
 #[cfg(test)]
@@ -99,5 +91,12 @@ mod tests {
         assert_eq!(q.reached(&[9, 3, 2, 0]), 2);
         assert_eq!(q.reached(&[9, 9]), 0, "silence counts as zero");
         assert_eq!(q.hinted(&[9, 3, 2, 0]), 3);
+        let numbers = [4, 7, 7, 0, 2, 7, 4, 1];
+        let mut sorted = numbers;
+        sorted.sort_unstable_by(|one, other| other.cmp(one));
+        for (n, number) in (1..).zip(sorted) {
+            assert_eq!(nth_largest(&numbers, n), number);
+        }
+        assert_eq!((nth_largest(&numbers, 0), nth_largest(&numbers, 9)), (7, 0));
     }
 }

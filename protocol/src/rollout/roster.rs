@@ -1,7 +1,7 @@
 //! Who takes part in a rollout, in which order, and who judges it: pure functions of manifest and census.
 
 use super::quorum::Quorum;
-use crate::bounds::{JURY_MAX, JURY_NEWS_PER_SECOND};
+use crate::bounds::{BAKE_PERIODS, BEACON_QUIET, JURY_MAX, JURY_NEWS_PER_SECOND};
 use crate::digest::Digest;
 use crate::facts::RolloutId;
 use crate::identity::NodeId;
@@ -106,11 +106,26 @@ impl Roster {
         u32::try_from(self.members.len()).unwrap_or(u32::MAX)
     }
 
-    /// How often a member that is no juror speaks when so many ranks are open: so often that a drawn jury can listen.
+    /// How often a member speaks that is on trial while so many ranks are open: so often that a drawn jury can listen,
+    /// and sees in time who falls silent in its bake.
     pub fn member_period(&self, plan: &Plan, open: u32) -> Span {
+        if self.everybody_judges {
+            return plan.beacon_period();
+        }
         let speakers = u64::from(open.min(self.count()));
-        let bearable = if self.everybody_judges { 0 } else { speakers * 1000 / JURY_NEWS_PER_SECOND };
-        plan.beacon_period().max(Span(bearable))
+        let bearable = Span(speakers * 1000 / JURY_NEWS_PER_SECOND);
+        let baking = Span(Span::seconds(u64::from(plan.bake_s)).0 / BAKE_PERIODS).min(BEACON_QUIET);
+        plan.beacon_period().max(bearable).max(baking)
+    }
+
+    /// How often a member speaks on whom nothing turns for now: it is open, and not on trial.
+    pub fn quiet_period(&self, plan: &Plan, open: u32) -> Span {
+        self.member_period(plan, open).max(self.juror_period(plan))
+    }
+
+    /// How often a juror speaks, unless it leads or has been opened. Of those that lead more is asked.
+    pub fn juror_period(&self, plan: &Plan) -> Span {
+        if self.everybody_judges { plan.beacon_period() } else { plan.beacon_period().max(BEACON_QUIET) }
     }
 
     /// `open` when a rollout is done: one more than there are members.
@@ -142,7 +157,7 @@ mod tests {
         let members: Vec<NodeId> =
             (0..2_000_u32).map(|number| PublicKey(Digest::of(&number.to_be_bytes()).0)).collect();
         let drawn = Roster::of(members[..].to_vec(), members[..64].to_vec());
-        let plan = Plan::default();
+        let plan = Plan { bake_s: 60, ..Plan::default() };
         let pace = |open| drawn.member_period(&plan, open);
         assert_eq!((pace(0), pace(500)), (plan.beacon_period(), plan.beacon_period()));
         for open in [501, 900, 2_000, 2_001] {
@@ -150,7 +165,27 @@ mod tests {
             assert!(pace(open) > plan.beacon_period());
             assert!(speakers * 1000 <= (pace(open).0 + 1) * JURY_NEWS_PER_SECOND, "{open}");
         }
+        assert_eq!((drawn.juror_period(&plan), drawn.quiet_period(&plan, 1)), (BEACON_QUIET, BEACON_QUIET));
+        let slow = Plan { beacon_ms: 60_000, ..plan.clone() };
+        assert_eq!(
+            (drawn.juror_period(&slow), drawn.member_period(&slow, 1)),
+            (slow.beacon_period(), slow.beacon_period())
+        );
         let all = Roster { everybody_judges: true, ..drawn };
-        assert_eq!(all.member_period(&plan, 2_000), plan.beacon_period());
+        let paces =
+            [all.member_period(&plan, 2_000), all.quiet_period(&plan, 2_000), all.juror_period(&plan)];
+        assert_eq!(paces, [plan.beacon_period(); 3]);
+    }
+
+    #[test]
+    fn in_a_long_bake_members_of_a_drawn_jury_may_be_silent_for_a_twentieth_of_it() {
+        let members: Vec<NodeId> =
+            (0..100_u32).map(|number| PublicKey(Digest::of(&number.to_be_bytes()).0)).collect();
+        let drawn = Roster::of(members.clone(), members[..64].to_vec());
+        for (bake_s, period) in [(0, 2_000), (120, 2_000), (300, 5_000), (600, 10_000), (86_400, 10_000)] {
+            let plan = Plan { bake_s, ..Plan::default() };
+            assert_eq!(drawn.member_period(&plan, 100), Span(period));
+            assert!(drawn.quiet_period(&plan, 100) >= drawn.member_period(&plan, 100));
+        }
     }
 }

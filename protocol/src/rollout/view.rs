@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::freshness::Freshness;
+use super::freshness::Jurors;
 use super::outage::{Clocks, Heard, Outages};
 use super::roster::Roster;
 use crate::bounds::{FRESH_PERIODS, SILENCE};
@@ -46,8 +46,6 @@ pub struct Scene<'a> {
     pub roster: &'a Roster,
     /// Its plan.
     pub plan: &'a Plan,
-    /// Who was heard from.
-    pub freshness: &'a Freshness,
     /// This node: always fresh to itself.
     pub me: NodeId,
     /// How many ranks are open.
@@ -61,14 +59,8 @@ impl Scene<'_> {
         self.roster.member_period(self.plan, self.open)
     }
 
-    fn is_fresh(&self, node: &NodeId) -> bool {
-        *node == self.me || self.freshness.is_fresh(node, self.now, self.plan.beacon_period())
-    }
-
-    /// How many jurors are fresh, this node among them if it is one.
-    pub fn fresh_jurors(&self) -> u32 {
-        let fresh = self.roster.jury.iter().filter(|juror| self.is_fresh(juror)).count();
-        u32::try_from(fresh).unwrap_or(u32::MAX)
+    fn quiet_period(&self) -> Span {
+        self.roster.quiet_period(self.plan, self.open)
     }
 }
 
@@ -159,6 +151,7 @@ pub struct View {
     votes: Vec<Option<(u8, VoteState)>>,
     /// By rank, when the members' beacons last rose.
     heard: Vec<Option<Time>>,
+    jurors: Jurors,
     counts: Counts,
     /// Ranks to count at the next look, each once: by rank it is kept which stand here.
     changed: Vec<u32>,
@@ -206,12 +199,19 @@ impl View {
         }
     }
 
-    /// The beacon of the member of this rank rose.
-    pub fn heard(&mut self, rank: u32, at: Time) {
+    /// The beacon of the member of this rank rose. Returns whether that may change as what it is counted.
+    pub fn heard(&mut self, rank: u32, at: Time) -> bool {
         put(&mut self.heard, rank, at);
-        if matches!(self.seen.get(rank as usize), Some(Some(Seen { silent: true, .. }))) {
+        let was_silent = matches!(self.seen.get(rank as usize), Some(Some(Seen { silent: true, .. })));
+        if was_silent {
             self.note_changed(rank);
         }
+        was_silent
+    }
+
+    /// When its jurors were heard from.
+    pub fn jurors(&mut self) -> &mut Jurors {
+        &mut self.jurors
     }
 
     /// Forgets when members were heard from for whose rank `keep` is false.
@@ -294,7 +294,7 @@ impl View {
         let clocks = Clocks {
             now: scene.now,
             juror: self.clock,
-            period: scene.member_period(),
+            period: scene.quiet_period(),
             grace: Span(Span::seconds(u64::from(scene.plan.trial_s)).0.saturating_add(SILENCE.0)),
         };
         self.outages.doubted(clocks, &silent, witnesses.into_iter())
@@ -339,7 +339,8 @@ impl View {
             self.clock.0 = self.clock.0.saturating_add(scene.now.since(last).0);
         }
         self.last = Some(scene.now);
-        let fresh_jurors = scene.fresh_jurors();
+        let period = scene.roster.juror_period(scene.plan);
+        let fresh_jurors = self.jurors.fresh(scene.now, period, scene.roster.seat(&scene.me));
         mark!(ClockStands if self.runs && fresh_jurors < scene.roster.quorum.quorum);
         self.runs = fresh_jurors >= scene.roster.quorum.quorum;
         fresh_jurors
@@ -349,8 +350,11 @@ impl View {
         let place = rank as usize;
         let (clock, what) = (self.clock, self.votes.get(place).copied().flatten());
         let heard = self.heard.get(place).copied().flatten();
-        let silent_at = heard.map(|at| at + scene.member_period().times(FRESH_PERIODS));
-        let lately = silent_at.is_some_and(|at| scene.now < at);
+        // Whoever is on trial speaks more often than others, and must have been heard so lately that it has proved
+        // itself. It is called silent by the pace of those who bear witness to its zone.
+        let lately = |period: Span| heard.is_some_and(|at| scene.now < at + period.times(FRESH_PERIODS));
+        let is_me = *node == scene.me;
+        let (fresh, here) = (is_me || lately(scene.member_period()), is_me || lately(scene.quiet_period()));
         let first = Seen {
             what,
             since: clock,
@@ -366,7 +370,7 @@ impl View {
             seen = Seen { watched: before.watched, ..first };
         }
         let seconds = |s: u32| Span::seconds(u64::from(s));
-        let (fresh, since) = (lately || *node == scene.me, seen.since);
+        let since = seen.since;
         let silent_limit =
             Span(since.0.saturating_add(seconds(scene.plan.trial_s).0).saturating_add(SILENCE.0));
         let mut next = NEVER;
@@ -389,7 +393,7 @@ impl View {
             Some(VoteState::Skip(_)) => Counted::Lost,
             Some(VoteState::Trying) => {
                 freshness_matters = true;
-                if wait_until(silent_limit) && !fresh {
+                if wait_until(silent_limit) && !here {
                     mark!(SilentWhileTrying);
                     if mutations::is(Mutation::SilenceIsHealthy) { Counted::Good } else { Counted::Silent }
                 } else {
@@ -401,7 +405,7 @@ impl View {
                 let baked = wait_until(Span(since.0.saturating_add(seconds(scene.plan.bake_s).0)))
                     || mutations::is(Mutation::BakeIgnored);
                 seen.baked |= baked && fresh;
-                let silent = wait_until(silent_limit) && !fresh;
+                let silent = wait_until(silent_limit) && !here;
                 mark!(GoneAfterBake if silent && seen.baked);
                 mark!(SilentInBake if silent && !seen.baked);
                 match (seen.baked, silent) {
@@ -416,9 +420,10 @@ impl View {
             Some(VoteState::Failed(Failure::Recovered)) => Counted::Bad,
             Some(VoteState::Failed(Failure::Unknown | Failure::Doubt)) => Counted::Doubt,
         };
-        if let Some(at) = silent_at.filter(|_| freshness_matters && lately && !seen.watched) {
+        if let Some(at) = heard.filter(|_| freshness_matters && here && !is_me && !seen.watched) {
+            let silent_at = at + scene.quiet_period().times(FRESH_PERIODS);
             seen.watched = true;
-            self.by_silence.entry(at.0 / SECOND).or_default().push(rank);
+            self.by_silence.entry(silent_at.0 / SECOND).or_default().push(rank);
         }
         self.keep(rank, Seen { counted, next, silent: freshness_matters && !fresh, ..seen });
     }
@@ -474,8 +479,11 @@ mod tests {
                 }
                 let what = self.votes.get(place).copied().flatten();
                 let heard = self.heard.get(place).copied().flatten();
-                let period = scene.plan.beacon_period().times(FRESH_PERIODS);
-                let fresh = *node == scene.me || heard.is_some_and(|at| scene.now < at + period);
+                let within = |period: Span| {
+                    let lately = |at| scene.now < at + period.times(FRESH_PERIODS);
+                    *node == scene.me || heard.is_some_and(lately)
+                };
+                let (fresh, here) = (within(scene.member_period()), within(scene.quiet_period()));
                 let seen = self.seen[place].get_or_insert((what, clock, false));
                 if phase(seen.0) != phase(what) {
                     *seen = (what, clock, false);
@@ -492,10 +500,10 @@ mod tests {
                 match what.map(|(_, state)| state) {
                     None | Some(VoteState::Staged) => lost += u32::from(passed(stage_limit)),
                     Some(VoteState::Skip(_)) => lost += 1,
-                    Some(VoteState::Trying) => bad += u32::from(passed(silent_limit) && !fresh),
+                    Some(VoteState::Trying) => bad += u32::from(passed(silent_limit) && !here),
                     Some(VoteState::Healthy) => {
                         seen.2 |= passed(bake_limit) && fresh;
-                        match (seen.2, passed(silent_limit) && !fresh) {
+                        match (seen.2, passed(silent_limit) && !here) {
                             (true, false) => good += 1,
                             (true, true) => lost += 1,
                             (false, true) => bad += 1,
@@ -537,8 +545,7 @@ mod tests {
         let mut found = Tally::default();
         for seed in 0..30 {
             let mut lots = Lots(seed << 32);
-            let (mut view, mut plain, mut freshness) =
-                (View::default(), Plain::default(), Freshness::default());
+            let (mut view, mut plain) = (View::default(), Plain::default());
             let (mut now, mut open) = (Time(50_000), 0);
             for turn in 0..700 {
                 now = now + Span(lots.below(1_500));
@@ -553,7 +560,9 @@ mod tests {
                     3..9 => {
                         view.heard(rank, now);
                         put(&mut plain.heard, rank, now);
-                        freshness.rose(members[rank as usize], turn, now);
+                        if rank < 7 {
+                            view.jurors().heard(rank as usize, now);
+                        }
                     }
                     9 => open = (open + u32::from(lots.below(4) == 0)).min(40),
                     10 if lots.below(20) == 0 => {
@@ -565,16 +574,9 @@ mod tests {
                     _ => {
                         // Now and then the clock stands.
                         if turn % 100 > 10 {
-                            members[..7].iter().for_each(|juror| freshness.rose(*juror, turn, now));
+                            (0..7).for_each(|seat| view.jurors().heard(seat, now));
                         }
-                        let scene = Scene {
-                            roster: &roster,
-                            plan: &plan,
-                            freshness: &freshness,
-                            me: members[3],
-                            open,
-                            now,
-                        };
+                        let scene = Scene { roster: &roster, plan: &plan, me: members[3], open, now };
                         let tally = view.tally(&scene, open);
                         let counted = (tally.good, tally.bad, tally.doubt, tally.lost, tally.next);
                         assert_eq!(

@@ -1,6 +1,6 @@
 //! Summaries: registers as short entries, in pages that each stand for a range of keys.
 
-use std::collections::BTreeMap;
+use std::borrow::Cow;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -65,25 +65,28 @@ pub struct Difference {
 
 /// Compares a peer's page with the registers of its range; costs as much as both are long.
 pub fn compare(registers: &Registers, keys: RangeInclusive<u64>, entries: &[Entry]) -> Difference {
-    let mut mine: BTreeMap<u64, Vec<&Arc<Fact>>> = BTreeMap::new();
-    for fact in registers.by_short(keys) {
-        mine.entry(fact.short).or_default().push(fact);
+    let mut entries = Cow::Borrowed(entries);
+    if !entries.is_sorted() {
+        entries.to_mut().sort_unstable();
     }
+    let mine: Vec<(Entry, &Arc<Fact>)> = registers.by_short(keys).map(|fact| (entry(fact), fact)).collect();
     let mut difference = Difference::default();
-    for theirs in entries {
-        let held = mine.get(&theirs.key).map_or(&[][..], Vec::as_slice);
-        let same = held.iter().any(|fact| entry(fact) == *theirs);
-        let behind = held.iter().all(|fact| fact.rank <= theirs.rank);
+    let mut from = 0;
+    for theirs in entries.iter() {
+        from += mine[from..].iter().take_while(|(own, _)| own.key < theirs.key).count();
+        let held = || mine[from..].iter().map(|(own, _)| own).take_while(|own| own.key == theirs.key);
+        let same = held().any(|own| own == theirs);
+        let behind = held().all(|own| own.rank <= theirs.rank);
         if !same && behind && difference.wanted.last() != Some(&theirs.key) {
             difference.wanted.push(theirs.key);
         }
     }
-    for fact in mine.into_values().flatten() {
-        let own = entry(fact);
-        let from = entries.partition_point(|e| e.key < own.key);
-        let theirs = || entries[from..].iter().take_while(|e| e.key == own.key);
-        let same = theirs().any(|e| *e == own);
-        let ahead = theirs().all(|e| e.rank <= own.rank);
+    let mut from = 0;
+    for (own, fact) in &mine {
+        from += entries[from..].iter().take_while(|theirs| theirs.key < own.key).count();
+        let theirs = || entries[from..].iter().take_while(|theirs| theirs.key == own.key);
+        let same = theirs().any(|theirs| theirs == own);
+        let ahead = theirs().all(|theirs| theirs.rank <= own.rank);
         if !same && ahead {
             difference.surplus.push(Arc::clone(fact));
         }

@@ -128,7 +128,7 @@ fn sync(a: &mut Listener, b: &mut Listener) -> Option<u32> {
 fn all_entries(facts: &[Arc<Fact>]) -> Vec<Entry> {
     let mut registers = Registers::default();
     for fact in facts {
-        registers.merge(Arc::clone(fact));
+        registers.merge(fact);
     }
     summary::pages(&registers).into_iter().flat_map(|page| page.entries).collect()
 }

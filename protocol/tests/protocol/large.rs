@@ -5,6 +5,7 @@ use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::{Input, Via};
 use groundswell_protocol::time::Span;
+use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::wire::frame::Frame;
 
 use crate::fleet::{Fleet, gossip};
@@ -81,6 +82,53 @@ fn who_wants_news_of_a_juror_gets_its_beacon_and_nothing_else() {
         [Frame::Facts { facts: Vec::new(), confirm: false, last: true }],
         "of others it has none"
     );
+}
+
+/// The count of a node's newest beacon, which is signed to be asked for.
+fn count_of(fleet: &mut Fleet, node: usize) -> u32 {
+    let (me, from) = (fleet.machines[node].id, fleet.machines[(node + 1) % 65].id);
+    let frame = Frame::Want { keys: vec![Key::Beacon(me).short()] }.encode();
+    let input = Input::Received { from, via: Via::Direct, frame: &frame };
+    let effects = fleet.input(node, input).expect("it runs");
+    let frames: Vec<_> = effects.frames().map(|bytes| Frame::decode(bytes).expect("a frame")).collect();
+    let [Frame::Facts { facts, .. }] = &frames[..] else { panic!("{frames:?}") };
+    let fact = Fact::read(fleet.papers.fleet, facts[0].clone()).expect("a fact");
+    let Statement::Beacon(beacon) = fact.statement else { panic!("{fact:?}") };
+    beacon.count
+}
+
+/// In a drawn jury the leader speaks at the plan's pace, and is replaced as soon as it is silent at that pace; those
+/// on whom nothing turns for now speak rarely, and a new leader is given the time to be heard.
+#[test]
+fn of_a_drawn_jury_who_leads_speaks_at_the_plans_pace_and_the_others_rarely() {
+    let mut fleet = Fleet::new(65);
+    assert!(fleet.run_until(Span::seconds(60), Fleet::all_sign));
+    let rollout = fleet.publish(0, 1, "1.0");
+    fleet.order(0, rollout, Instruction::Flow { counter: 1, pause: true });
+    fleet.advance(Span::seconds(15));
+    let leader = fleet.leader(rollout, 0);
+    let others = [1, 2].map(|term| fleet.leader(rollout, term));
+    let spoken = |fleet: &mut Fleet, node, seconds| {
+        let before = count_of(fleet, node);
+        fleet.advance(Span::seconds(seconds));
+        count_of(fleet, node) - before - 1
+    };
+    assert!(spoken(&mut fleet, leader, 60) >= 110);
+    for other in others {
+        assert!((5..=8).contains(&spoken(&mut fleet, other, 60)));
+    }
+    fleet.crash(leader);
+    let term = |fleet: &Fleet| fleet.rollout(others[0], rollout).map(|status| status.term);
+    assert!(fleet.run_until(Span::seconds(5), |fleet| term(fleet) == Some(1)));
+    assert!(spoken(&mut fleet, others[0], 60) >= 110);
+    assert_eq!(term(&fleet), Some(1), "it is heard");
+    // One that fell silent before it led is not heard at its new pace.
+    fleet.crash(others[1]);
+    fleet.crash(others[0]);
+    assert!(fleet.run_until(Span::seconds(10), |fleet| {
+        let juror = fleet.leader(rollout, 3);
+        fleet.rollout(juror, rollout).is_some_and(|status| status.term == 3)
+    }));
 }
 
 fn beacon(node: NodeId, count: u32) -> Beacon {

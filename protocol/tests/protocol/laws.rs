@@ -21,7 +21,7 @@ fn parts() -> (Papers, RolloutId, Roster, Vec<Arc<Fact>>) {
 fn merged<'a>(facts: impl IntoIterator<Item = &'a Arc<Fact>>) -> Registers {
     let mut registers = Registers::default();
     for fact in facts {
-        registers.merge(Arc::clone(fact));
+        registers.merge(fact);
     }
     registers
 }
@@ -78,7 +78,7 @@ proptest! {
         let mut registers = Registers::default();
         let mut before = Derived::default();
         for place in order {
-            registers.merge(Arc::clone(&facts[place]));
+            registers.merge(&facts[place]);
             let after = Derived::read(rollout, &roster, &registers, false);
             prop_assert!(after.open >= before.open && after.term >= before.term);
             prop_assert!(after.hinted_term >= before.hinted_term);
@@ -121,7 +121,7 @@ proptest! {
         let mut registers = Registers::default();
         for (said, open) in numbers.iter().enumerate() {
             let ballot = Ballot { rollout, juror: papers.nodes[said].public(), say: Say::Open(*open) };
-            registers.merge(Arc::new(papers.by(said, Statement::Ballot(ballot))));
+            registers.merge(&Arc::new(papers.by(said, Statement::Ballot(ballot))));
             let derived = Derived::read(rollout, &roster, &registers, false);
             let mut sorted = numbers[..=said].to_vec();
             sorted.sort_unstable_by(|a, b| b.cmp(a));

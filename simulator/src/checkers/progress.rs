@@ -73,11 +73,12 @@ pub fn stage_bound(stage: Stage, plan: &Plan) -> Option<Span> {
 }
 
 /// How long a leader that does nothing may stay: the patience of as many fruitless terms as may follow.
-fn leader_bound(plan: &Plan, fruitless: usize) -> Span {
+fn leader_bound(known: &Known, fruitless: usize) -> Span {
+    let plan = &known.plan;
     let patience = (0..=fruitless.min(8)).map(|term| (PATIENCE.0 << term).min(PATIENCE_MAX.0));
     // A leader that has just started counts again what it had seen: silence, and the bake.
     let counts_again = SILENCE.0 + Span::seconds(u64::from(plan.trial_s) + u64::from(plan.bake_s)).0;
-    let silent = plan.beacon_period().times(FRESH_PERIODS + 1).0;
+    let silent = known.juror_period.times(FRESH_PERIODS + 1).0;
     Span(patience.sum::<u64>() + counts_again + silent + SLACK.0)
 }
 
@@ -108,7 +109,7 @@ impl Referees {
                         continue;
                     }
                     let fruitless = jurors.len() - truthful;
-                    let bound = leader_bound(&known.plan, fruitless).times(sight.patience);
+                    let bound = leader_bound(known, fruitless).times(sight.patience);
                     if sight.waits(since) > bound {
                         let what = format!("no leader has proposed for {} s", sight.waits(since).0 / 1000);
                         breaches.push((Property::L2, Some(*juror), what));
@@ -176,7 +177,7 @@ fn unsaid(
     since: Moment,
     there: usize,
 ) -> Option<(Property, Option<u32>, String)> {
-    let bound = Span(known.plan.beacon_period().times(FRESH_PERIODS + 2).0 + SLACK.0 * 2);
+    let bound = Span(known.juror_period.times(FRESH_PERIODS + 2).0 + SLACK.0 * 2);
     let unsaid = matches!(hold, Hold::None | Hold::WaitingForHealth | Hold::WaitingForLeader);
     (unsaid && sight.waits(since) > bound).then(|| {
         let what = format!(

@@ -7,6 +7,7 @@ use groundswell_protocol::bounds::SILENCE;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Failure, RolloutId, VoteState};
 use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::time::Span;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
 use groundswell_protocol::trust::plan::Plan;
 
@@ -32,6 +33,8 @@ pub(super) struct Known {
     pub(super) tree: Digest,
     pub(super) signed: bool,
     pub(super) plan: Plan,
+    /// How often its jurors speak.
+    pub(super) juror_period: Span,
     pub(super) jury: Vec<NodeId>,
     pub(super) quorum: usize,
     pub(super) stoppers: usize,
@@ -64,6 +67,7 @@ impl Known {
             tree: release.tree,
             signed: release.law.signed,
             plan: release.plan.clone(),
+            juror_period: roster.juror_period(&release.plan),
             jury: roster.jury.clone(),
             quorum: (jurors + faulty + 1).div_ceil(2),
             stoppers: faulty + 1,

@@ -29,8 +29,9 @@ use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::sorted::Sorted;
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::trust::names::{ComponentName, to_note};
+use crate::trust::plan::Plan;
 
 /// A component on this machine.
 #[derive(Debug, Default)]
@@ -126,6 +127,14 @@ impl Install {
             self.stage,
             Stage::Announcing | Stage::Activating | Stage::Trial | Stage::Reverting | Stage::Reprobing
         )
+    }
+
+    /// Whether jurors must hear soon if this node falls silent: it tries the release, or its bake has not ended for
+    /// long. After a restart its bake counts from `since`, as jurors' does that have restarted.
+    pub(super) fn is_on_trial(&self, plan: &Plan, since: Time, now: Time) -> bool {
+        let bake = Span::seconds(u64::from(plan.bake_s));
+        let bakes_until = self.trial_ends.unwrap_or(since) + bake + plan.beacon_period();
+        self.is_under_way() || self.stage == Stage::Healthy && now < bakes_until
     }
 
     /// Nothing more happens here unless something new is learnt.

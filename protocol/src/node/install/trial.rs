@@ -109,19 +109,19 @@ impl Node {
             }
         }
         let Some(tracked) = self.rollouts.get(&id) else { return };
-        let (fresh, silent): (Vec<NodeId>, Vec<NodeId>) = tracked
-            .install
-            .base
-            .iter()
-            .map(|(juror, _)| *juror)
-            .partition(|juror| self.gave_news(tracked, juror));
-        if fresh.len() >= needed || mutations::is(Mutation::FreshnessIgnored) {
+        let (mut fresh, mut asked) = (0, Vec::new());
+        for (juror, base) in tracked.install.base.iter() {
+            match base {
+                Some(base) if self.gave_news(juror, *base) => fresh += 1,
+                _ => asked.push(*juror),
+            }
+        }
+        if fresh >= needed || mutations::is(Mutation::FreshnessIgnored) {
             return self.begin_trial(id, now, out);
         }
         if tracked.install.deadline.is_some_and(|at| now < at) {
             return;
         }
-        let mut asked: Vec<NodeId> = silent.into_iter().collect();
         // Linked jurors answer at once; among them begin anywhere, so that no juror is asked by all.
         asked.sort_by_key(|juror| !self.links.contains(juror));
         let linked = asked.iter().filter(|juror| self.links.contains(juror)).count();
@@ -158,9 +158,8 @@ impl Node {
             .collect()
     }
 
-    /// Whether a juror's beacon has risen since, and shows nothing that this node lacks.
-    fn gave_news(&self, tracked: &Tracked, juror: &NodeId) -> bool {
-        let Some(base) = tracked.install.base.of(*juror).next().copied().flatten() else { return false };
+    /// Whether a juror's beacon has risen since it stood at `base`, and shows nothing that this node lacks.
+    fn gave_news(&self, juror: &NodeId, base: u64) -> bool {
         // Whatever a register shows beyond that has risen since, and was noted when it did.
         if self.freshness.rank(juror) <= base {
             return false;
