@@ -84,18 +84,22 @@ impl Code {
         let after = found.at + found.bytes;
         let end = start.wrapping_add(after);
         let code = |from: u32| code.get(from as usize..).unwrap_or_default();
+        let word = || {
+            let word = code(after.saturating_sub(4)).first_chunk();
+            word.map_or(0, |word| u32::from_le_bytes(*word))
+        };
         match found.names {
-            Names::Branch | Names::Relative => {
-                let distance = code(after.saturating_sub(4)).first_chunk();
-                let distance = distance.map_or(0, |distance| u32::from_le_bytes(*distance));
-                fields.ahead(end, self.address_of(end), distance);
-            }
+            Names::Branch | Names::Relative => fields.ahead(end, self.address_of(end), word()),
             Names::ShortBranch => {
                 let distance = code(after.saturating_sub(1)).first().copied();
                 fields.short_ahead(end, distance.unwrap_or_default());
             }
             Names::FrameSlot => fields.push(end.wrapping_sub(1), Kind::FrameSlot, 0),
             Names::Slot => fields.push(end.wrapping_sub(1), Kind::Slot, 0),
+            Names::LongSlot => fields.push(end.wrapping_sub(4), Kind::LongSlot, 0),
+            Names::LongFrameSlot => fields.push(end.wrapping_sub(4), Kind::LongFrameSlot, 0),
+            Names::Displacement => fields.displaced(end.wrapping_sub(4), word()),
+            Names::Number => fields.number(end.wrapping_sub(4), word()),
             Names::Address | Names::Other | Names::Nothing => {
                 let (place, code) = (start.wrapping_add(found.at), code(found.at));
                 fields.of(place, self.address_of(place), code, &decode(code));

@@ -166,10 +166,28 @@ impl<'a, Visit: FnMut(Reference)> Fields<'a, Visit> {
         let place = place + u32::from(at);
         if self.surroundings.is_own(found, value.into()) {
             self.push(place, Kind::ShortPointer, 0);
-        } else if let Some(kind) = self.surroundings.kind_of_address(value) {
+        } else {
+            self.displaced(place, value);
+        }
+    }
+
+    /// The same at a place, but for a processor's own data.
+    #[inline]
+    pub(super) fn displaced(&mut self, place: u32, value: u32) {
+        if let Some(kind) = self.surroundings.kind_of_address(value) {
             self.push(place, kind, 0);
         } else if MEMBERS.contains(&value) {
             self.push(place, Kind::Member, 0);
+        }
+    }
+
+    /// A number that is moved to a register: an address, or that of a line.
+    #[inline]
+    pub(super) fn number(&mut self, place: u32, number: u32) {
+        if let Some(kind) = self.surroundings.kind_of_address(number) {
+            self.push(place, kind, 0);
+        } else if NUMBERS.contains(&number) {
+            self.push(place, Kind::Number, 0);
         }
     }
 

@@ -46,7 +46,7 @@ impl Interest {
     #[inline(always)]
     fn has(&self, names: u8, at: u32) -> bool {
         let outside = u32::from(at.wrapping_sub(self.inside.start) >= self.inside.end - self.inside.start);
-        (self.names | outside << Names::ShortBranch as u8) >> (names & 7) & 1 == 1
+        (self.names | outside << Names::ShortBranch as u8) >> (names & 0xf) & 1 == 1
     }
 }
 

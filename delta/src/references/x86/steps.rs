@@ -6,7 +6,9 @@
 
 use std::sync::LazyLock;
 
-use super::decode::{BRANCH, FIELDS, IMMEDIATE, LOADS, RELATIVE, SHORT_BRANCH, SLOT, STACK_POINTER};
+use super::decode::{
+    BRANCH, DISPLACEMENT, FIELDS, IMMEDIATE, LOADS, MOVES, RELATIVE, SHORT_BRANCH, SLOT, STACK_POINTER,
+};
 use super::opcodes::{ESCAPE, Form, ONE_BYTE};
 use super::quick::{Measure, measure};
 
@@ -18,10 +20,16 @@ const HOW_SHIFT: u32 = 4;
 const BASELESS: u8 = 8;
 /// it has a slot of the stack if the byte after the ModRM byte says so;
 const MAYBE_STACK: u8 = 9;
-/// it is not known with REX.W, and is to be decoded without.
+/// it is not known with REX.W, and moves a number without;
 const UNLESS_WIDE: u8 = 10;
-/// Nothing is known.
+/// nothing is known;
 const NOT_KNOWN: u8 = 11;
+/// four bytes of a slot from the frame pointer come last, or a displacement from another register;
+const LONG_FRAME_SLOT: u8 = 12;
+/// four bytes of a slot from the stack pointer come last if the byte after the ModRM byte says so, else a displacement;
+const MAYBE_LONG_SLOT: u8 = 13;
+/// a displacement comes last.
+const DISPLACED: u8 = 14;
 
 /// What an instruction may name, and where.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +51,19 @@ pub(super) enum Names {
     ShortBranch = 6,
     /// It has to be decoded to know.
     Other = 7,
+    /// A slot from the stack pointer, in its last four bytes.
+    LongSlot = 8,
+    /// A slot from the frame pointer, in its last four bytes.
+    LongFrameSlot = 9,
+    /// A displacement from another register, in its last four bytes.
+    Displacement = 10,
+    /// A number that is moved to a register, in its last four bytes.
+    Number = 11,
 }
 
 impl Names {
     /// By number.
-    pub(super) const ALL: [Self; 8] = [
+    pub(super) const ALL: [Self; 12] = [
         Self::Nothing,
         Self::Branch,
         Self::Relative,
@@ -56,6 +72,10 @@ impl Names {
         Self::Address,
         Self::ShortBranch,
         Self::Other,
+        Self::LongSlot,
+        Self::LongFrameSlot,
+        Self::Displacement,
+        Self::Number,
     ];
 }
 
@@ -101,7 +121,7 @@ impl Steps {
         let looks = entry >> HOW_SHIFT | SCALED[usize::from(low(word >> 16))] | rex & !1;
         let look = LOOKS[usize::from(looks)];
         let bytes = (entry & BYTES) + (rex & 1) + escaped + (look & FOUR_MORE);
-        Step { bytes: bytes.into(), names: look >> NAMES_SHIFT & 7, is_known: look & UNKNOWN == 0 }
+        Step { bytes: bytes.into(), names: look >> NAMES_SHIFT & 0xf, is_known: look & UNKNOWN == 0 }
     }
 }
 
@@ -134,8 +154,8 @@ static SCALED: [u8; 256] = {
 const UNKNOWN: u8 = 0x80;
 /// It has four bytes more.
 const FOUR_MORE: u8 = 4;
-/// In the upper bits: the number of what it names.
-const NAMES_SHIFT: u32 = 4;
+/// In the bits between: the number of what it names.
+const NAMES_SHIFT: u32 = 3;
 
 /// What an instruction names by how its entry says so, whether its displacement is from the stack pointer or from nothing, and
 /// two bits of REX: whether the base is another register, and whether it is wide.
@@ -152,11 +172,15 @@ const fn looks() -> [u8; 256] {
             BASELESS if baseless => Names::Other as u8,
             MAYBE_STACK if on_stack && !other_base => Names::Slot as u8,
             BASELESS | MAYBE_STACK => Names::Nothing as u8,
-            UNLESS_WIDE.. => Names::Other as u8,
+            UNLESS_WIDE if !wide => Names::Number as u8,
+            UNLESS_WIDE | NOT_KNOWN => Names::Other as u8,
+            LONG_FRAME_SLOT if !other_base => Names::LongFrameSlot as u8,
+            MAYBE_LONG_SLOT if on_stack && !other_base => Names::LongSlot as u8,
+            LONG_FRAME_SLOT.. => Names::Displacement as u8,
             how if how == Names::FrameSlot as u8 && other_base => Names::Nothing as u8,
             how => how,
         };
-        let is_unknown = matches!(how, NOT_KNOWN..) || how == UNLESS_WIDE && wide;
+        let is_unknown = how == NOT_KNOWN || how == UNLESS_WIDE && wide;
         table[at] = names << NAMES_SHIFT
             | if how == BASELESS && baseless { FOUR_MORE } else { 0 }
             | if is_unknown { UNKNOWN } else { 0 };
@@ -188,11 +212,19 @@ fn is_step(prefix: usize, next: u8) -> bool {
 fn entry_of(opcode: usize, next: u8) -> u8 {
     let Some(measure) = measure(opcode, next) else { return NOT_KNOWN << HOW_SHIFT };
     let how = match measure {
-        Measure { unless_wide: true, .. } => UNLESS_WIDE,
+        Measure { unless_wide: true, facts, .. } if facts & !MOVES == IMMEDIATE && facts & MOVES != 0 => {
+            UNLESS_WIDE
+        }
+        Measure { unless_wide: true, .. } => NOT_KNOWN,
         Measure { baseless: true, immediate: 0, facts: 0 | LOADS, .. } => BASELESS,
         Measure { baseless: true, .. } => NOT_KNOWN,
         Measure { maybe_stack: true, immediate: 0, facts: 0 | LOADS, .. } => MAYBE_STACK,
+        Measure { maybe_stack: true, immediate: 0, facts, .. } if facts & FIELDS == DISPLACEMENT => {
+            MAYBE_LONG_SLOT
+        }
         Measure { maybe_stack: true, .. } => Names::Other as u8,
+        Measure { immediate: 0, facts, .. } if facts & FIELDS == DISPLACEMENT | SLOT => LONG_FRAME_SLOT,
+        Measure { immediate: 0, facts, .. } if facts & FIELDS == DISPLACEMENT => DISPLACED,
         Measure { immediate: 0, facts, .. } if facts & FIELDS == SLOT => Names::FrameSlot as u8,
         Measure { immediate: 0, facts, .. } if facts & FIELDS == RELATIVE => Names::Relative as u8,
         Measure { facts: BRANCH, .. } => Names::Branch as u8,
@@ -211,7 +243,7 @@ const fn low(word: u64) -> u8 {
 
 #[cfg(test)]
 mod tests {
-    use super::super::decode::{INSTRUCTION_BYTES_MAX, MOVES, PUSHES, STACK, decode};
+    use super::super::decode::{INSTRUCTION_BYTES_MAX, PUSHES, STACK, decode};
     use super::*;
     use proptest::prelude::*;
 
@@ -247,6 +279,12 @@ mod tests {
                     Names::Slot => facts == SLOT && instruction.facts & STACK != 0 && ends(0),
                     Names::Address => facts == IMMEDIATE && instruction.facts & (MOVES | PUSHES) == 0,
                     Names::ShortBranch => facts == SHORT_BRANCH && ends(1),
+                    Names::LongSlot => facts == DISPLACEMENT | SLOT && instruction.facts & STACK != 0 && ends(0),
+                    Names::LongFrameSlot => {
+                        facts == DISPLACEMENT | SLOT && instruction.facts & STACK == 0 && ends(0)
+                    }
+                    Names::Displacement => facts == DISPLACEMENT && ends(0),
+                    Names::Number => facts == IMMEDIATE && instruction.facts & MOVES != 0 && ends(4),
                     Names::Other => true,
                 };
                 prop_assert!(agrees, "{} {:?}", step.names, instruction);
@@ -257,7 +295,13 @@ mod tests {
     #[test]
     fn most_instructions_are_measured_by_one_look_up() {
         // mov rbp, rsp; mov rax, [rsp + 8]; call; lea rdi, [rip + x]; movzx eax, al; jne; movups xmm0, [rsp + rbx]; push r15
-        let all: [(&[u8], Names); 10] = [
+        // mov [rsp + 256], rax; mov [rbp + 256], rax; mov [r13 + 256], rax; mov [r12 + 256], rax; mov eax, 300
+        let all: [(&[u8], Names); 15] = [
+            (&[0x48, 0x89, 0x84, 0x24, 0, 1, 0, 0], Names::LongSlot),
+            (&[0x48, 0x89, 0x85, 0, 1, 0, 0], Names::LongFrameSlot),
+            (&[0x49, 0x89, 0x85, 0, 1, 0, 0], Names::Displacement),
+            (&[0x49, 0x89, 0x84, 0x24, 0, 1, 0, 0], Names::Displacement),
+            (&[0xb8, 0x2c, 1, 0, 0], Names::Number),
             (&[0x74, 1], Names::ShortBranch),
             (&[0x48, 0x89, 0xe5], Names::Nothing),
             (&[0x48, 0x8b, 0x44, 0x24, 8], Names::Slot),
