@@ -86,6 +86,14 @@ impl Scan<'_> {
             let Some(here) = u32::try_from(done).ok().and_then(|done| place.checked_add(done)) else { break };
             let address = address.wrapping_add(done as u64);
             self.write_prepared(here, out);
+            if !self.pointers && !self.pairs && self.table.is_none() && self.prepared.is_empty() {
+                // Nothing but tables can be here.
+                let none = tables.none_for(here);
+                if none > 0 {
+                    done = done.saturating_add(none.saturating_mul(4)).min(until.next_multiple_of(4));
+                    continue;
+                }
+            }
             let next = self.prepared.first().map_or(u32::MAX, |next| next.at);
             if out.end() > here || next < here.saturating_add(8) {
                 // This is known, or what is known begins in it.
