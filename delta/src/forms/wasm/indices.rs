@@ -8,7 +8,7 @@ use super::locals::Locals;
 use super::space::Space;
 use super::spaces::{SPACES, mask_of, space_of};
 use super::tape::Kind;
-use crate::models::{Field, Model, Piece};
+use crate::models::{Field, Model, Piece, cut};
 
 /// Predicts the fields of a wide form.
 pub(crate) struct Indices<'a> {
@@ -55,6 +55,21 @@ impl Model for Indices<'_> {
         let space = self.spaces.get_mut(space_of(kind)?)?;
         let mask = mask_of(kind);
         Some(u64::from((space.predict(was & mask) & mask) | (was & !mask)))
+    }
+
+    #[inline]
+    fn confirm(&mut self, field: &Field<u64>, was: u64, _: u32) -> Option<u64> {
+        let kind = kind_of(field.name);
+        let was = u32::try_from(was).unwrap_or_default();
+        if kind == Kind::Local {
+            let is = self.locals.predict(body_of(field.name), was)?;
+            let is = cut(is.into(), field.bytes);
+            self.locals.learn(was, u32::try_from(is).unwrap_or_default());
+            return Some(is);
+        }
+        let space = self.spaces.get_mut(space_of(kind)?)?;
+        let mask = mask_of(kind);
+        Some(u64::from(space.confirm(was & mask, mask) | (was & !mask)))
     }
 
     #[inline]

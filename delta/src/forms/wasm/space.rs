@@ -61,6 +61,25 @@ impl Space {
         best.1
     }
 
+    /// Predicts a number of which it is known that it is as predicted, and learns that.
+    #[inline]
+    pub(super) fn confirm(&mut self, was: u32, mask: u32) -> u32 {
+        let is = self.predict(was) & mask;
+        if self.said.iter().all(|(_, said)| *said == is) {
+            // All agree: neither which is best nor what was seen is news.
+            self.remember(was, is);
+        } else {
+            self.learn(was, is);
+        }
+        is
+    }
+
+    #[inline]
+    fn remember(&mut self, was: u32, is: u32) {
+        self.recent[self.next] = (was, is.wrapping_sub(was));
+        self.next = (self.next + 1) % RECENT;
+    }
+
     /// The shift of the recent number that is nearest, and the class of its distance.
     fn nearest(&self, was: u32) -> (usize, u32) {
         let mut best = (u32::MAX, 0);
@@ -89,8 +108,7 @@ impl Space {
             }
         }
         self.seen.learn(was, is, self.said[1].1);
-        self.recent[self.next] = (was, is.wrapping_sub(was));
-        self.next = (self.next + 1) % RECENT;
+        self.remember(was, is);
     }
 }
 
