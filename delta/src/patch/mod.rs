@@ -9,7 +9,7 @@
 //! | bytes | what |
 //! |---|---|
 //! | 4 | `GSPT` |
-//! | 1 | format: 4 |
+//! | 1 | format: 5 |
 //! | 16 | the beginning of the old file's BLAKE3 |
 //! | number | size of the old file |
 //! | 32 | BLAKE3 of the new file |
