@@ -97,6 +97,17 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
         Some(&mut self.pieces[piece][place].1)
     }
 
+    /// The value of this key, if it is the only one and `is` is true for it.
+    pub(crate) fn get_alone_mut(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<&mut V> {
+        let at = self.first_from(key);
+        let ((piece, place), (held, value)) = self.at(at)?;
+        let next = self.at((piece, place + 1));
+        if *held != key || next.is_some_and(|(_, (held, _))| *held == key) || !is(value) {
+            return None;
+        }
+        Some(&mut self.pieces[piece][place].1)
+    }
+
     /// Takes out the first value of this key for which `is` is true.
     pub(crate) fn take(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<V> {
         let (piece, place) = self.first_of(key, is)?;
@@ -179,6 +190,9 @@ mod tests {
                     let taken = list.take(key, |(held, _)| *held == kind);
                     assert_eq!(taken, tree.remove(&(key, kind)).map(|turn| (kind, turn)));
                 } else if lot[9].is_multiple_of(3) {
+                    let alone =
+                        tree.range((key, 0)..=(key, 9)).count() == 1 && tree.contains_key(&(key, kind));
+                    assert_eq!(list.get_alone_mut(key, |(held, _)| *held == kind).is_some(), alone);
                     let held = list.get_mut(key, |(held, _)| *held == kind);
                     assert_eq!(held.as_deref().copied(), tree.get(&(key, kind)).map(|turn| (kind, *turn)));
                     if let (Some(held), Some(there)) = (held, tree.get_mut(&(key, kind))) {

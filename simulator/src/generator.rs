@@ -41,12 +41,16 @@ pub(crate) fn digest(bytes: &[u8]) -> u64 {
         high ^ low
     };
     let mut state = (bytes.len() as u64).wrapping_mul(GOLDEN_GAMMA);
-    for chunk in bytes.chunks(16) {
-        let mut words = [0; 16];
-        words[..chunk.len()].copy_from_slice(chunk);
-        let wide = u128::from_le_bytes(words);
-        let (high, low) = halves(wide);
+    let mut take_in = |words: [u8; 16]| {
+        let (high, low) = halves(u128::from_le_bytes(words));
         state = blend(low ^ GOLDEN_GAMMA, high ^ state ^ 0x94d0_49bb_1331_11eb);
+    };
+    let (chunks, rest) = bytes.as_chunks();
+    chunks.iter().copied().for_each(&mut take_in);
+    if !rest.is_empty() {
+        let mut words = [0; 16];
+        words[..rest.len()].copy_from_slice(rest);
+        take_in(words);
     }
     mix(state ^ GOLDEN_GAMMA)
 }

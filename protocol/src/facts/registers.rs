@@ -196,8 +196,7 @@ impl Registers {
         }
         // Of one register, and mostly it alone has this short key: nothing need move.
         if let (Some(before), Some(after)) = (before, after)
-            && self.by_short.of(after.short).nth(1).is_none()
-            && let Some(held) = self.by_short.get_mut(after.short, |held| held.id == before.id)
+            && let Some(held) = self.by_short.get_alone_mut(after.short, |held| held.id == before.id)
         {
             *held = Arc::clone(after);
             return;

@@ -336,7 +336,7 @@ impl Node {
             let conflict = self.conflicts(id);
             let Some(tracked) = self.rollouts.get_mut(&id) else { continue };
             let before = tracked.derived;
-            let after = Derived::of(&tracked.said, id, &tracked.roster, &self.registers, conflict);
+            let after = before.after(&tracked.said, id, &tracked.roster, &self.registers, conflict);
             tracked.derived = after;
             tracked.stale = false;
             if after != before {

@@ -91,11 +91,12 @@ impl Said {
 impl Derived {
     /// Reads a rollout's registers. `conflict`: another manifest of the same order is known.
     pub fn read(rollout: RolloutId, roster: &Roster, registers: &Registers, conflict: bool) -> Self {
-        Self::of(&Said::read(rollout, roster, registers), rollout, roster, registers, conflict)
+        Self::default().after(&Said::read(rollout, roster, registers), rollout, roster, registers, conflict)
     }
 
-    /// As [`Derived::read`], where what the jurors say has been read.
-    pub fn of(
+    /// What follows after this, now that the jurors say so: see [`Derived::read`].
+    pub fn after(
+        &self,
         said: &Said,
         rollout: RolloutId,
         roster: &Roster,
@@ -122,9 +123,9 @@ impl Derived {
             (stops().count() as u64 >= u64::from(stoppers)).then(|| stops().max().map(Stop::Jury)).flatten();
         let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);
         Self {
-            open: roster.quorum.reached(&opens).max(promoted),
-            term: roster.quorum.reached(terms),
-            hinted_term: roster.quorum.hinted(terms),
+            open: roster.quorum.reached(self.open, &opens).max(promoted),
+            term: roster.quorum.reached(self.term, terms),
+            hinted_term: roster.quorum.hinted(self.hinted_term, terms),
             stop: operator_stop.or(jury_stop).or(conflict.then_some(Stop::Conflict)),
             paused,
             flow_counter,

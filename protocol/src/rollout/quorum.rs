@@ -33,20 +33,26 @@ impl Quorum {
         if self.faulty + 1 < self.jurors { self.faulty + 1 } else { self.jurors - 1 }
     }
 
-    /// The `quorum`-th largest of the jurors' numbers: what a quorum has reached.
-    pub fn reached(self, numbers: &[u32]) -> u32 {
+    /// The `quorum`-th largest of the jurors' numbers: what a quorum has reached, which was `before` and never falls.
+    pub fn reached(self, before: u32, numbers: &[u32]) -> u32 {
         let less = u32::from(mutations::is(Mutation::QuorumOneSmall));
-        nth_largest(numbers, self.quorum - less)
+        risen(before, numbers, self.quorum - less)
     }
 
-    /// The number that at least one honest juror has reached.
-    pub fn hinted(self, numbers: &[u32]) -> u32 {
-        nth_largest(numbers, self.stoppers())
+    /// The number that at least one honest juror has reached, which was `before` and never falls.
+    pub fn hinted(self, before: u32, numbers: &[u32]) -> u32 {
+        risen(before, numbers, self.stoppers())
     }
 }
 
-/// The `n`-th largest of `numbers`, counted from 1; missing numbers are 0. Asked with every ballot; jurors mostly say
-/// one of few numbers, so they are not put in order.
+/// The `n`-th largest of `numbers`, which was `before` and never falls: asked with every ballot, and most change nothing.
+fn risen(before: u32, numbers: &[u32], n: u32) -> u32 {
+    let above = numbers.iter().filter(|number| **number > before).count();
+    if (above as u64) < u64::from(n) { before } else { nth_largest(numbers, n) }
+}
+
+/// The `n`-th largest of `numbers`, counted from 1; missing numbers are 0. Jurors mostly say one of few numbers, so they
+/// are not put in order.
 fn nth_largest(numbers: &[u32], n: u32) -> u32 {
     let place = usize::try_from(n).unwrap_or(usize::MAX).max(1);
     if place > numbers.len() {
@@ -88,9 +94,12 @@ mod tests {
     #[test]
     fn reached_is_the_qth_largest() {
         let q = Quorum::of(4);
-        assert_eq!(q.reached(&[9, 3, 2, 0]), 2);
-        assert_eq!(q.reached(&[9, 9]), 0, "silence counts as zero");
-        assert_eq!(q.hinted(&[9, 3, 2, 0]), 3);
+        for before in 0..=2 {
+            assert_eq!(q.reached(before, &[9, 3, 2, 0]), 2);
+            assert_eq!(q.hinted(before, &[9, 3, 2, 0]), 3);
+        }
+        assert_eq!(q.reached(0, &[9, 9]), 0, "silence counts as zero");
+        assert_eq!(q.reached(4, &[9, 3, 2, 0]), 4, "it never falls");
         let numbers = [4, 7, 7, 0, 2, 7, 4, 1];
         let mut sorted = numbers;
         sorted.sort_unstable_by(|one, other| other.cmp(one));

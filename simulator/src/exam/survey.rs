@@ -14,8 +14,8 @@ const NODES: u32 = 7;
 pub type Reached = BTreeMap<Mark, (String, u64)>;
 
 /// The seeds of CI, beside the stories with names: `swell-exam --marks 300` says which are worth a place.
-pub const SEEDS: [u64; 23] =
-    [1, 3, 4, 6, 11, 14, 18, 19, 20, 21, 26, 29, 35, 40, 42, 60, 64, 79, 108, 146, 161, 335, 980];
+pub const SEEDS: [u64; 24] =
+    [1, 3, 4, 6, 11, 14, 18, 19, 20, 21, 26, 29, 35, 40, 42, 60, 64, 79, 108, 146, 161, 335, 813, 980];
 
 /// Plays every story with a name and the stories of these seeds, until every mark is reached.
 pub fn survey(seeds: impl IntoIterator<Item = u64>) -> Reached {
