@@ -112,6 +112,7 @@ pub(super) async fn within_patience(step: impl Future<Output = io::Result<()>>) 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use groundswell_protocol::digest::Digest;
     use groundswell_protocol::transfer::wire::{Answer, Ask};
 
     #[test]
@@ -121,6 +122,36 @@ mod tests {
         assert!(piece * 1024 > most * 2, "{piece} s: a line of 8 kbit/s will do");
         assert!(piece < most / 100);
         assert!(read_patience(400).as_secs() < 60);
+    }
+
+    /// What becomes of a piece that comes so many bytes a second, and after how many seconds.
+    async fn comes_at(bytes_a_second: usize) -> (io::Result<Option<Answer>>, u64) {
+        let (mut near, mut far) = tokio::io::duplex(1024);
+        let answer = Answer::Piece { blob: Digest([1; 32]), piece: 3, data: vec![7; 20_000] };
+        let bytes = answer.encode();
+        let length = u32::try_from(bytes.len()).unwrap().to_le_bytes();
+        let began = tokio::time::Instant::now();
+        let sender = tokio::spawn(async move {
+            for part in length.iter().chain(&bytes).copied().collect::<Vec<u8>>().chunks(bytes_a_second) {
+                if far.write_all(part).await.is_err() {
+                    return;
+                }
+                tokio::time::sleep(Duration::from_secs(1)).await;
+            }
+        });
+        let read = read_message::<Answer>(&mut near, || {}).await;
+        let took = began.elapsed().as_secs();
+        sender.abort();
+        (read, took)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_peer_that_sends_a_byte_a_second_is_given_up_and_a_slow_line_is_not() {
+        let (read, took) = comes_at(1).await;
+        assert_eq!(offence_of(&read.unwrap_err()), Some(Offence::Slow));
+        assert!(took < 90, "{took} s");
+        let (read, took) = comes_at(1_000).await;
+        assert!(matches!(read, Ok(Some(Answer::Piece { piece: 3, .. }))), "after {took} s: {read:?}");
     }
 
     #[tokio::test]
