@@ -16,13 +16,13 @@ use groundswell_protocol::identity::{KeyPair, NodeId};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::mpsc;
 
 use super::network::address_of;
 use super::tracker;
+use crate::driver::streams::{LinkStreams, opened_by_peers};
 use crate::link::{IncomingPieces, Link, LinkSettings, parse_address};
 use crate::store::blobs::{BlobStore, StoreLimits};
-use crate::transfer::{PieceStream, Streams, Transfer, TransferEvent, TransferLimits, Want};
+use crate::transfer::{Transfer, TransferEvent, TransferLimits, Want};
 
 /// Where our nodes listen.
 const PORT: u16 = 7400;
@@ -82,7 +82,8 @@ async fn swarm(task: &NodeTask) -> Result<(), Failed> {
     let (link, incoming) = link(task).await?;
     let (me, streams) = (link.own_node(), LinkStreams(link.clone()));
     let limits = TransferLimits::default();
-    let (transfer, mut events) = Transfer::start(me, store, Vec::new(), streams, boxed(incoming), limits);
+    let (transfer, mut events) =
+        Transfer::start(me, store, Vec::new(), streams, opened_by_peers(incoming), limits);
     if task.warm {
         join(task, &link).await;
     }
@@ -218,27 +219,4 @@ async fn join(task: &NodeTask, link: &Link) {
     while link.connected().len() < expected {
         tokio::time::sleep(std::time::Duration::from_millis(20)).await;
     }
-}
-
-#[derive(Clone)]
-struct LinkStreams(Link);
-
-impl Streams for LinkStreams {
-    async fn open(&self, peer: NodeId) -> io::Result<PieceStream> {
-        Ok(Box::new(self.0.open_pieces(peer).await?))
-    }
-}
-
-/// The link's streams as the transfer takes them.
-fn boxed(mut incoming: IncomingPieces) -> mpsc::Receiver<(NodeId, PieceStream)> {
-    let (into, out_of) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some((peer, stream)) = incoming.recv().await {
-            let stream: PieceStream = Box::new(stream);
-            if into.send((peer, stream)).await.is_err() {
-                return;
-            }
-        }
-    });
-    out_of
 }

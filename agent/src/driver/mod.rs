@@ -28,6 +28,7 @@ mod ledger;
 mod perform;
 mod recorder;
 mod start;
+pub(crate) mod streams;
 
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::identity::{KeyPair, NodeId};
+use groundswell_protocol::identity::KeyPair;
 use groundswell_protocol::node::{self, Entropy, Node, Record};
 use groundswell_protocol::recording::Head;
 use groundswell_protocol::trust::policy::FleetId;
@@ -23,6 +23,7 @@ use super::feedback::FEEDBACK_MAX;
 use super::keeping::Arrivals;
 use super::ledger::Ledger;
 use super::recorder::Recorder;
+use super::streams::{LinkStreams, opened_by_peers};
 use super::{About, Agent, Ears};
 use crate::config::{Config, ConfigError};
 use crate::control::events::unix_ms;
@@ -38,7 +39,7 @@ use crate::store::journal::{Journal, JournalError, Writer};
 use crate::store::{Content, Located};
 use crate::telemetry::logs::{self, LogSetupError};
 use crate::telemetry::metrics::Metrics;
-use crate::transfer::{Caps, PieceStream, Streams, Transfer, TransferLimits};
+use crate::transfer::{Caps, Transfer, TransferLimits};
 
 /// Why an agent cannot start, or had to end.
 #[derive(Debug, thiserror::Error)]
@@ -302,7 +303,7 @@ fn start_transfer(
     let limits = TransferLimits { caps: config.transfer.caps_at(unix_ms()), ..TransferLimits::default() };
     let contents: Vec<Arc<dyn Content>> = vec![Arc::new(InSlots(Arc::clone(slots)))];
     let streams = LinkStreams(link.clone());
-    Transfer::start(key.public(), store.clone(), contents, streams, boxed(incoming), limits)
+    Transfer::start(key.public(), store.clone(), contents, streams, opened_by_peers(incoming), limits)
 }
 
 /// Chunks of installed versions.
@@ -313,31 +314,6 @@ impl Content for InSlots {
         let place = self.0.locate_chunk(digest)?;
         Some(Located { path: place.path, offset: place.offset, bytes: u64::from(place.bytes) })
     }
-}
-
-/// Piece streams over the link.
-#[derive(Clone)]
-struct LinkStreams(Link);
-
-impl Streams for LinkStreams {
-    async fn open(&self, peer: NodeId) -> io::Result<PieceStream> {
-        let stream = self.0.open_pieces(peer).await?;
-        Ok(Box::new(stream))
-    }
-}
-
-/// The link's streams as the transfer takes them.
-fn boxed(mut incoming: IncomingPieces) -> mpsc::Receiver<(NodeId, PieceStream)> {
-    let (into, out_of) = mpsc::channel(1);
-    tokio::spawn(async move {
-        while let Some((peer, stream)) = incoming.recv().await {
-            let stream: PieceStream = Box::new(stream);
-            if into.send((peer, stream)).await.is_err() {
-                return;
-            }
-        }
-    });
-    out_of
 }
 
 /// Says `false` when the agent is to end with its processes, `true` when it is to leave them running.
