@@ -152,6 +152,10 @@ fn answer(ask: &Ask, blobs: &Blobs, served: &AtomicU64) -> Option<Answer> {
             served.fetch_add(1, Ordering::Relaxed);
             Some(Answer::Piece { blob, piece, data })
         }
-        Ask::Cancel { .. } | Ask::Came { .. } | Ask::Forget { .. } => None,
+        Ask::Cancel { .. }
+        | Ask::Came { .. }
+        | Ask::MayBring { .. }
+        | Ask::Brings { .. }
+        | Ask::Forget { .. } => None,
     }
 }

@@ -254,6 +254,11 @@ impl Fetches {
         payload > 0
     }
 
+    /// A peer says something of who brings a piece of a blob into the site.
+    pub(super) fn said<S: Streams>(&mut self, peer: NodeId, blob: Digest, ask: Ask, ways: &mut Ways<S>) {
+        self.handle(blob, Event::Said { peer, ask }, ways);
+    }
+
     /// Some of an answer came from a peer.
     pub(super) fn alive<S: Streams>(&mut self, peer: NodeId, ways: &mut Ways<S>) {
         for blob in self.active.clone() {

@@ -107,7 +107,11 @@ async fn who_serves_bad_bytes_of_three_blobs_is_dropped_and_all_of_them_complete
             Ask::Request { blob, piece, .. } => {
                 vec![framed(&Answer::Piece { blob, piece, data: vec![0; 100] })]
             }
-            Ask::Cancel { .. } | Ask::Came { .. } | Ask::Forget { .. } => Vec::new(),
+            Ask::Cancel { .. }
+            | Ask::Came { .. }
+            | Ask::MayBring { .. }
+            | Ask::Brings { .. }
+            | Ask::Forget { .. } => Vec::new(),
         }
     });
     let mut receiver = fleet.node(2);

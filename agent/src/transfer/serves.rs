@@ -121,11 +121,16 @@ impl Serves {
             | Ask::Request { blob, .. }
             | Ask::Cancel { blob, .. }
             | Ask::Came { blob, .. }
+            | Ask::MayBring { blob, .. }
+            | Ask::Brings { blob, .. }
             | Ask::Forget { blob } => *blob,
         };
         if matches!(ask, Ask::Ask { .. }) {
             // Who asks for what we fetch ourselves may soon have pieces for us.
             fetches.add_holders(blob, &[peer], false, ways);
+        }
+        if matches!(ask, Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. }) {
+            fetches.said(peer, blob, ask.clone(), ways);
         }
         self.budgets_moved = true;
         let here = here(&blob, ways, fetches);

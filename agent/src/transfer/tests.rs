@@ -161,7 +161,11 @@ fn fake_holder(
                             let Some(data) = pieces(piece, data.to_vec()) else { return };
                             Answer::Piece { blob, piece, data }
                         }
-                        Ask::Cancel { .. } | Ask::Came { .. } | Ask::Forget { .. } => continue,
+                        Ask::Cancel { .. }
+                        | Ask::Came { .. }
+                        | Ask::MayBring { .. }
+                        | Ask::Brings { .. }
+                        | Ask::Forget { .. } => continue,
                     };
                     if write_message(&mut stream, &answer.encode()).await.is_err() {
                         return;

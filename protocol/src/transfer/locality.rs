@@ -4,6 +4,10 @@
 //! first fetches it from outside, the others from inside. Nobody says anything to anybody for that. Where the
 //! first is slow or gone, those after it step in one by one, so that waiting has an end: see [`Locality::allows`].
 //!
+//! That is for fleets in which whoever has its turn can fetch, as in the simulated rollouts. In a swarm most members
+//! know only a few holders outside; there those who know one ask for leave ([`super::turns`]), and this module says who is
+//! of the site and how long a node that gets nothing waits.
+//!
 //! What a site is, is for the caller to say: a label in the census. Members whom nodes see differently cost
 //! copies, never pieces.
 
@@ -127,6 +131,12 @@ impl Locality {
         self.came = Some(now);
     }
 
+    /// Whether nothing came for so many times as long as a node waits.
+    pub fn starves(&self, now: Time, times: u64) -> bool {
+        let patience = SITE_PATIENCE.0.max(self.pause_8 / 8 * PAUSES);
+        self.came.is_some_and(|came| now >= came + Span(patience).times(times))
+    }
+
     /// Whether `piece` may be asked of somebody outside; `inside`: some peer of the site has it.
     ///
     /// Yes if it is this node's turn and nobody inside has it. Else only for who has got nothing for a while: a
@@ -140,19 +150,17 @@ impl Locality {
         if place == 0 && !inside {
             return true;
         }
-        let patience = SITE_PATIENCE.0.max(self.pause_8 / 8 * PAUSES);
-        let waits = Span(patience).times(u64::from(place.max(1)));
-        self.came.is_some_and(|came| now >= came + waits)
+        self.starves(now, u64::from(place.max(1)))
     }
 }
 
-fn salt(blob: Digest, node: NodeId) -> u64 {
+pub(super) fn salt(blob: Digest, node: NodeId) -> u64 {
     let digest = Digest::of_parts("groundswell site turn", &[&blob.0, &node.0]);
     u64::from_le_bytes(std::array::from_fn(|at| digest.0[at]))
 }
 
 /// The finalizer of SplitMix64.
-fn draw(salt: u64, piece: u32) -> u64 {
+pub(super) fn draw(salt: u64, piece: u32) -> u64 {
     let number = salt ^ u64::from(piece).wrapping_mul(0x9e37_79b9_7f4a_7c15);
     let number = (number ^ (number >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     let number = (number ^ (number >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

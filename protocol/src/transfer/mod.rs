@@ -3,8 +3,8 @@
 //! The tour: a blob is cut into pieces whose hashes form its [`Outline`]; a [`PieceSet`] says who has
 //! which; [`download::Download`] fetches one blob from many peers; [`serving::Serving`] answers those who
 //! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer, within the budgets of
-//! [`egress::Egress`]; [`wire`] has the messages and their bytes; [`locality::Locality`] lets a site
-//! fetch each piece once; [`Allowance`] and [`Pace`] cap a rate; [`shortage::ShortageWatch`]
+//! [`egress::Egress`]; [`wire`] has the messages and their bytes; [`locality::Locality`] and the turns
+//! beside it let a site fetch each piece once; [`Allowance`] and [`Pace`] cap a rate; [`shortage::ShortageWatch`]
 //! says which pieces are nowhere.
 //!
 //! Deliberately absent: streams, files and clocks. The driver moves bytes and hands in time and entropy.
@@ -19,6 +19,7 @@ mod pieces;
 pub mod serving;
 pub mod shortage;
 mod spread;
+mod turns;
 pub mod upload;
 pub mod wire;
 

@@ -88,7 +88,7 @@ impl Serving {
                 self.forget_interest(peer, blob);
                 None
             }
-            Ask::Outline { .. } => None,
+            Ask::Outline { .. } | Ask::MayBring { .. } | Ask::Brings { .. } => None,
         }
     }
 

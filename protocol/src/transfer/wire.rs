@@ -10,6 +10,7 @@
 //! | `Outline` | `Outline`, or `NotHere` |
 //! | `Request` | `Piece`, `Refer`, `Busy`, or `Have` if the piece is not here |
 //! | `Cancel`, `Forget`, `Came` | nothing |
+//! | `MayBring` | nothing on this stream: `Brings` on one of the other's own, which no pieces hold up |
 //!
 //! Everything decoded is within its bounds and has one encoding only.
 
@@ -86,6 +87,22 @@ pub enum Ask {
         blob: Digest,
         /// The pieces, 1 to [`PIECES_NAMED_MAX`].
         pieces: Vec<u32>,
+    },
+    /// Somebody outside our site has this piece: may I bring it in?
+    MayBring {
+        /// The blob.
+        blob: Digest,
+        /// The piece.
+        piece: u32,
+    },
+    /// That is who brings this piece into our site: you, perhaps. Gone with [`Ask::Cancel`].
+    Brings {
+        /// The blob.
+        blob: Digest,
+        /// The piece.
+        piece: u32,
+        /// Who.
+        who: NodeId,
     },
 }
 
@@ -304,6 +321,12 @@ mod tests {
             digest().prop_map(|blob| Ask::Forget { blob }),
             (digest(), prop::collection::vec(any::<u32>(), 1..=PIECES_NAMED_MAX))
                 .prop_map(|(blob, pieces)| Ask::Came { blob, pieces }),
+            (digest(), any::<u32>()).prop_map(|(blob, piece)| Ask::MayBring { blob, piece }),
+            (digest(), any::<u32>(), any::<[u8; 32]>()).prop_map(|(blob, piece, who)| Ask::Brings {
+                blob,
+                piece,
+                who: PublicKey(who)
+            }),
         ]
     }
 

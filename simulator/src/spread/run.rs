@@ -351,6 +351,9 @@ impl<'a> Run<'a> {
             self.event(at, Event::Found { peer, hinted: false });
         }
         self.note_asked(from, at);
+        if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
+            self.event(at, Event::Said { peer, ask: ask.clone() });
+        }
         let now = Time(self.now / 1000);
         let machine = &mut self.machines[at as usize];
         let standing = if at == PUBLISHER { Standing::Origin } else { Standing::Relay };

@@ -43,6 +43,14 @@ fn about_one_copy_enters_a_site_that_is_known_by_its_label() {
 }
 
 #[test]
+fn in_a_fleet_where_nobody_knows_everybody_sites_cost_little_time() {
+    let plan = Plan { nodes: 80, sites: 8, ..small() };
+    let (sites, blind) = (outcome(&plan), outcome(&Plan { sites: 0, ..plan.clone() }));
+    assert!(sites.micros < blind.micros * 5 / 4, "{sites:?} beside {blind:?}");
+    assert!(sites.copies_permille(plan.bytes) <= 1_100, "{sites:?}");
+}
+
+#[test]
 fn a_line_into_a_site_bounds_how_soon_the_site_is_done() {
     let plan = Plan { nodes: 12, sites: 3, site_line: Some(1 << 20), ..small() };
     assert_eq!(plan.bound_micros(), Plan { upload: 1 << 20, sites: 0, ..small() }.bound_micros());

@@ -28,6 +28,13 @@ pub enum Event {
         /// The peer.
         peer: NodeId,
     },
+    /// A peer says something of who brings a piece into the site: [`Ask::MayBring`], [`Ask::Brings`] or [`Ask::Cancel`].
+    Said {
+        /// The peer.
+        peer: NodeId,
+        /// What it says.
+        ask: Ask,
+    },
     /// The stream to a peer could not be opened, or ended.
     Lost {
         /// The peer.

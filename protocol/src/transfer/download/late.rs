@@ -79,7 +79,7 @@ impl Download {
             if !self.is_elsewhere(id, piece) {
                 continue;
             }
-            self.release(id, piece);
+            self.release(now, id, piece);
             if let Some(peer) = self.peers.get_mut(&id) {
                 if lagging.insert(id) {
                     peer.lags(now);
@@ -111,7 +111,7 @@ impl Download {
             return None;
         }
         let late = self.late();
-        let peer = self.may_ask(now, id)?;
+        let peer = self.may_ask(now, id, true)?;
         let overdue = self.asked_of.iter().find(|(piece, asked)| {
             let [other] = asked.as_slice() else { return false };
             let refused =
@@ -119,7 +119,7 @@ impl Download {
             let is_late = self.peers.get(other).is_some_and(|other| {
                 other.asked.get(piece).is_some_and(|since| *since + other.hedge() <= now)
             });
-            let may_come = || self.may_come_from(now, id, **piece);
+            let may_come = || !self.waits_for_leave(now, &id) || self.turns.is_mine(**piece);
             *other != id && is_late && !refused && peer.pieces.contains(**piece) && may_come()
         });
         overdue.map(|(piece, _)| *piece)

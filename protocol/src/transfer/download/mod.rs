@@ -16,6 +16,7 @@ mod nearness;
 mod peer;
 mod reach;
 mod round_trip;
+mod site;
 #[cfg(test)]
 mod slow;
 #[cfg(test)]
@@ -27,6 +28,7 @@ use std::sync::Arc;
 use super::locality::Locality;
 use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
+use super::turns::Turns;
 use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
 use crate::digest::Digest;
 use crate::identity::NodeId;
@@ -95,7 +97,12 @@ pub struct Download {
     random: u64,
     requests_max: usize,
     locality: Locality,
+    turns: Turns,
+    /// How many peers of the site have each piece.
+    inside: Vec<u16>,
     tick: Option<Time>,
+    /// When to be woken, as far as was reckoned last: never later than is right.
+    deadline: Option<Time>,
     complete: bool,
 }
 
@@ -132,7 +139,10 @@ impl Download {
             random: entropy,
             requests_max: PEERS_MAX * REQUESTS_PER_PEER,
             locality: Locality::default(),
+            turns: Turns::default(),
+            inside: Vec::new(),
             tick: None,
+            deadline: None,
             complete: false,
         }
     }
@@ -197,6 +207,13 @@ impl Download {
         if self.complete {
             return;
         }
+        if self.is_only_news(now, &event) {
+            if let Event::Answered { peer: id, answer: Answer::Gained { piece, .. } } = event {
+                self.gained(id, piece);
+                self.peers.get_mut(&id).into_iter().for_each(|peer| peer.heard(now));
+            }
+            return;
+        }
         self.make_up_for_own_sleep(now);
         let whom = self.concerned(&event);
         match event {
@@ -208,7 +225,11 @@ impl Download {
                 }
                 return;
             }
-            Event::Lost { peer } => self.failed(now, peer),
+            Event::Said { peer, ask } => self.said(now, peer, &ask),
+            Event::Lost { peer } => {
+                self.turns.lost(now, peer);
+                self.failed(now, peer);
+            }
             Event::Wake => {}
         }
         self.tell_what_came(now, out);
@@ -217,21 +238,27 @@ impl Download {
             return;
         }
         self.mind_the_clock(now, out);
+        self.turns.expire(now);
         let whom = if self.take_back(now, out) { Whom::All } else { whom };
         self.ask_outline(now, out);
         self.ask_pieces(now, whom, out);
+        self.give_unused_back(now);
+        let said = self.turns.outbox.drain(..);
+        out.extend(said.map(|(peer, ask)| Action::Send { peer, ask }));
         let watching = !self.asked_of.is_empty()
             || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.rests_until() > now)
             || !self.locality.is_alone() && !self.taken.is_full();
         let rests = self.peers.values().map(Peer::rests_until).filter(|until| *until > now);
         self.tick = watching.then(|| rests.fold(now + TICK, Time::min));
+        self.deadline = self.reckon_deadline();
     }
 
     /// When to call with [`Event::Wake`] at the latest; none when complete or without peers.
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.complete {
-            return None;
-        }
+        self.deadline.filter(|_| !self.complete)
+    }
+
+    fn reckon_deadline(&self) -> Option<Time> {
         let tell = self.peers.values().any(|peer| self.is_to_be_told(peer)).then_some(self.tell_at);
         let usual = self.pauses.settled();
         let silences = self.peers.values().filter_map(|peer| peer.silence(usual));
@@ -282,9 +309,9 @@ impl Download {
                     peer.standing = Standing::Ready;
                     if pieces.is_full() {
                         peer.whole = true;
-                        self.locality.takes_no_turn(&id);
+                        self.turns.pass_over(&id);
                     }
-                    self.set_pieces(id, pieces);
+                    self.set_pieces(now, id, pieces);
                     have.peers.iter().for_each(|other| self.found(now, *other, false));
                 }
                 None => self.absent(now, id),
@@ -296,7 +323,7 @@ impl Download {
                 if peer.busy_until <= now {
                     peer.busy_until = now + peer.busy_pause();
                 }
-                self.release(id, piece);
+                self.release(now, id, piece);
             }
             Answer::Gained { piece, .. } => self.gained(id, piece),
             Answer::Piece { .. } => {}
@@ -317,7 +344,7 @@ impl Download {
         }
         if !outline.verify(piece, &data) {
             out.push(wasted);
-            return self.ban(id, out);
+            return self.ban(now, id, out);
         }
         peer.failures = 0;
         peer.busies = 0;
@@ -325,7 +352,8 @@ impl Download {
             self.usual.sample(took);
             self.pauses.sample(pause);
         }
-        self.release(id, piece);
+        self.turns.came(piece);
+        self.release(now, id, piece);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.heard(now);
         }
@@ -368,7 +396,7 @@ impl Download {
                 self.outline = Some(outline.clone());
                 out.push(Action::Outlined(outline));
             }
-            Err(_) => self.ban(id, out),
+            Err(_) => self.ban(now, id, out),
         }
     }
 
@@ -382,7 +410,7 @@ impl Download {
         if !refusal.refer(now, others.clone()) {
             peer.busy_until = now + BUSY_PAUSE;
         }
-        self.release(id, piece);
+        self.release(now, id, piece);
         others.into_iter().for_each(|other| self.found(now, other, false));
     }
 
@@ -393,12 +421,15 @@ impl Download {
         }
         if peer.pieces.insert(piece) {
             self.availability[piece as usize] += 1;
+            if self.locality.is_near(&id) {
+                self.inside[piece as usize] += 1;
+            }
         }
     }
 
     fn absent(&mut self, now: Time, id: NodeId) {
-        self.locality.takes_no_turn(&id);
-        self.let_go(id);
+        self.turns.pass_over(&id);
+        self.let_go(now, id);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.standing = Standing::Absent(now + ABSENT_PAUSE);
         }
@@ -406,7 +437,7 @@ impl Download {
 
     /// The peer is gone or silent: nothing is expected of it until it is asked again.
     fn failed(&mut self, now: Time, id: NodeId) {
-        self.let_go(id);
+        self.let_go(now, id);
         let random = self.next_random();
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.standing = Standing::Away(now + peer.retry_pause(random));
@@ -416,8 +447,8 @@ impl Download {
         }
     }
 
-    fn ban(&mut self, id: NodeId, out: &mut Vec<Action>) {
-        self.let_go(id);
+    fn ban(&mut self, now: Time, id: NodeId, out: &mut Vec<Action>) {
+        self.let_go(now, id);
         self.peers.remove(&id);
         self.banned.push_back(id);
         if self.banned.len() > BANNED_MAX {
@@ -428,11 +459,11 @@ impl Download {
     }
 
     /// Takes back everything asked of a peer, and what it was thought to have.
-    fn let_go(&mut self, id: NodeId) {
+    fn let_go(&mut self, now: Time, id: NodeId) {
         if self.outline_fetch.as_ref().is_some_and(|fetch| fetch.peer == id) {
             self.outline_fetch = None;
         }
-        self.set_pieces(id, PieceSet::none(piece_count(self.bytes)));
+        self.set_pieces(now, id, PieceSet::none(piece_count(self.bytes)));
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.pages = 0;
             peer.refusals.clear();
@@ -440,22 +471,32 @@ impl Download {
     }
 
     /// Says what a peer has; requests for what it has not are taken back.
-    fn set_pieces(&mut self, id: NodeId, pieces: PieceSet) {
+    fn set_pieces(&mut self, now: Time, id: NodeId, pieces: PieceSet) {
+        let is_near = self.locality.is_near(&id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let before = std::mem::replace(&mut peer.pieces, pieces);
         for piece in before.without(&peer.pieces) {
             self.availability[piece as usize] -= 1;
+            if is_near {
+                self.inside[piece as usize] -= 1;
+            }
         }
         for piece in peer.pieces.without(&before) {
             self.availability[piece as usize] += 1;
+            if is_near {
+                self.inside[piece as usize] += 1;
+            }
         }
         let lost: Vec<u32> =
             peer.asked.keys().copied().filter(|piece| !peer.pieces.contains(*piece)).collect();
-        lost.into_iter().for_each(|piece| self.release(id, piece));
+        lost.into_iter().for_each(|piece| self.release(now, id, piece));
     }
 
     /// A request is no longer under way at this peer.
-    fn release(&mut self, id: NodeId, piece: u32) {
+    fn release(&mut self, now: Time, id: NodeId, piece: u32) {
+        if !self.locality.is_near(&id) {
+            self.turns.give_back(now, piece);
+        }
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.asked.remove(&piece);
         }
@@ -491,52 +532,6 @@ impl Download {
             peer.pages = pages;
             peer.note_owed(now);
         }
-    }
-
-    fn may_ask(&self, now: Time, id: NodeId) -> Option<&Peer> {
-        if self.asked_of.len() >= self.requests_max {
-            return None;
-        }
-        self.peers.get(&id).filter(|peer| peer.has_room(now))
-    }
-
-    /// The rarest piece that this peer has and nobody was asked for.
-    fn choose(&mut self, now: Time, id: NodeId) -> Option<u32> {
-        let start = u32::try_from(self.below(u64::from(self.held.pieces()))).unwrap_or(0);
-        let salt = self.random;
-        let late = self.late();
-        let peer = self.may_ask(now, id)?;
-        let last_resort = peer.is_lagging() && self.nears_the_end();
-        let crowded = peer.refusals.len() >= REFUSALS_MAX;
-        let nearer = self.nearer_than(now, &id);
-        let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
-        candidates
-            .filter(|piece| self.may_come_from(now, id, *piece))
-            .filter(|piece| !last_resort || !self.is_elsewhere(id, *piece))
-            .filter(|piece| !nearer.iter().any(|peer| peer.offers(*piece)))
-            .filter(|piece| match peer.refusals.get(piece) {
-                Some(refusal) => !refusal.stands(now, peer, &self.peers, late),
-                None => !crowded,
-            })
-            .min_by_key(|piece| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece))))
-    }
-
-    fn request(&mut self, now: Time, id: NodeId, piece: u32, out: &mut Vec<Action>) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        let (tried, insist) = match peer.refusals.get_mut(&piece) {
-            Some(refusal) => {
-                refusal.give_up();
-                (refusal.tried.clone(), refusal.is_exhausted())
-            }
-            None => (Vec::new(), false),
-        };
-        peer.asked.insert(piece, now);
-        peer.note_owed(now);
-        self.note_stepping_in(id, piece);
-        self.taken.insert(piece);
-        self.asked_of.entry(piece).or_default().push(id);
-        let ask = Ask::Request { blob: self.blob, piece, tried, insist };
-        out.push(Action::Send { peer: id, ask });
     }
 
     fn finish(&mut self, out: &mut Vec<Action>) {

@@ -301,6 +301,9 @@ impl Swarm {
         if let Ask::Ask { .. } = ask {
             self.event(at, Event::Found { peer: from, hinted: false });
         }
+        if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
+            self.event(at, Event::Said { peer: from, ask: ask.clone() });
+        }
         let member = self.member(at);
         let standing = if member.origin { upload::Standing::Origin } else { upload::Standing::Relay };
         let holding = Holding { bytes: outline.bytes(), pieces: &member.held, standing };

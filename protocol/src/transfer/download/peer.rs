@@ -188,8 +188,17 @@ impl Peer {
 
     /// May be asked for one piece more.
     pub(super) fn has_room(&self, now: Time) -> bool {
-        let waits = self.silent || now < self.rests_until();
-        self.standing == Standing::Ready && !waits && self.asked.len() < self.window()
+        self.has_room_beside(now, 0)
+    }
+
+    /// The same beside so many that are about to be asked for.
+    pub(super) fn has_room_beside(&self, now: Time, kept: usize) -> bool {
+        self.may_be_asked(now) && self.asked.len() + kept < self.window()
+    }
+
+    /// It answers, and there is nothing why it should be left alone.
+    pub(super) fn may_be_asked(&self, now: Time) -> bool {
+        self.standing == Standing::Ready && !self.silent && now >= self.rests_until()
     }
 
     /// When this peer has been silent for longer than it, or else anybody, takes from one piece to the next, while

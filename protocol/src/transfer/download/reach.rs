@@ -1,12 +1,11 @@
-//! Who can be reached for what: a node's own site first, and what nobody has.
+//! What is asked of whom: the rarest of what a peer has, and what nobody has.
 
+use super::peer::Peer;
 use super::peer::Standing;
-use super::{Action, Download, Event};
+use super::{Action, CANDIDATES_MAX, Download, Event, REFUSALS_MAX, mix};
 use crate::identity::NodeId;
 use crate::time::Time;
-use crate::transfer::locality::Locality;
-use crate::transfer::outline::piece_count;
-use crate::transfer::wire::Answer;
+use crate::transfer::wire::{Answer, Ask};
 
 /// Who can have become able to be asked for more, by an event.
 #[derive(Clone, Copy)]
@@ -24,8 +23,19 @@ impl Download {
                 Whom::Nobody
             }
             Event::Answered { answer: Answer::Gained { .. }, peer } => Whom::One(*peer),
+            Event::Said { ask: Ask::MayBring { .. }, .. } => Whom::Nobody,
+            Event::Said { ask: Ask::Brings { who, .. }, .. } if *who != self.me => Whom::Nobody,
             _ => Whom::All,
         }
+    }
+
+    /// Whether a peer that answers has one piece more which is here or asked for, and nothing else is due: most events
+    /// are that, and they change nothing but what is known.
+    pub(super) fn is_only_news(&self, now: Time, event: &Event) -> bool {
+        let Event::Answered { peer, answer: Answer::Gained { piece, .. } } = event else { return false };
+        let is_ready =
+            self.peers.get(peer).is_some_and(|peer| peer.standing == Standing::Ready && !peer.silent);
+        is_ready && self.taken.contains(*piece) && self.deadline.is_some_and(|deadline| now < deadline)
     }
 
     /// One request a peer in turn until nobody can be asked for anything, and then those who are far.
@@ -46,36 +56,69 @@ impl Download {
         for mut ids in [near, far] {
             while !ids.is_empty() {
                 ids.retain(|id| {
-                    let chosen = self.choose(now, *id).or_else(|| self.choose_late(now, *id));
+                    let chosen = self.choose(now, *id, false).or_else(|| self.choose_late(now, *id));
                     if let Some(piece) = chosen {
                         self.request(now, *id, piece, out);
                     }
-                    chosen.is_some()
+                    chosen.is_some() || self.seek_leave(now, *id, out)
                 });
             }
         }
     }
 
-    /// As a member of a site whose members, this node among them, bring each piece in once.
-    pub fn with_site(mut self, now: Time, site: &[NodeId]) -> Self {
-        self.locality = Locality::new(self.me, site, self.blob, piece_count(self.bytes));
-        self.locality.came(now);
-        self
-    }
-
-    /// Members of the site to ask from the start.
-    pub fn site_to_begin_with(&self, most: usize) -> Vec<NodeId> {
-        self.locality.to_begin_with(self.me, most)
-    }
-
-    /// A piece is asked of `id`: if that is outside, others of the site may have been waited for in vain.
-    pub(super) fn note_stepping_in(&mut self, id: NodeId, piece: u32) {
-        if !self.locality.is_near(&id) {
-            let peers = &self.peers;
-            let answers =
-                |node: &NodeId| peers.get(node).is_some_and(|peer| peer.standing == Standing::Ready);
-            self.locality.stepped_in(piece, answers);
+    /// `with_leave`: for what room was kept while leave was sought.
+    pub(super) fn may_ask(&self, now: Time, id: NodeId, with_leave: bool) -> Option<&Peer> {
+        if self.asked_of.len() >= self.requests_max {
+            return None;
         }
+        let kept = if with_leave { 0 } else { self.turns.kept_for(&id) };
+        self.peers.get(&id).filter(|peer| peer.has_room_beside(now, kept))
+    }
+
+    /// The rarest piece that this peer has and nobody was asked for. `open`: not one that may be asked of it now, but
+    /// one for which leave is to be sought.
+    pub(super) fn choose(&mut self, now: Time, id: NodeId, open: bool) -> Option<u32> {
+        let start = u32::try_from(self.below(u64::from(self.held.pieces()))).unwrap_or(0);
+        let salt = self.random;
+        let late = self.late();
+        let waits = self.waits_for_leave(now, &id);
+        let peer = self.may_ask(now, id, waits && !open)?;
+        let last_resort = peer.is_lagging() && self.nears_the_end();
+        let crowded = peer.refusals.len() >= REFUSALS_MAX;
+        let nearer = self.nearer_than(now, &id);
+        let fits = |piece: &u32| {
+            (!last_resort || !self.is_elsewhere(id, *piece))
+                && !nearer.iter().any(|peer| peer.offers(*piece))
+                && match peer.refusals.get(piece) {
+                    Some(refusal) => !refusal.stands(now, peer, &self.peers, late),
+                    None => !crowded,
+                }
+        };
+        let rarity = |piece: &u32| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece)));
+        if waits && !open {
+            let has = |piece: &u32| peer.pieces.contains(*piece) && !self.taken.contains(*piece);
+            return self.turns.mine().filter(has).filter(fits).min_by_key(rarity);
+        }
+        let candidates = peer.pieces.without_from(&self.taken, start).take(CANDIDATES_MAX);
+        candidates.filter(|piece| !waits || self.is_open(now, *piece)).filter(fits).min_by_key(rarity)
+    }
+
+    pub(super) fn request(&mut self, now: Time, id: NodeId, piece: u32, out: &mut Vec<Action>) {
+        let Some(peer) = self.peers.get_mut(&id) else { return };
+        let (tried, insist) = match peer.refusals.get_mut(&piece) {
+            Some(refusal) => {
+                refusal.give_up();
+                (refusal.tried.clone(), refusal.is_exhausted())
+            }
+            None => (Vec::new(), false),
+        };
+        peer.asked.insert(piece, now);
+        peer.note_owed(now);
+        self.turns.used(piece);
+        self.taken.insert(piece);
+        self.asked_of.entry(piece).or_default().push(id);
+        let ask = Ask::Request { blob: self.blob, piece, tried, insist };
+        out.push(Action::Send { peer: id, ask });
     }
 
     /// Everybody who was named, and whether the caller named them: to begin anew later.
@@ -87,16 +130,5 @@ impl Download {
     pub fn out_of_reach(&self) -> impl Iterator<Item = u32> {
         let nowhere = self.availability.iter().zip(0_u32..).filter(|(peers, _)| **peers == 0);
         nowhere.map(|(_, piece)| piece).filter(|piece| !self.held.contains(*piece))
-    }
-
-    /// Whether it is for this node, now, to bring a piece in from a peer outside its site. What a holder in the
-    /// site refused, since it gave it to others, is not to be had inside.
-    pub(super) fn may_come_from(&self, now: Time, id: NodeId, piece: u32) -> bool {
-        let inside = || {
-            let near = self.peers.iter().filter(|(id, _)| self.locality.is_near(id));
-            near.map(|(_, peer)| peer)
-                .any(|peer| peer.pieces.contains(piece) && !peer.refusals.contains_key(&piece))
-        };
-        self.locality.is_alone() || self.locality.is_near(&id) || self.locality.allows(now, piece, inside())
     }
 }

@@ -89,7 +89,8 @@ fn about_one_copy_enters_each_site() {
         assert!(copies.iter().all(|copies| *copies <= 1_063), "{copies:?}: one piece of 16 may come twice");
         let (blind, blindly) = with_sites(5, 4, 1 << 20, rate, false);
         assert!(blind.iter().sum::<u64>() > 2 * copies.iter().sum::<u64>());
-        assert!(took.0 <= blindly.0 * 3 / 2, "{took:?}, without sites {blindly:?}");
+        // To ask for leave takes a round trip, and here one inside a site is as long as any.
+        assert!(took.0 <= blindly.0 * 2, "{took:?}, without sites {blindly:?}");
     }
 }
 

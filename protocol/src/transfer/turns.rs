@@ -1,0 +1,363 @@
+//! Who of a site brings which piece in: of those who know somebody outside that has it, the first who asks.
+//!
+//! For each piece one member minds the turn: the first by lot of the few wardens that all of the site agree on without a
+//! word. Who knows a holder outside asks it for leave, and it names the one who brings the piece in. So one brings it,
+//! and it is one who can: whose lot it is to fetch a piece may not know anybody who has it.
+//!
+//! Who is refused outside gives its leave back, and the next who asked has it. A warden that does not answer is passed
+//! over. That waiting has an end in any case is for [`super::locality`] to see to.
+//!
+//! What members say is not proven: a liar costs its site copies or time, never pieces.
+
+use std::collections::BTreeMap;
+
+use super::locality::{draw, salt};
+use super::wire::Ask;
+use crate::digest::Digest;
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+
+/// Members of a site that mind turns: everybody in it is linked with each of them.
+pub(super) const WARDENS: usize = 4;
+
+/// How long a warden is waited for.
+const ANSWER_PATIENCE: Span = Span::milliseconds(500);
+
+/// How long somebody else is relied on to bring a piece in, before the warden is asked again.
+const BRINGING_PATIENCE: Span = Span::seconds(1);
+
+/// How long a leave is good for, if nobody gives it back: who has it gives up what is late by itself.
+const LEAVE_MAX: Span = Span::seconds(4);
+
+/// Those who are next to bring a piece in, at most.
+const NEXT_MAX: usize = 8;
+
+/// This node's leave to bring a piece in.
+struct Leave {
+    /// Asked for at that time and not yet given.
+    asked: Option<Time>,
+    /// The peer outside that has room for the request; none once it was asked.
+    via: Option<NodeId>,
+    /// A peer outside was asked.
+    used: bool,
+    /// The warden.
+    warden: NodeId,
+}
+
+/// Who brings a piece in, by the warden that this node is.
+struct Turn {
+    who: NodeId,
+    since: Time,
+    /// Others who asked, in this order; at most [`NEXT_MAX`].
+    next: Vec<NodeId>,
+}
+
+/// The turns of one blob's pieces, as one member sees them.
+#[derive(Default)]
+pub(super) struct Turns {
+    me: Option<NodeId>,
+    wardens: Vec<(NodeId, u64)>,
+    leaves: BTreeMap<u32, Leave>,
+    /// Pieces that others bring in, since when that is known.
+    others: BTreeMap<u32, Time>,
+    /// The turns that this node minds.
+    minded: BTreeMap<u32, Turn>,
+    /// What is to be said, to whom.
+    pub(super) outbox: Vec<(NodeId, Ask)>,
+    blob: Option<Digest>,
+}
+
+impl Turns {
+    /// Of the site that `me` shares with `others`.
+    pub(super) fn new(me: NodeId, others: impl Iterator<Item = NodeId>, blob: Digest) -> Self {
+        let mut wardens: Vec<(NodeId, u64)> =
+            others.chain([me]).map(|node| (node, salt(blob, node))).collect();
+        wardens.sort_unstable_by_key(|(node, salt)| (std::cmp::Reverse(*salt), *node));
+        wardens.truncate(WARDENS);
+        Self { me: Some(me), wardens, blob: Some(blob), ..Self::default() }
+    }
+
+    /// Those who mind turns.
+    pub(super) fn wardens(&self) -> impl Iterator<Item = NodeId> {
+        self.wardens.iter().map(|(node, _)| *node)
+    }
+
+    /// Whether this node has leave to bring `piece` in.
+    pub(super) fn is_mine(&self, piece: u32) -> bool {
+        self.leaves.get(&piece).is_some_and(|leave| leave.asked.is_none())
+    }
+
+    /// Pieces that this node has leave to bring in.
+    pub(super) fn mine(&self) -> impl Iterator<Item = u32> {
+        self.leaves.iter().filter(|(_, leave)| leave.asked.is_none()).map(|(piece, _)| *piece)
+    }
+
+    /// Whether leave for `piece` may be asked for now.
+    pub(super) fn is_open(&self, now: Time, piece: u32) -> bool {
+        !self.leaves.contains_key(&piece)
+            && self.others.get(&piece).is_none_or(|since| now.since(*since) >= BRINGING_PATIENCE)
+    }
+
+    /// Requests for which the room of `peer` is kept.
+    pub(super) fn kept_for(&self, peer: &NodeId) -> usize {
+        self.leaves.values().filter(|leave| leave.via.as_ref() == Some(peer)).count()
+    }
+
+    /// Asks for leave to bring `piece` in from `via`, and says whether it is had at once.
+    pub(super) fn seek(&mut self, now: Time, piece: u32, via: NodeId) -> bool {
+        let (Some(me), Some(blob)) = (self.me, self.blob) else { return true };
+        let warden = self.wardens.iter().max_by_key(|(_, salt)| draw(*salt, piece)).map(|(node, _)| *node);
+        let Some(warden) = warden else { return true };
+        self.others.remove(&piece);
+        if warden == me {
+            if self.asked(now, me, piece) != me {
+                self.others.insert(piece, now);
+                return false;
+            }
+            self.leaves.insert(piece, Leave { asked: None, via: None, used: false, warden });
+            return true;
+        }
+        self.leaves.insert(piece, Leave { asked: Some(now), via: Some(via), used: false, warden });
+        self.outbox.push((warden, Ask::MayBring { blob, piece }));
+        false
+    }
+
+    /// `piece` was asked of a peer outside.
+    pub(super) fn used(&mut self, piece: u32) {
+        if let Some(leave) = self.leaves.get_mut(&piece) {
+            leave.via = None;
+            leave.used = true;
+        }
+    }
+
+    /// Pieces that this node has leave to bring in and asked nobody for.
+    pub(super) fn unused(&self) -> Vec<u32> {
+        let unused = self.leaves.iter().filter(|(_, leave)| leave.asked.is_none() && !leave.used);
+        unused.map(|(piece, _)| *piece).collect()
+    }
+
+    /// A warden says who brings `piece` in.
+    pub(super) fn told(&mut self, now: Time, warden: NodeId, piece: u32, who: NodeId) {
+        let Some(leave) = self.leaves.get_mut(&piece).filter(|leave| leave.warden == warden) else {
+            // The next in turn: this node gave up waiting for it, or asked and was told of another.
+            if self.me == Some(who) && self.wardens().any(|node| node == warden) {
+                self.others.remove(&piece);
+                self.leaves.insert(piece, Leave { asked: None, via: None, used: false, warden });
+            }
+            return;
+        };
+        if self.me == Some(who) {
+            leave.asked = None;
+        } else if leave.asked.is_some() {
+            self.leaves.remove(&piece);
+            self.others.insert(piece, now);
+        }
+    }
+
+    /// `peer` asks for leave to bring `piece` in: who does.
+    pub(super) fn asked(&mut self, now: Time, peer: NodeId, piece: u32) -> NodeId {
+        let turn = self.minded.entry(piece).or_insert(Turn { who: peer, since: now, next: Vec::new() });
+        if now.since(turn.since) >= LEAVE_MAX {
+            (turn.who, turn.since) = (peer, now);
+        }
+        turn.next.retain(|next| *next != peer);
+        if turn.who != peer && turn.next.len() < NEXT_MAX {
+            turn.next.push(peer);
+        }
+        turn.who
+    }
+
+    /// `peer` does not bring `piece` in: the next does.
+    pub(super) fn given_back(&mut self, now: Time, peer: NodeId, piece: u32) {
+        let Some(turn) = self.minded.get_mut(&piece) else { return };
+        turn.next.retain(|next| *next != peer);
+        if turn.who != peer {
+            return;
+        }
+        if turn.next.is_empty() {
+            self.minded.remove(&piece);
+            return;
+        }
+        let who = turn.next.remove(0);
+        (turn.who, turn.since) = (who, now);
+        if self.me == Some(who) {
+            self.others.remove(&piece);
+            self.leaves.insert(piece, Leave { asked: None, via: None, used: false, warden: who });
+        } else if let Some(blob) = self.blob {
+            self.outbox.push((who, Ask::Brings { blob, piece, who }));
+        }
+    }
+
+    /// This node does not bring `piece` in.
+    pub(super) fn give_back(&mut self, now: Time, piece: u32) {
+        let Some(leave) = self.leaves.remove(&piece) else { return };
+        if self.me == Some(leave.warden) {
+            self.given_back(now, leave.warden, piece);
+        } else if let Some(blob) = self.blob {
+            self.outbox.push((leave.warden, Ask::Cancel { blob, piece }));
+        }
+    }
+
+    /// `piece` is here.
+    pub(super) fn came(&mut self, piece: u32) {
+        self.leaves.remove(&piece);
+        self.others.remove(&piece);
+        self.minded.remove(&piece);
+    }
+
+    /// `peer` is gone.
+    pub(super) fn lost(&mut self, now: Time, peer: NodeId) {
+        let minded = self.minded.iter().filter(|(_, turn)| turn.who == peer || turn.next.contains(&peer));
+        let minded: Vec<u32> = minded.map(|(piece, _)| *piece).collect();
+        minded.into_iter().for_each(|piece| self.given_back(now, peer, piece));
+        self.leaves.retain(|_, leave| leave.asked.is_none() || leave.warden != peer);
+    }
+
+    /// `peer` minds no turns: it has the blob whole, or fetches nothing of it.
+    pub(super) fn pass_over(&mut self, peer: &NodeId) {
+        self.wardens.retain(|(node, _)| node != peer);
+        self.leaves.retain(|_, leave| leave.asked.is_none() || leave.warden != *peer);
+    }
+
+    /// Wardens that let this node wait for too long: they are passed over from now on.
+    pub(super) fn expire(&mut self, now: Time) {
+        let late = |leave: &&Leave| leave.asked.is_some_and(|asked| now.since(asked) >= ANSWER_PATIENCE);
+        let silent: Vec<NodeId> = self.leaves.values().filter(late).map(|leave| leave.warden).collect();
+        silent.iter().for_each(|warden| self.pass_over(warden));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::identity::PublicKey;
+
+    const BLOB: Digest = Digest([5; 32]);
+
+    fn id(number: u8) -> NodeId {
+        PublicKey([number; 32])
+    }
+
+    /// The views of a site of so many members.
+    fn site(members: u8) -> BTreeMap<NodeId, Turns> {
+        let view =
+            |me| (id(me), Turns::new(id(me), (1..=members).filter(|other| *other != me).map(id), BLOB));
+        (1..=members).map(view).collect()
+    }
+
+    /// Delivers what is to be said until nothing is.
+    fn talk(site: &mut BTreeMap<NodeId, Turns>, now: Time) {
+        loop {
+            let said = site.iter_mut().flat_map(|(from, turns)| {
+                let from = *from;
+                std::mem::take(&mut turns.outbox).into_iter().map(move |(to, ask)| (from, to, ask))
+            });
+            let said: Vec<(NodeId, NodeId, Ask)> = said.collect();
+            if said.is_empty() {
+                return;
+            }
+            for (from, to, ask) in said {
+                let turns = site.get_mut(&to).unwrap();
+                match ask {
+                    Ask::MayBring { blob, piece } => {
+                        let who = turns.asked(now, from, piece);
+                        turns.outbox.push((from, Ask::Brings { blob, piece, who }));
+                    }
+                    Ask::Brings { piece, who, .. } => turns.told(now, from, piece, who),
+                    Ask::Cancel { piece, .. } => turns.given_back(now, from, piece),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    fn seek(site: &mut BTreeMap<NodeId, Turns>, now: Time, piece: u32) {
+        site.values_mut().filter(|turns| turns.is_open(now, piece)).for_each(|turns| {
+            turns.seek(now, piece, id(200));
+        });
+        talk(site, now);
+    }
+
+    fn bringers(site: &BTreeMap<NodeId, Turns>, piece: u32) -> Vec<NodeId> {
+        site.iter().filter(|(_, turns)| turns.is_mine(piece)).map(|(node, _)| *node).collect()
+    }
+
+    #[test]
+    fn of_all_who_seek_leave_one_has_it_and_when_that_one_gives_it_back_another() {
+        let mut site = site(12);
+        for piece in 0..50 {
+            let mut had = Vec::new();
+            for _ in 0..4 {
+                seek(&mut site, Time(0), piece);
+                let [who] = bringers(&site, piece)[..] else { panic!("{:?}", bringers(&site, piece)) };
+                assert!(!had.contains(&who), "others come first");
+                had.push(who);
+                site.get_mut(&who).unwrap().give_back(Time(0), piece);
+                talk(&mut site, Time(0));
+            }
+        }
+    }
+
+    #[test]
+    fn the_pieces_are_minded_by_a_few_in_about_equal_parts() {
+        let mut site = site(30);
+        (0..400).for_each(|piece| seek(&mut site, Time(0), piece));
+        let minded: Vec<usize> =
+            site.values().map(|turns| turns.minded.len()).filter(|minded| *minded > 0).collect();
+        assert_eq!((minded.len(), minded.iter().sum::<usize>()), (WARDENS, 400));
+        assert!(minded.iter().all(|minded| *minded > 60), "{minded:?}");
+    }
+
+    #[test]
+    fn a_warden_that_says_nothing_is_passed_over() {
+        let mut turns = Turns::new(id(1), (2..=9).map(id), BLOB);
+        let piece = (0..).find(|piece| !turns.seek(Time(0), *piece, id(200))).unwrap();
+        assert!(!turns.is_open(Time(0), piece) && turns.kept_for(&id(200)) == 1);
+        let before = turns.wardens().count();
+        turns.expire(Time(0) + ANSWER_PATIENCE);
+        assert!(turns.is_open(Time(500), piece) && turns.kept_for(&id(200)) == 0);
+        assert_eq!(turns.wardens().count(), before - 1);
+    }
+
+    #[test]
+    fn who_says_nothing_more_loses_its_leave() {
+        let mut site = site(9);
+        seek(&mut site, Time(0), 7);
+        let [first] = bringers(&site, 7)[..] else { panic!("one has leave") };
+        let later = Time(0) + LEAVE_MAX;
+        site.remove(&first);
+        let minds = site.iter().find(|(_, turns)| turns.minded.contains_key(&7)).map(|(node, _)| *node);
+        let Some(minds) = minds else { return };
+        let warden = site.get_mut(&minds).unwrap();
+        assert_eq!(warden.asked(later, id(100), 7), id(100));
+        warden.asked(later, id(101), 7);
+        warden.lost(later, id(100));
+        assert_ne!(warden.asked(later, id(102), 7), id(100));
+    }
+
+    proptest! {
+        #[test]
+        fn whatever_is_said_no_table_grows_beyond_its_bounds(
+            said in prop::collection::vec((0_u8..7, 1_u8..40, 0_u32..20), 0..300),
+        ) {
+            let mut turns = Turns::new(id(1), (2..=9).map(id), BLOB);
+            for (now, (what, from, piece)) in (0_u64..).zip(said) {
+                let (now, from) = (Time(now * 50), id(from));
+                match what {
+                    0 => { turns.asked(now, from, piece); }
+                    1 => turns.given_back(now, from, piece),
+                    2 => turns.told(now, from, piece, id(1)),
+                    3 => turns.told(now, from, piece, from),
+                    4 => turns.came(piece),
+                    5 => turns.lost(now, from),
+                    _ => { turns.seek(now, piece, from); }
+                }
+                prop_assert!(turns.leaves.len() <= 20 && turns.others.len() <= 20 && turns.minded.len() <= 20);
+                prop_assert!(turns.minded.values().all(|turn| turn.next.len() <= NEXT_MAX));
+                prop_assert!(turns.minded.values().all(|turn| !turn.next.contains(&turn.who)));
+            }
+        }
+    }
+}
