@@ -12,6 +12,7 @@
 mod allowance;
 pub mod download;
 pub mod egress;
+mod flight;
 pub mod locality;
 mod outline;
 mod pace;

@@ -12,6 +12,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use super::allowance::Allowance;
 use super::egress::{Egress, Purse};
+use super::flight::Flight;
 use super::spread::{Haste, Spread};
 use super::wire::PEERS_NAMED_MAX;
 use crate::digest::Digest;
@@ -26,7 +27,7 @@ pub const COPIES_FROM_ORIGIN: usize = 1;
 /// referral, not what a copy costs.
 pub const SMALL_BYTES_MAX: u64 = 256 * 1024;
 
-/// The same for a holder that fetched the blob itself a moment ago: the tree of copies grows threefold
+/// The same for a holder that fetched the blob itself a moment ago, when its line is busy: the tree of copies grows threefold
 /// a step, so 11 receivers are three steps away.
 pub const COPIES_FROM_RELAY: usize = 3;
 
@@ -123,6 +124,7 @@ pub struct Upload {
     turns: VecDeque<NodeId>,
     sending: usize,
     spread: Spread,
+    flight: Flight,
     grants: BTreeMap<PieceName, Vec<NodeId>>,
     grant_order: VecDeque<(Time, PieceName)>,
 }
@@ -138,6 +140,7 @@ impl Upload {
             turns: VecDeque::new(),
             sending: 0,
             spread: Spread::default(),
+            flight: Flight::default(),
             grants: BTreeMap::new(),
             grant_order: VecDeque::new(),
         }
@@ -170,7 +173,11 @@ impl Upload {
         if haste == Haste::Soon && !wanted.insist {
             return Verdict::Busy;
         }
+        // A relay gives to whom it can at once: others who were given the piece are as busy as it is.
+        let is_relay = wanted.standing == Standing::Relay;
+        let gives = is_relay && !spent && self.flight.has_room(now, self.waiting());
         if haste != Haste::Now
+            && !gives
             && let Some(peers) = self.referral(peer, &wanted, spent)
         {
             if spent {
@@ -228,6 +235,7 @@ impl Upload {
         if let Some(cap) = &mut self.allowance {
             cap.spend(now, u64::from(bytes));
         }
+        self.flight.left(now, peer, piece);
         Some(Serve { peer, piece })
     }
 
@@ -244,13 +252,17 @@ impl Upload {
         if delivered {
             self.egress.received(&serve.piece.0, serve.peer);
         } else {
+            self.flight.forget(serve.peer, |piece| piece == serve.piece);
             self.revoke(serve.peer, serve.piece, bytes, false);
         }
     }
 
     /// The peer says which pieces of `blob` came to it, from anybody.
     pub fn has(&mut self, now: Time, peer: NodeId, blob: Digest, pieces: &[u32]) {
-        pieces.iter().for_each(|piece| self.spread.has(now, peer, (blob, *piece)));
+        for piece in pieces {
+            self.spread.has(now, peer, (blob, *piece));
+            self.flight.came(now, peer, (blob, *piece));
+        }
     }
 
     /// The peer no longer needs `piece`, if it still waits for it.
@@ -261,6 +273,7 @@ impl Upload {
     /// The peer no longer needs anything of `blob`.
     pub fn forget(&mut self, peer: NodeId, blob: Digest) {
         self.drop_waiting(peer, |(waiting, _)| waiting == blob);
+        self.flight.forget(peer, |(left, _)| left == blob);
     }
 
     /// The peer is gone; what it was promised and did not get is free for others.
@@ -274,6 +287,7 @@ impl Upload {
         }
         self.egress.lost(peer);
         self.spread.lost(peer);
+        self.flight.forget(peer, |_| true);
     }
 
     /// When [`Upload::next`] may have something again because of time alone.

@@ -45,6 +45,10 @@ pub const PEERS_MAX: usize = 64;
 /// Each peer more must be told of every piece that comes, and in a fleet of hundreds everybody is full of peers: with 48
 /// such news are 5 % of all that is sent, with 16 they are 4 %, and nobody is done later.
 pub const REFERRED_MAX: usize = 16;
+/// The same where the caller named many, in any case;
+const REFERRED_MIN: usize = 4;
+/// that is for downloads with at least so many peers in all.
+const ENOUGH_PEERS: usize = 28;
 /// Requests under way at one peer: 512 KiB, which fills 10 MB/s at a round trip of 50 ms.
 pub const REQUESTS_PER_PEER: usize = 8;
 /// Pieces of one holder that wait on a referral, at most; beyond, it is asked for nothing new.
@@ -274,11 +278,17 @@ impl Download {
             return;
         }
         let referred = self.peers.values().filter(|peer| !peer.hinted).count();
-        let full = self.peers.len() >= PEERS_MAX || !hinted && referred >= REFERRED_MAX;
+        let full = self.peers.len() >= PEERS_MAX || !hinted && referred >= self.referred_max();
         if full && !self.make_place(hinted) {
             return;
         }
         self.peers.insert(id, Peer::new(hinted, piece_count(self.bytes), now));
+    }
+
+    /// Who knows many by itself needs few more.
+    fn referred_max(&self) -> usize {
+        let hinted = self.peers.values().filter(|peer| peer.hinted).count();
+        ENOUGH_PEERS.saturating_sub(hinted).clamp(REFERRED_MIN, REFERRED_MAX)
     }
 
     /// Lets the peer go that failed most; the caller's only for another of the caller's.
@@ -335,6 +345,8 @@ impl Download {
 
     fn piece_came(&mut self, now: Time, id: NodeId, piece: u32, data: Vec<u8>, out: &mut Vec<Action>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
+        // Its sender counts what is under way.
+        out.push(Action::Send { peer: id, ask: Ask::Came { blob: self.blob, pieces: vec![piece] } });
         let took = peer.measured(now, piece);
         let wasted = Action::Wasted { peer: id, bytes: data.len() as u64 };
         let asked = peer.asked.contains_key(&piece);

@@ -1,0 +1,108 @@
+//! Pieces on their way, by what their receivers say came: whether the line has room for one copy more.
+//!
+//! Streams take in whatever they are given, so what has left this node may still wait for the line. Receivers tell each
+//! sender at once what came. Who says nothing only makes this node look busier than it is, and not for long.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use super::upload::PieceName;
+use crate::identity::NodeId;
+use crate::time::{Span, Time};
+
+/// The line has room if fewer pieces are under way than came within this time,
+const ROOM: Span = Span::milliseconds(250);
+/// or fewer than these: before it is known, and where lines are slow.
+const ROOM_MIN: usize = 8;
+/// It has none, however quick it is, with more than these.
+const ROOM_MAX: usize = 64;
+/// For so long a piece counts as on its way, if nobody says that it came.
+const UNDER_WAY_MAX: Span = Span::seconds(2);
+
+/// What left and is not known to have come.
+#[derive(Default)]
+pub(super) struct Flight {
+    pieces: BTreeMap<(NodeId, PieceName), Time>,
+    /// When the last pieces came, at most [`ROOM_MAX`].
+    came: VecDeque<Time>,
+}
+
+impl Flight {
+    /// A piece leaves.
+    pub(super) fn left(&mut self, now: Time, peer: NodeId, piece: PieceName) {
+        self.pieces.insert((peer, piece), now);
+    }
+
+    /// `peer` says that a piece came.
+    pub(super) fn came(&mut self, now: Time, peer: NodeId, piece: PieceName) {
+        if self.pieces.remove(&(peer, piece)).is_some() {
+            self.came.push_back(now);
+            if self.came.len() > ROOM_MAX {
+                self.came.pop_front();
+            }
+        }
+    }
+
+    /// Nothing more is heard of those pieces of `peer`.
+    pub(super) fn forget(&mut self, peer: NodeId, pieces: impl Fn(PieceName) -> bool) {
+        self.pieces.retain(|(other, piece), _| *other != peer || !pieces(*piece));
+    }
+
+    /// Whether one copy more would leave soon, while `waiting` wait here.
+    pub(super) fn has_room(&mut self, now: Time, waiting: usize) -> bool {
+        while self.came.front().is_some_and(|at| now.since(*at) > ROOM) {
+            self.came.pop_front();
+        }
+        let room = self.came.len().max(ROOM_MIN);
+        if self.pieces.len() + waiting >= room {
+            self.pieces.retain(|_, left| now.since(*left) < UNDER_WAY_MAX);
+        }
+        self.pieces.len() + waiting < room
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::digest::Digest;
+    use crate::identity::PublicKey;
+
+    fn peer(number: u8) -> NodeId {
+        PublicKey([number; 32])
+    }
+
+    fn piece(number: u32) -> PieceName {
+        (Digest([7; 32]), number)
+    }
+
+    /// Copies that leave at once when one in so many milliseconds comes to its receiver.
+    fn room(one_in: u64) -> u32 {
+        let mut flight = Flight::default();
+        for number in 0..100 {
+            flight.left(Time(u64::from(number) * one_in), peer(1), piece(number));
+            flight.came(Time(u64::from(number) * one_in), peer(1), piece(number));
+        }
+        let now = Time(100 * one_in);
+        let left = (0..1000).take_while(|number| {
+            let has_room = flight.has_room(now, 0);
+            flight.left(now, peer(2), piece(*number));
+            has_room
+        });
+        u32::try_from(left.count()).unwrap_or(u32::MAX)
+    }
+
+    #[test]
+    fn the_quicker_a_line_the_more_it_takes_within_bounds() {
+        assert_eq!([1000, 16, 1].map(room), [8, 15, 64]);
+    }
+
+    #[test]
+    fn what_waits_counts_and_what_is_gone_or_never_said_to_have_come_does_not() {
+        let mut flight = Flight::default();
+        assert!(flight.has_room(Time(0), 7) && !flight.has_room(Time(0), 8));
+        (0..8).for_each(|number| flight.left(Time(0), peer(1), piece(number)));
+        assert!(!flight.has_room(Time(1), 0));
+        flight.forget(peer(1), |gone| gone == piece(3));
+        assert!(flight.has_room(Time(1), 0) && !flight.has_room(Time(1), 1));
+        assert!(flight.has_room(Time(0) + UNDER_WAY_MAX, 7));
+    }
+}
