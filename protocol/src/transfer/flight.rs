@@ -18,6 +18,9 @@ const ROOM_MAX: usize = 64;
 /// For so long a piece counts as on its way, if nobody says that it came.
 const UNDER_WAY_MAX: Span = Span::seconds(2);
 
+/// Pieces under way that are noted, at most: more than any line has room for.
+const NOTED_MAX: usize = 1024;
+
 /// What left and is not known to have come.
 #[derive(Default)]
 pub(super) struct Flight {
@@ -29,7 +32,12 @@ pub(super) struct Flight {
 impl Flight {
     /// A piece leaves.
     pub(super) fn left(&mut self, now: Time, peer: NodeId, piece: PieceName) {
-        self.pieces.insert((peer, piece), now);
+        if self.pieces.len() >= NOTED_MAX {
+            self.pieces.retain(|_, left| now.since(*left) < UNDER_WAY_MAX);
+        }
+        if self.pieces.len() < NOTED_MAX {
+            self.pieces.insert((peer, piece), now);
+        }
     }
 
     /// `peer` says that a piece came.
@@ -104,5 +112,9 @@ mod tests {
         flight.forget(peer(1), |gone| gone == piece(3));
         assert!(flight.has_room(Time(1), 0) && !flight.has_room(Time(1), 1));
         assert!(flight.has_room(Time(0) + UNDER_WAY_MAX, 7));
+        (0..5000).for_each(|number| flight.left(Time(0), peer(1), piece(number)));
+        assert_eq!(flight.pieces.len(), NOTED_MAX);
+        flight.left(Time(0) + UNDER_WAY_MAX, peer(1), piece(0));
+        assert_eq!(flight.pieces.len(), 1);
     }
 }
