@@ -57,6 +57,8 @@ struct Turn {
 pub(super) struct Turns {
     me: Option<NodeId>,
     wardens: Vec<(NodeId, u64)>,
+    /// Wardens that do not fetch the blob, or not yet.
+    absent: Vec<(NodeId, u64)>,
     leaves: BTreeMap<u32, Leave>,
     /// Pieces that others bring in, since when that is known.
     others: BTreeMap<u32, Time>,
@@ -219,6 +221,19 @@ impl Turns {
         self.leaves.retain(|_, leave| leave.asked.is_none() || leave.warden != *peer);
     }
 
+    /// `peer` fetches nothing of the blob: it minds turns when it begins to.
+    pub(super) fn is_absent(&mut self, peer: &NodeId) {
+        self.absent.extend(self.wardens.iter().find(|(node, _)| node == peer));
+        self.pass_over(peer);
+    }
+
+    /// `peer` fetches the blob now.
+    pub(super) fn begins(&mut self, peer: &NodeId) {
+        if let Some(at) = self.absent.iter().position(|(node, _)| node == peer) {
+            self.wardens.push(self.absent.swap_remove(at));
+        }
+    }
+
     /// Wardens that let this node wait for too long: they are passed over from now on.
     pub(super) fn expire(&mut self, now: Time) {
         let late = |leave: &&Leave| leave.asked.is_some_and(|asked| now.since(asked) >= ANSWER_PATIENCE);
@@ -319,6 +334,17 @@ mod tests {
         turns.expire(Time(0) + ANSWER_PATIENCE);
         assert!(turns.is_open(Time(500), piece) && turns.kept_for(&id(200)) == 0);
         assert_eq!(turns.wardens().count(), before - 1);
+    }
+
+    #[test]
+    fn a_warden_that_begins_later_minds_turns_from_then_on() {
+        let mut turns = Turns::new(id(1), (2..=9).map(id), BLOB);
+        let before: std::collections::BTreeSet<NodeId> = turns.wardens().collect();
+        before.iter().for_each(|warden| turns.is_absent(warden));
+        before.iter().for_each(|warden| turns.is_absent(warden));
+        assert_eq!(turns.wardens().count(), 0);
+        (1..=9).for_each(|number| turns.begins(&id(number)));
+        assert_eq!((turns.wardens().collect(), turns.wardens().count()), (before, WARDENS));
     }
 
     #[test]

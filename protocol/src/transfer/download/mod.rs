@@ -275,6 +275,10 @@ impl Download {
         }
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.hinted |= hinted;
+            if !hinted {
+                // It asks for the blob, or was named by others.
+                self.turns.begins(&id);
+            }
             return;
         }
         let referred = self.peers.values().filter(|peer| !peer.hinted).count();
@@ -317,6 +321,7 @@ impl Download {
             Answer::Have(have) => match have.pieces().filter(|_| have.bytes == self.bytes) {
                 Some(pieces) => {
                     peer.standing = Standing::Ready;
+                    self.turns.begins(&id);
                     if pieces.is_full() {
                         peer.whole = true;
                         self.turns.pass_over(&id);
@@ -440,7 +445,7 @@ impl Download {
     }
 
     fn absent(&mut self, now: Time, id: NodeId) {
-        self.turns.pass_over(&id);
+        self.turns.is_absent(&id);
         self.let_go(now, id);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.standing = Standing::Absent(now + ABSENT_PAUSE);
