@@ -5,7 +5,7 @@
 //! first is slow or gone, those after it step in one by one, so that waiting has an end: see [`Locality::allows`].
 //!
 //! That is for fleets in which whoever has its turn can fetch, as in the simulated rollouts. In a swarm most members
-//! know only a few holders outside; there those who know one ask for leave ([`super::turns`]), and this module says who is
+//! know only a few holders outside; there those who know one ask for leave (`turns`), and this module says who is
 //! of the site and how long a node that gets nothing waits.
 //!
 //! What a site is, is for the caller to say: a label in the census. Members whom nodes see differently cost
