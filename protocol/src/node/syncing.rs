@@ -165,7 +165,8 @@ impl Node {
     }
 
     /// A uniform member of the census, so that nobody can choose with whom I sync (hole H38); while
-    /// recovering rather a linked elector that was not heard yet.
+    /// recovering rather a linked elector that was not heard yet. One that is asked already is not waited for: it may
+    /// never answer.
     fn choose_partner(&mut self) -> Option<NodeId> {
         let (_, census) = self.trust.newest_census()?;
         let census = Arc::clone(census);
@@ -175,6 +176,7 @@ impl Node {
                 .iter()
                 .copied()
                 .filter(|node| census.is_elector(node) && !self.signer.has_heard(node) && *node != self.me)
+                .filter(|node| !self.syncs.sessions.contains_key(node))
                 .collect();
             if !fresh.is_empty() {
                 return fresh.get(self.draw(fresh.len())).copied();

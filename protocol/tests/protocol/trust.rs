@@ -5,7 +5,7 @@ use groundswell_protocol::facts::{Fact, KeySignature, Statement};
 use groundswell_protocol::identity::{KeyPair, Signature};
 use groundswell_protocol::node::event::{Hold, Stage};
 use groundswell_protocol::node::status::Signing;
-use groundswell_protocol::node::{Event, Record, Refusal, Verdict};
+use groundswell_protocol::node::{Event, Input, Record, Refusal, Verdict};
 use groundswell_protocol::time::Span;
 use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
@@ -210,6 +210,23 @@ fn a_node_alone_signs_nothing() {
     fleet.advance(MINUTE);
     assert_eq!(fleet.status(0).signing, Signing::Recovering { heard: 1, needed: 2 });
     fleet.start(2);
+    assert!(fleet.run_until(MINUTE, Fleet::all_sign));
+}
+
+/// Found by the simulator, seed 1057 with 98 machines: the only linked elector that a node had not heard yet never
+/// answered, and it was asked for ever, and nobody else.
+#[test]
+fn a_linked_elector_that_never_answers_keeps_nobody_from_recovering() {
+    let mut fleet = Fleet::bare(4);
+    [1, 2, 3].into_iter().for_each(|node| fleet.start(node));
+    assert!(fleet.run_until(MINUTE, Fleet::all_sign));
+    fleet.crash(3);
+    // Away while it starts, so that it is linked with nobody else.
+    fleet.network.group[0] = 9;
+    fleet.start(0);
+    fleet.network.group[0] = 0;
+    let silent = fleet.machines[3].id;
+    fleet.input(0, Input::LinkUp(silent));
     assert!(fleet.run_until(MINUTE, Fleet::all_sign));
 }
 
