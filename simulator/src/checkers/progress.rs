@@ -122,8 +122,11 @@ impl Referees {
             let able: Vec<u32> = jurors.iter().copied().filter(|p| sight.is_on(*p) && honest(p)).collect();
             let counts = |node: &groundswell_protocol::identity::NodeId| {
                 let place = self.nodes.binary_search(node).ok().and_then(|p| u32::try_from(p).ok());
+                // A liar takes back what it found, or says it to some.
                 place.is_some_and(|place| {
-                    sight.is_on(place) && able.iter().all(|juror| sight.reaches(*juror, place))
+                    honest(&place)
+                        && sight.is_on(place)
+                        && able.iter().all(|juror| sight.reaches(*juror, place))
                 })
             };
             // What too few keys signed is followed by nobody: what liars say of it stops nothing.
