@@ -61,6 +61,7 @@
 
 mod access;
 mod blob;
+mod blocks;
 mod chunk;
 mod codec;
 mod error;

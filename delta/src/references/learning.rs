@@ -3,6 +3,8 @@
 //! Everything is kept in tables of fixed size, in which new entries displace old ones: how much there is to learn
 //! depends on files from strangers.
 
+use crate::blocks::Blocks;
+
 /// How much is kept, as powers of two: what moved otherwise than expected, and what moved near what was not expected at all,
 /// for each of the distances.
 #[derive(Clone, Copy)]
@@ -29,9 +31,8 @@ const NOWHERE: u32 = u32::MAX;
 pub(super) struct Learned {
     room: Room,
     exceptions: Vec<Moved>,
-    /// A bit for each block of places, in turns: whether any of them may be an exception. Most blocks have none, and what is
-    /// named together is mostly near together, so that this is looked up in the nearest cache.
-    blocks: Vec<u64>,
+    /// Blocks of 256 places of which any may be an exception: 32 KiB of bits. Most have none.
+    blocks: Blocks<18, 8>,
     /// A few bits of what each of them is of, or zero: nearly all targets are no exceptions, and this says so from a cache.
     tags: Vec<u8>,
     near: [Vec<Moved>; NEAR_SHIFTS.len()],
@@ -43,7 +44,7 @@ impl Learned {
         Self {
             room,
             exceptions: table(room.exceptions_log),
-            blocks: vec![0; BLOCKS / u64::BITS as usize],
+            blocks: Blocks::new(),
             tags: vec![0; 1 << room.exceptions_log],
             near: NEAR_SHIFTS.map(|_| table(room.near_log)),
         }
@@ -52,8 +53,7 @@ impl Learned {
     /// Where a target is known to have gone, if not where it was projected to.
     #[inline]
     pub(super) fn exception(&self, old: u32) -> Option<u32> {
-        let (word, bit) = block(old);
-        if self.blocks.get(word).is_none_or(|word| word & bit == 0) {
+        if !self.blocks.may_hold(old) {
             return None;
         }
         let slot = slot(old, self.room.exceptions_log);
@@ -71,10 +71,7 @@ impl Learned {
         let Some(known) = self.tags.get_mut(slot) else { return };
         if projected != Some(new) {
             *known = tag(old);
-            let (word, bit) = block(old);
-            if let Some(word) = self.blocks.get_mut(word) {
-                *word |= bit;
-            }
+            self.blocks.add(old);
         } else if *known != tag(old) {
             return;
         }
@@ -115,18 +112,6 @@ impl Learned {
             }
         }
     }
-}
-
-/// How many blocks have a bit of their own: 32 KiB of bits.
-const BLOCKS: usize = 1 << 18;
-/// The places of a block, as a power of two.
-const BLOCK_SHIFT: u32 = 8;
-
-/// The word and the bit of a place's block.
-#[inline]
-fn block(old: u32) -> (usize, u64) {
-    let block = (old >> BLOCK_SHIFT) as usize % BLOCKS;
-    (block / u64::BITS as usize, 1 << (block % u64::BITS as usize))
 }
 
 /// Other bits than those that say the slot.
