@@ -6,6 +6,7 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::upload::PieceName;
+use crate::digest::Digest;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 
@@ -18,6 +19,14 @@ const ROOM_MAX: usize = 64;
 /// For so long a piece counts as on its way, if nobody says that it came.
 const UNDER_WAY_MAX: Span = Span::seconds(2);
 
+/// Pieces of a blob that are under way at once before any is known to have come; with each that came two more. A line
+/// that is shared by all of the first pieces brings all of them late, and until they are there nobody can pass any on.
+const FIRST: usize = 8;
+/// From so many on that came the line is shared by as many as there are.
+const BEGUN: usize = 64;
+/// Blobs of which it is known how many pieces came, at most.
+const BLOBS_MAX: usize = 256;
+
 /// Pieces under way that are noted, at most: more than any line has room for.
 const NOTED_MAX: usize = 1024;
 
@@ -27,6 +36,8 @@ pub(super) struct Flight {
     pieces: BTreeMap<(NodeId, PieceName), Time>,
     /// When the last pieces came, at most [`ROOM_MAX`].
     came: VecDeque<Time>,
+    /// How many pieces of a blob came, up to [`BEGUN`].
+    begun: BTreeMap<Digest, usize>,
 }
 
 impl Flight {
@@ -43,11 +54,37 @@ impl Flight {
     /// `peer` says that a piece came.
     pub(super) fn came(&mut self, now: Time, peer: NodeId, piece: PieceName) {
         if self.pieces.remove(&(peer, piece)).is_some() {
+            self.note_begun(piece.0, 1);
             self.came.push_back(now);
             if self.came.len() > ROOM_MAX {
                 self.came.pop_front();
             }
         }
+    }
+
+    fn note_begun(&mut self, blob: Digest, pieces: usize) {
+        if self.begun.len() >= BLOBS_MAX && !self.begun.contains_key(&blob) {
+            self.begun.pop_first();
+        }
+        let begun = self.begun.entry(blob).or_default();
+        *begun = (*begun + pieces).min(BEGUN);
+    }
+
+    /// All of `blob` may be under way at once.
+    pub(super) fn hurries(&mut self, blob: Digest) {
+        self.note_begun(blob, BEGUN);
+    }
+
+    /// Until when no piece of `blob` more may leave, if nothing is heard; none if one may leave now.
+    pub(super) fn waits(&self, now: Time, blob: Digest) -> Option<Time> {
+        let begun = self.begun.get(&blob).copied().unwrap_or(0);
+        if begun >= BEGUN {
+            return None;
+        }
+        let of_it = self.pieces.iter().filter(|((_, (other, _)), _)| *other == blob);
+        let until = of_it.map(|(_, left)| *left + UNDER_WAY_MAX).filter(|until| *until > now);
+        let under_way: Vec<Time> = until.collect();
+        under_way.iter().min().copied().filter(|_| under_way.len() >= FIRST + 2 * begun)
     }
 
     /// Nothing more is heard of those pieces of `peer`.
@@ -71,7 +108,6 @@ impl Flight {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::digest::Digest;
     use crate::identity::PublicKey;
 
     fn peer(number: u8) -> NodeId {
@@ -116,5 +152,34 @@ mod tests {
         assert_eq!(flight.pieces.len(), NOTED_MAX);
         flight.left(Time(0) + UNDER_WAY_MAX, peer(1), piece(0));
         assert_eq!(flight.pieces.len(), 1);
+    }
+
+    #[test]
+    fn the_first_pieces_of_a_blob_leave_a_few_at_a_time_and_more_the_more_came() {
+        let (mut flight, blob) = (Flight::default(), piece(0).0);
+        let mut next = 0;
+        let mut fill = |flight: &mut Flight, now| {
+            let before = next;
+            while next < 1000 && flight.waits(now, blob).is_none() {
+                flight.left(now, peer(1), piece(next));
+                next += 1;
+            }
+            next - before
+        };
+        assert_eq!(fill(&mut flight, Time(0)), 8);
+        assert_eq!(flight.waits(Time(0), blob), Some(Time(0) + UNDER_WAY_MAX));
+        assert_eq!(flight.waits(Time(0), Digest([8; 32])), None, "another blob");
+        flight.came(Time(1), peer(1), piece(0));
+        assert_eq!(fill(&mut flight, Time(1)), 3);
+        assert_eq!(fill(&mut flight, Time(0) + UNDER_WAY_MAX), 7, "nothing more is heard of those");
+        (1..64).for_each(|number| {
+            flight.left(Time(9), peer(1), piece(number));
+            flight.came(Time(9), peer(1), piece(number));
+        });
+        assert!(fill(&mut flight, Time(9)) > 900);
+        for number in 0..=255 {
+            flight.hurries(Digest([number; 32]));
+        }
+        assert!(flight.begun.len() <= BLOBS_MAX && flight.waits(Time(9), Digest([200; 32])).is_none());
     }
 }

@@ -125,6 +125,8 @@ pub struct Upload {
     sending: usize,
     spread: Spread,
     flight: Flight,
+    /// When something that waits may leave although nothing was heard.
+    waits: Option<Time>,
     grants: BTreeMap<PieceName, Vec<NodeId>>,
     grant_order: VecDeque<(Time, PieceName)>,
 }
@@ -141,6 +143,7 @@ impl Upload {
             sending: 0,
             spread: Spread::default(),
             flight: Flight::default(),
+            waits: None,
             grants: BTreeMap::new(),
             grant_order: VecDeque::new(),
         }
@@ -208,6 +211,7 @@ impl Upload {
         self.egress.charge(wanted.piece, wanted.bytes);
         self.grant(now, peer, wanted.piece);
         if haste == Haste::Now {
+            self.flight.hurries(wanted.piece.0);
             self.spread.given_in_haste(now, peer, wanted.piece);
         } else if is_origin {
             self.spread.given(now, peer, wanted.piece);
@@ -218,12 +222,20 @@ impl Upload {
     /// The next piece to send at `now`, if the cap and what is under way allow one. The driver reports
     /// each with [`Upload::sent`] when it has left or failed.
     pub fn next(&mut self, now: Time) -> Option<Serve> {
+        self.waits = None;
         if self.sending >= SENDING_MAX || !self.allowance.as_mut().is_none_or(|cap| cap.is_open(now)) {
             return None;
         }
+        let (flight, mut waits) = (&self.flight, None::<Time>);
         let turn = self.turns.iter().position(|peer| {
-            self.askers.get(peer).is_some_and(|asker| asker.sending.len() < SENDING_PER_PEER_MAX)
-        })?;
+            let free = self.askers.get(peer).filter(|asker| asker.sending.len() < SENDING_PER_PEER_MAX);
+            let Some(((blob, _), _)) = free.and_then(|asker| asker.waiting.front()) else { return false };
+            let until = flight.waits(now, *blob);
+            waits = waits.into_iter().chain(until).min();
+            until.is_none()
+        });
+        self.waits = waits.filter(|_| turn.is_none());
+        let turn = turn?;
         let peer = self.turns.remove(turn)?;
         let asker = self.askers.get_mut(&peer)?;
         let (piece, bytes) = asker.waiting.pop_front()?;
@@ -292,8 +304,10 @@ impl Upload {
 
     /// When [`Upload::next`] may have something again because of time alone.
     pub fn next_deadline(&self) -> Option<Time> {
-        let cap = self.allowance.as_ref()?;
-        (!self.turns.is_empty() && self.sending < SENDING_MAX).then(|| cap.opens_at())
+        if self.turns.is_empty() || self.sending >= SENDING_MAX {
+            return None;
+        }
+        self.allowance.iter().map(Allowance::opens_at).chain(self.waits).max()
     }
 
     /// Requests that wait, of all peers.
@@ -440,6 +454,23 @@ mod tests {
     }
 
     #[test]
+    fn the_first_pieces_of_a_large_blob_leave_a_few_at_a_time_to_different_peers() {
+        let mut upload = Upload::new(None);
+        for number in 0..30_u8 {
+            let first = wanted(u32::from(number), &[], Standing::Origin);
+            assert_eq!(upload.request(Time(0), peer(number % 10), first), Verdict::Wait);
+        }
+        assert_eq!(upload.next_deadline(), None);
+        let left: Vec<Serve> = std::iter::from_fn(|| upload.next(Time(0))).collect();
+        let to: BTreeSet<NodeId> = left.iter().map(|serve| serve.peer).collect();
+        assert_eq!((left.len(), to.len()), (8, 8));
+        let waits = upload.next_deadline().unwrap();
+        assert!(waits > Time(0) && upload.next(waits).is_some(), "silence has an end");
+        upload.has(waits, left[0].peer, left[0].piece.0, &[left[0].piece.1]);
+        assert!(std::iter::from_fn(|| upload.next(waits)).count() >= 3);
+    }
+
+    #[test]
     fn those_who_tried_in_vain_are_served_by_one_new_copy() {
         let mut upload = Upload::new(None);
         upload.request(Time(0), peer(1), wanted(0, &[], Standing::Origin));
@@ -488,6 +519,7 @@ mod tests {
         while upload.waiting() > 0 {
             while let Some(serve) = upload.next(now) {
                 upload.sent(serve, true);
+                upload.has(now, serve.peer, serve.piece.0, &[serve.piece.1]);
                 served += 1;
             }
             now = upload.next_deadline().unwrap_or(now);
