@@ -259,6 +259,24 @@ impl Fetches {
         self.handle(blob, Event::Said { peer, ask }, ways);
     }
 
+    /// A peer asks for leave to bring a piece of a blob into the site. `is_whole`: all of it is here.
+    pub(super) fn leave_asked<S: Streams>(
+        &mut self,
+        peer: NodeId,
+        blob: Digest,
+        ask: Ask,
+        is_whole: bool,
+        ways: &mut Ways<S>,
+    ) {
+        if !is_whole {
+            return self.said(peer, blob, ask, ways);
+        }
+        let is_near = self.site.binary_search(&peer).is_ok();
+        if let Some(brings) = ask.when_it_is_here(self.me).filter(|_| is_near) {
+            ways.ask(peer, outgoing(&brings, None), true);
+        }
+    }
+
     /// Some of an answer came from a peer.
     pub(super) fn alive<S: Streams>(&mut self, peer: NodeId, ways: &mut Ways<S>) {
         for blob in self.active.clone() {

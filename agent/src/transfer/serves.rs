@@ -129,11 +129,15 @@ impl Serves {
             // Who asks for what we fetch ourselves may soon have pieces for us.
             fetches.add_holders(blob, &[peer], false, ways);
         }
-        if matches!(ask, Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. }) {
+        if matches!(ask, Ask::Brings { .. } | Ask::Cancel { .. }) {
             fetches.said(peer, blob, ask.clone(), ways);
         }
         self.budgets_moved = true;
         let here = here(&blob, ways, fetches);
+        if let Ask::MayBring { .. } = ask {
+            let is_whole = here.is_some_and(|here| here.pieces.is_full());
+            return fetches.leave_asked(peer, blob, ask, is_whole, ways);
+        }
         let holding = here.as_ref().map(|here| Holding {
             bytes: here.bytes,
             pieces: &here.pieces,

@@ -21,7 +21,7 @@ use crate::time::{Span, Time};
 pub const SITE_MEMBERS_MAX: usize = 1024;
 
 /// Members of the site that a download asks from the start; they name others.
-pub const SITE_ASKED_MAX: usize = 8;
+pub const SITE_ASKED_MAX: usize = 16;
 
 /// How long a node that gets nothing waits before the next in turn asks outside, at least.
 pub const SITE_PATIENCE: Span = Span::seconds(1);
@@ -103,19 +103,22 @@ impl Locality {
         }
     }
 
-    /// Members of the site to begin with, at most `most`: those whose turn the first pieces are, and those that
-    /// follow `me` in the order of keys, so that all of a site are linked with each other by some way.
+    /// Whether there are more members than one asks from the start, so that nobody knows all.
+    pub fn is_large(&self) -> bool {
+        self.near.len() > SITE_ASKED_MAX
+    }
+
+    /// Members of the site to begin with, at most `most`: those that are one, two, four and so on places away from `me`
+    /// in the order of keys, on both sides. So each is asked by about as many as it asks, who asks is asked back, and
+    /// from anybody to anybody it is a few steps.
     pub fn to_begin_with(&self, me: NodeId, most: usize) -> Vec<NodeId> {
+        let ring: Vec<NodeId> = self.near.range(me..).chain(self.near.range(..me)).copied().collect();
+        let steps = std::iter::successors(Some(1_usize), |step| step.checked_mul(2));
+        let steps = steps.take_while(|step| *step <= ring.len());
+        let fingers = steps.flat_map(|step| [ring.get(step - 1), ring.get(ring.len() - step)]).flatten();
         let mut named: Vec<NodeId> = Vec::new();
-        for piece in (0..self.places.len()).take(most / 2).filter_map(|piece| u32::try_from(piece).ok()) {
-            let first = self.lots.iter().max_by_key(|(_, salt)| draw(**salt, piece)).map(|(node, _)| *node);
-            named.extend(first.filter(|first| !named.contains(first)));
-        }
-        for node in self.near.range(me..).chain(self.near.range(..me)) {
-            if named.len() >= most {
-                break;
-            }
-            if !named.contains(node) {
+        for node in fingers.chain(&ring) {
+            if named.len() < most && !named.contains(node) {
                 named.push(*node);
             }
         }
@@ -234,16 +237,27 @@ mod tests {
     }
 
     #[test]
-    fn the_members_to_begin_with_are_few_different_and_of_the_site() {
-        let site = site(30);
-        for me in &site {
-            let view = Locality::new(*me, &site, BLOB, 100);
-            let named = view.to_begin_with(*me, 8);
+    fn the_members_to_begin_with_are_few_ask_each_other_and_from_all_it_is_not_far_to_all() {
+        let site = site(100);
+        let named = |me: &NodeId| Locality::new(*me, &site, BLOB, 100).to_begin_with(*me, SITE_ASKED_MAX);
+        let all: BTreeMap<NodeId, Vec<NodeId>> = site.iter().map(|me| (*me, named(me))).collect();
+        for (me, named) in &all {
             let different: BTreeSet<NodeId> = named.iter().copied().collect();
-            assert_eq!((named.len(), different.len()), (8, 8));
+            assert_eq!((named.len(), different.len()), (SITE_ASKED_MAX, SITE_ASKED_MAX));
             assert!(named.iter().all(|node| node != me && site.contains(node)));
+            let back = named.iter().filter(|node| all[*node].contains(me)).count();
+            assert!(back >= SITE_ASKED_MAX - 4, "{back} ask back");
+            let mut reached = different;
+            for _ in 0..3 {
+                reached = reached.iter().flat_map(|node| all[node].iter().copied()).chain([*me]).collect();
+            }
+            assert_eq!(reached.len(), 100, "in four steps");
         }
-        assert_eq!(Locality::new(site[0], &site[..2], BLOB, 1).to_begin_with(site[0], 8), [site[1]]);
+        let asked_by = |node: &NodeId| all.values().filter(|named| named.contains(node)).count();
+        assert!(site.iter().all(|node| (8..=24).contains(&asked_by(node))));
+        let two = Locality::new(site[0], &site[..2], BLOB, 1);
+        assert!(!two.is_large() && Locality::new(site[0], &site, BLOB, 1).is_large());
+        assert_eq!(two.to_begin_with(site[0], 8), [site[1]]);
     }
 
     #[test]

@@ -106,6 +106,17 @@ pub enum Ask {
     },
 }
 
+impl Ask {
+    /// What `me`, who has the whole blob, says to a member of its site that asks for leave to bring some of it in: that it
+    /// is here. Else each who asks would wait in vain once whoever minds the turns is done.
+    pub fn when_it_is_here(&self, me: NodeId) -> Option<Self> {
+        match self {
+            Self::MayBring { blob, piece } => Some(Self::Brings { blob: *blob, piece: *piece, who: me }),
+            _ => None,
+        }
+    }
+}
+
 /// From the holder to the asker.
 #[derive(Clone, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
 pub enum Answer {
@@ -411,6 +422,14 @@ mod tests {
         let refer = Answer::Refer { blob, piece: 1, peers: vec![peer] };
         let expected = format!("0104000000{}010000000100000000000000{}", "ab".repeat(32), "cd".repeat(32));
         assert_eq!(hex::encode(refer.encode()), expected);
+    }
+
+    #[test]
+    fn who_has_all_says_that_what_may_be_brought_in_is_here() {
+        let (blob, me) = (Digest([3; 32]), PublicKey([7; 32]));
+        let brings = Ask::MayBring { blob, piece: 5 }.when_it_is_here(me);
+        assert_eq!(brings, Some(Ask::Brings { blob, piece: 5, who: me }));
+        assert_eq!(Ask::Cancel { blob, piece: 5 }.when_it_is_here(me), None);
     }
 
     #[test]

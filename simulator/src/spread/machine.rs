@@ -23,6 +23,8 @@ pub(super) struct Machine {
     pub(super) life: u32,
     /// When its download is to be woken; the end of time for never.
     pub(super) wakes_at: u64,
+    /// When its download was last told of parts of what others send.
+    pub(super) alive_at: BTreeMap<u32, u64>,
     /// Pieces that came and were not told of.
     pub(super) news: Vec<u32>,
     /// When they may be told.
@@ -46,6 +48,7 @@ impl Machine {
             is_here: true,
             life: 0,
             wakes_at: u64::MAX,
+            alive_at: BTreeMap::new(),
             news: Vec::new(),
             news_at: 0,
             left_at: 0,

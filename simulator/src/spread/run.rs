@@ -21,6 +21,9 @@ use crate::world::queue::{Moment, Queue, WORLD};
 /// News of pieces is told at most this often, as by the agent.
 const NEWS_MICROS: u64 = 40_000;
 
+/// That some of an answer came is told at most this often, as by the agent.
+const ALIVE_MICROS: u64 = 50_000;
+
 /// Streams on which a machine answers, as the agent's; who asked nothing for longest makes room.
 const ANSWERED_MAX: usize = 128;
 
@@ -255,12 +258,24 @@ impl<'a> Run<'a> {
             }
         }
         let peer = self.places.name(from);
+        if what.is_empty() {
+            return self.part_came(from, to);
+        }
         for what in what {
             match what {
                 What::Ask(ask) => self.asked(from, to, ask),
                 What::Answer(answer) => self.event(to, Event::Answered { peer, answer }),
                 What::Piece(serve) => self.piece_came(from, to, serve),
             }
+        }
+    }
+
+    /// Some of what takes long came: its sender lives.
+    fn part_came(&mut self, from: u32, to: u32) {
+        let told_at = self.machines[to as usize].alive_at.entry(from).or_default();
+        if self.now >= *told_at + ALIVE_MICROS {
+            *told_at = self.now;
+            self.event(to, Event::Alive { peer: self.places.name(from) });
         }
     }
 
@@ -351,7 +366,10 @@ impl<'a> Run<'a> {
             self.event(at, Event::Found { peer, hinted: false });
         }
         self.note_asked(from, at);
-        if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
+        let is_whole = self.machines[at as usize].held.is_full() && self.places.is_inside(from, at);
+        if let Some(brings) = ask.when_it_is_here(self.places.name(at)).filter(|_| is_whole) {
+            self.say(at, (from, false), What::Ask(brings));
+        } else if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
             self.event(at, Event::Said { peer, ask: ask.clone() });
         }
         let now = Time(self.now / 1000);
@@ -472,10 +490,8 @@ impl<'a> Run<'a> {
             at = at.max(*free) + (bytes * 1_000_000).div_ceil(line);
             *free = at;
         }
-        if !ended.is_empty() {
-            let arrival = Arrival { from: node, to: to.0, lives, what: ended };
-            self.push(at, node, Happening::Arrives(Box::new(arrival)));
-        }
+        let arrival = Arrival { from: node, to: to.0, lives, what: ended };
+        self.push(at, node, Happening::Arrives(Box::new(arrival)));
         if self.count_sent(node, to) {
             self.serve(node);
         }

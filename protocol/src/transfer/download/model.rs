@@ -301,7 +301,11 @@ impl Swarm {
         if let Ask::Ask { .. } = ask {
             self.event(at, Event::Found { peer: from, hinted: false });
         }
-        if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
+        let member = self.member(at);
+        let is_whole = member.held.is_full() && !member.origin;
+        if let Some(brings) = ask.when_it_is_here(at).filter(|_| is_whole) {
+            self.post(at, from, Parcel::Ask(brings));
+        } else if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
             self.event(at, Event::Said { peer: from, ask: ask.clone() });
         }
         let member = self.member(at);

@@ -38,7 +38,8 @@ impl Download {
         is_ready && self.taken.contains(*piece) && self.deadline.is_some_and(|deadline| now < deadline)
     }
 
-    /// One request a peer in turn until nobody can be asked for anything, and then those who are far.
+    /// One request a peer in turn until nobody can be asked for anything, then the same of those who mind turns and so are
+    /// known to all of a large site, and then of those who are far.
     pub(super) fn ask_pieces(&mut self, now: Time, whom: Whom, out: &mut Vec<Action>) {
         if self.outline.is_none() {
             return;
@@ -53,7 +54,10 @@ impl Download {
             ids.rotate_left(turn);
         }
         let (far, near): (Vec<NodeId>, Vec<NodeId>) = ids.into_iter().partition(|id| self.is_far(id));
-        for mut ids in [near, far] {
+        let is_crowded =
+            |id: &NodeId| self.locality.is_large() && self.turns.wardens().any(|warden| warden == *id);
+        let (crowded, near): (Vec<NodeId>, Vec<NodeId>) = near.into_iter().partition(is_crowded);
+        for mut ids in [near, crowded, far] {
             while !ids.is_empty() {
                 ids.retain(|id| {
                     let chosen = self.choose(now, *id, false).or_else(|| self.choose_late(now, *id));
