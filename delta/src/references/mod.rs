@@ -18,7 +18,7 @@
 //! # The rooms
 //! `layout`, `told`, `elf` where things are · `find` who looks for what: `x86`, `aarch64` code; `data`, `tables` pointers and jump
 //! tables; `dynamic`, `unwind`, `objects`, `go`, `kernel` · `kind`, `target` how a field names a target · `found`, `store` references in memory ·
-//! `projection`, `learning`, `predictor` where targets went · `comparable`
+//! `projection`, `shifts`, `learning`, `predictor` where targets went · `comparable`
 
 mod aarch64;
 mod aliases;
@@ -47,6 +47,7 @@ mod projection;
 #[cfg(test)]
 #[expect(clippy::cast_possible_truncation, reason = "samples are small")]
 mod samples;
+mod shifts;
 mod source;
 mod store;
 mod tables;

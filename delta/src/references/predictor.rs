@@ -13,6 +13,7 @@ use super::lines::Lines;
 use super::members::Members;
 use super::numbers::Numbers;
 use super::projection::{Projected, Projection};
+use super::shifts::{self, Shifted, Shifts};
 use super::target::{Address, Locator};
 use crate::matching::Region;
 use crate::models::cut;
@@ -35,6 +36,9 @@ pub(crate) struct Predictor<'a> {
     /// Old places in it that are in a row in memory, in both files, with the last field.
     within: Within,
     projection: Projection,
+    shifts: Shifts,
+    /// The base that was asked for last, and its address.
+    base: Option<(u32, u64)>,
     learned: Learned,
     frames: Frames,
     lines: Lines,
@@ -71,11 +75,19 @@ struct Predicted {
     named: Option<u64>,
 }
 
+/// A length that has little to do with the old one comes from an end that went elsewhere.
+fn is_plausible_length(was: u64, named: u64) -> bool {
+    named.abs_diff(was) <= was / 2 + LENGTH_CHANGE_BYTES
+}
+
 /// A stretch of places.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Default)]
 struct Within {
     start: u32,
     bytes: u32,
+    /// What is added to a place to have its address, and to that to have its new one.
+    to_address: u64,
+    by: u64,
 }
 
 impl Within {
@@ -88,11 +100,26 @@ impl Within {
 #[derive(Clone, Copy)]
 struct Before {
     old_at: u32,
-    /// The places that it named.
-    old: u32,
-    new: u32,
+    /// What it named.
+    old: Target,
+    new: Target,
     /// Whether it was where the regions say.
     expected: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Target {
+    Place(u32),
+    Address(Address),
+}
+
+impl Target {
+    fn address(self, locator: &mut Locator<'_>) -> Address {
+        match self {
+            Self::Place(place) => locator.target(place),
+            Self::Address(address) => address,
+        }
+    }
 }
 
 impl<'a> Predictor<'a> {
@@ -103,8 +130,10 @@ impl<'a> Predictor<'a> {
             new: Locator::new(new),
             regions,
             current: 0,
-            within: Within { start: 0, bytes: 0 },
+            within: Within::default(),
             projection: Projection::new(regions),
+            shifts: Shifts::new(old, new),
+            base: None,
             learned: Learned::new(FOR_TARGETS),
             frames: Frames::default(),
             lines: Lines::default(),
@@ -146,6 +175,14 @@ impl<'a> Predictor<'a> {
                 self.frames.confirm(reference.kind, was, reference.at)
             }
             kind => {
+                if kind.sort() == Sort::Place {
+                    let before = self.before.take();
+                    self.enter(reference.at, new_at);
+                    if let Some(named) = self.confirm_usual(reference, was, before) {
+                        return Some(named);
+                    }
+                    self.before = before;
+                }
                 let predicted = self.predict(reference, was, new_at);
                 let is = predicted.map_or(was, |predicted| cut(predicted, kind.bytes()));
                 self.learn(reference, was, new_at, is);
@@ -167,6 +204,9 @@ impl<'a> Predictor<'a> {
         {
             return Some(was);
         }
+        if let Some(named) = self.confirm_usual(reference, was, None) {
+            return Some(named);
+        }
         let target = self.old.ahead(at, kind, was)?;
         let projected = self.project(target);
         let guess = self.guess(target, projected);
@@ -176,13 +216,94 @@ impl<'a> Predictor<'a> {
             && named == signed(named)
         {
             // As expected: nothing is news.
-            self.before = Some(Before { old_at: at, old: target, new: guess, expected: true });
+            let (old, new) = (Target::Place(target), Target::Place(guess));
+            self.before = Some(Before { old_at: at, old, new, expected: true });
             self.return_from_astray(target);
             return Some(named);
         }
         self.last = Some(Predicted { new_at, target, projected, guess, named });
         self.learn_place(reference, new_at, named.map_or(was, |named| cut(named, kind.bytes())));
         named
+    }
+
+    /// The same for a field of the region in work whose target, and base if it has one, moved as usual: with all that is
+    /// around, and nothing is known of it. Nothing else is learned of these than what they name.
+    #[inline]
+    fn confirm_usual(&mut self, reference: &Reference, was: u64, before: Option<Before>) -> Option<u64> {
+        let Reference { at, kind, base } = *reference;
+        let here = self.within;
+        let at_address = || here.has(at).then(|| here.to_address.wrapping_add(at.into()));
+        // The target, what is added to the field, and whether it is so.
+        let (target, named) = match kind {
+            Kind::Ahead | Kind::Ahead1 | Kind::Ahead2 | Kind::Ahead4 | Kind::Here => {
+                let distance = signed(was);
+                let target = at_address()?.wrapping_add(kind.ahead()).wrapping_add(distance);
+                let shifted = self.usual(target)?;
+                let named = distance.wrapping_add(shifted.by).wrapping_sub(here.by);
+                ((target, shifted.by), (named == signed(named)).then_some(named)?)
+            }
+            Kind::Back => {
+                let target = at_address()?.wrapping_sub(was);
+                let shifted = self.usual(target)?;
+                let named = was.wrapping_add(here.by).wrapping_sub(shifted.by);
+                ((target, shifted.by), u32::try_from(named).ok()?.into())
+            }
+            Kind::Pointer => {
+                let shifted = self.usual(was)?;
+                ((was, shifted.by), was.wrapping_add(shifted.by))
+            }
+            Kind::Based => {
+                let (base, base_shifted) = self.usual_base(base)?;
+                let target = base.wrapping_add(signed(was));
+                let shifted = self.usual(target)?;
+                let named = signed(was).wrapping_add(shifted.by).wrapping_sub(base_shifted.by);
+                ((target, shifted.by), (named == signed(named)).then_some(named)?)
+            }
+            Kind::Length | Kind::LongLength => {
+                let before =
+                    before.filter(|before| at.wrapping_sub(before.old_at) <= 8 && before.expected)?;
+                let (Target::Address(old), Target::Address(new)) = (before.old, before.new) else {
+                    return None;
+                };
+                let target = old.value.wrapping_add(was.checked_sub(1)?);
+                let shifted = self.usual(target)?;
+                let named = target.wrapping_add(shifted.by).wrapping_sub(new.value).wrapping_add(1);
+                let fits = kind == Kind::LongLength || u32::try_from(named).is_ok();
+                return (fits && named > 0 && is_plausible_length(was, named)).then_some(named);
+            }
+            _ => return None,
+        };
+        let (old, by) = target;
+        let (old, new) = (shifts::address(old), shifts::address(old.wrapping_add(by)));
+        let (old, new) = (Target::Address(old), Target::Address(new));
+        self.before = Some(Before { old_at: at, old, new, expected: true });
+        Some(named)
+    }
+
+    /// How far an address moved, if that is as usual and it is not in the region in work.
+    #[inline]
+    fn usual(&mut self, address: u64) -> Option<Shifted> {
+        let layouts = (self.old.layout, self.new.layout);
+        let shifted = self.shifts.get(address, layouts, &self.projection)?;
+        let region = self.regions.get(self.current)?;
+        let is_here = shifted.place.wrapping_sub(region.old) < region.bytes;
+        let is_astray = self.astray.is_some_and(|(old, ..)| old.abs_diff(shifted.place) <= STREAK_BYTES);
+        let is_usual = !is_here && !is_astray && self.learned.exception(shifted.place).is_none();
+        is_usual.then_some(shifted)
+    }
+
+    #[inline]
+    fn usual_base(&mut self, base: u32) -> Option<(u64, Shifted)> {
+        let address = match self.base.filter(|(known, _)| *known == base) {
+            Some((_, address)) => address,
+            None => {
+                let address = self.old.target(base).value;
+                self.base = Some((base, address));
+                address
+            }
+        };
+        let shifted = self.usual(address)?;
+        (shifted.place == base).then_some((address, shifted))
     }
 
     /// Something went where the regions say: so will what is near it.
@@ -205,7 +326,7 @@ impl<'a> Predictor<'a> {
         }
         let before = self.before.filter(|before| reference.at.wrapping_sub(before.old_at) <= 8);
         let old_before =
-            before.filter(|_| reference.kind.is_length()).map(|before| self.old.target(before.old));
+            before.filter(|_| reference.kind.is_length()).map(|before| before.old.address(&mut self.old));
         let target = self.old.named_by(reference, was, reference.base, old_before)?;
         let projected = self.project(target);
         let guess = self.guess(target, projected);
@@ -217,13 +338,12 @@ impl<'a> Predictor<'a> {
         let base = if reference.kind.has_base() { self.base(reference)? } else { 0 };
         let moved = Reference { at: new_at, ..*reference };
         let new_before =
-            before.filter(|_| reference.kind.is_length()).map(|before| self.new.target(before.new));
+            before.filter(|_| reference.kind.is_length()).map(|before| before.new.address(&mut self.new));
         let named = self.new.naming(&moved, was, guess?, base, new_before)?;
         if let Some(last) = &mut self.last {
             last.named = Some(named);
         }
-        // A length that has little to do with the old one comes from an end that went elsewhere.
-        let plausible = !reference.kind.is_length() || named.abs_diff(was) <= was / 2 + LENGTH_CHANGE_BYTES;
+        let plausible = !reference.kind.is_length() || is_plausible_length(was, named);
         plausible.then_some(named)
     }
 
@@ -255,11 +375,12 @@ impl<'a> Predictor<'a> {
         }
         let Some(last) = self.last.take().filter(|last| last.new_at == new_at) else { return };
         let before = before.filter(|_| reference.kind.is_length());
-        let before = before.map(|before| self.new.target(before.new));
+        let before = before.map(|before| before.new.address(&mut self.new));
         let Some(actual) = self.actual(reference, &last, is, before) else { return };
         let expected = last.projected == Some(Projected { place: actual, covered: true });
         if !reference.kind.is_length() {
-            self.before = Some(Before { old_at: reference.at, old: last.target, new: actual, expected });
+            let (old, new) = (Target::Place(last.target), Target::Place(actual));
+            self.before = Some(Before { old_at: reference.at, old, new, expected });
         }
         if expected && last.guess == Some(actual) {
             // Nothing is news.
@@ -339,7 +460,7 @@ impl<'a> Predictor<'a> {
     }
 
     fn find_within(&mut self, at: u32, new_at: u32) -> Within {
-        let nowhere = Within { start: 0, bytes: 0 };
+        let nowhere = Within::default();
         let Some(region) = self.regions.get(self.current) else { return nowhere };
         let spans = self.old.layout.span_at(at).zip(self.new.layout.span_at(new_at));
         let Some((old, new)) = spans else { return nowhere };
@@ -349,7 +470,15 @@ impl<'a> Predictor<'a> {
         let start = start.max(old.place.into()).max(to_old(new.place.into()));
         let end = end.min(u64::from(old.place) + u64::from(old.bytes)).min(to_old(new_end));
         let short = |place: u64| u32::try_from(place).unwrap_or(u32::MAX);
-        Within { start: short(start), bytes: short(end.saturating_sub(start)) }
+        let to_address = old.address.wrapping_sub(old.place.into());
+        let to_new_address = new.address.wrapping_sub(new.place.into());
+        let moved = u64::from(region.new).wrapping_sub(region.old.into());
+        Within {
+            start: short(start),
+            bytes: short(end.saturating_sub(start)),
+            to_address,
+            by: to_new_address.wrapping_sub(to_address).wrapping_add(moved),
+        }
     }
 
     /// Where a target is that a field of the region in work names.

@@ -60,6 +60,13 @@ impl Projection {
         self.pieces.get(next).is_some_and(|piece| piece.old <= old).then_some(next)
     }
 
+    /// Where a stretch went that one piece covers.
+    pub(super) fn project_as_one(&self, old: u32, bytes: u32) -> Option<u32> {
+        let piece = self.pieces.get(self.piece_over(old)?)?;
+        let within = old - piece.old;
+        (piece.bytes - within >= bytes).then(|| piece.new + within)
+    }
+
     /// How many pieces there are.
     pub(super) fn pieces(&self) -> usize {
         self.pieces.len()

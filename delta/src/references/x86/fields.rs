@@ -7,7 +7,6 @@ use super::decode::{
     SHORT_BRANCH, SLOT, STACK,
 };
 use super::lanes::Interest;
-use super::steps::Names;
 use crate::references::find::File;
 use crate::references::kind::{Kind, Reference, signed};
 
@@ -38,9 +37,7 @@ impl Surroundings {
 
     /// What is of interest in code of which a part moves together.
     pub(super) fn interest(&self, together: Range<u32>) -> Interest {
-        let of = |names: Names| 1 << names as u8;
-        let all = (1 << Names::ALL.len()) - 1 - of(Names::Nothing);
-        Interest::new(if self.high.is_some() { all } else { all - of(Names::Address) }, together)
+        Interest::new(self.high.is_some(), together)
     }
 
     /// How an address stands in four bytes, if it is one.

@@ -8,7 +8,7 @@
 use std::ops::Range;
 
 use super::decode::{FIELDS, INSTRUCTION_BYTES_MAX, decode};
-use super::steps::{Names, Steps};
+use super::steps::{Counting, Names, Steps};
 
 /// How many are measured in turns.
 const LANES: usize = 4;
@@ -23,30 +23,34 @@ const CODE_BYTES_MAX: u32 = 1 << 24;
 /// No step is longer.
 const STEP_BYTES_MAX: u32 = 16;
 const _: () = assert!(STEP_BYTES_MAX as usize >= INSTRUCTION_BYTES_MAX);
+/// So many steps of each lane are made in a row, at most.
+const ROW: usize = 32;
+const ROW_BYTES_MAX: u32 = ROW as u32 * STEP_BYTES_MAX;
 /// Short branches reach no further, from their first byte.
 const SHORT_REACH_BYTES: u32 = 136;
 
-/// What of a piece of code is of interest.
+/// What of a piece of code is of interest: all but short branches that lead to what moves together with them.
 #[derive(Clone, Debug)]
 pub(super) struct Interest {
-    /// A bit for each number of [`Names`], but for short branches.
-    names: u32,
-    /// Where short branches are not, because they lead to what moves together with them.
+    /// What addresses are in code is looked at.
+    addresses: bool,
+    /// Where short branches are not.
     inside: Range<u32>,
 }
 
 impl Interest {
-    /// Takes a bit for each number of [`Names`], and which part of the code moves together.
-    pub(super) fn new(names: u32, together: Range<u32>) -> Self {
+    /// Takes whether there may be addresses, and which part of the code moves together.
+    pub(super) fn new(addresses: bool, together: Range<u32>) -> Self {
         let start = together.start.saturating_add(SHORT_REACH_BYTES);
         let end = together.end.saturating_sub(SHORT_REACH_BYTES).max(start);
-        Self { names: names & !(1 << Names::ShortBranch as u8), inside: start..end }
+        Self { addresses, inside: start..end }
     }
 
-    #[inline(always)]
-    fn has(&self, names: u8, at: u32) -> bool {
-        let outside = u32::from(at.wrapping_sub(self.inside.start) >= self.inside.end - self.inside.start);
-        (self.names | outside << Names::ShortBranch as u8) >> (names & 0xf) & 1 == 1
+    /// What counts from some place on, in a row of steps. Some that is not of interest may count as well.
+    #[inline]
+    fn counting(&self, at: u32) -> Counting {
+        let inside = self.inside.start <= at && at.saturating_add(ROW_BYTES_MAX) <= self.inside.end;
+        Counting::new(self.addresses, !inside)
     }
 }
 
@@ -64,8 +68,8 @@ struct Packed(u32);
 
 impl Packed {
     #[inline(always)]
-    fn new(at: u32, bytes: u32, names: u8) -> Self {
-        Self(at << 8 | (bytes & 0xf) << 4 | u32::from(names & 0xf))
+    fn new(at: u32, low: u8) -> Self {
+        Self(at << 8 | u32::from(low))
     }
 
     #[inline(always)]
@@ -86,7 +90,24 @@ pub(crate) struct Lanes {
 struct Lane {
     at: u32,
     end: u32,
-    found: usize,
+}
+
+/// What a lane finds in a row of steps.
+struct Row {
+    found: [Packed; ROW],
+    count: usize,
+    counting: Counting,
+}
+
+impl Row {
+    /// From some place on.
+    fn new(at: u32, interest: &Interest) -> Self {
+        Self { found: [Packed::default(); ROW], count: 0, counting: interest.counting(at) }
+    }
+
+    fn found(&self) -> &[Packed] {
+        self.found.get(..self.count).unwrap_or(&self.found)
+    }
 }
 
 impl Lanes {
@@ -100,61 +121,74 @@ impl Lanes {
     ) -> impl Iterator<Item = Found> + use<'a> {
         let bytes = u32::try_from(code.len()).unwrap_or(u32::MAX).min(CODE_BYTES_MAX);
         let mut lanes = part(code, from.min(bytes)..bytes);
-        for (lane, found) in lanes.iter().zip(&mut self.found) {
-            // One more than there can be: each one measured is put down, and counts only if it is of interest.
-            found.resize((lane.end - lane.at) as usize + 1, Packed::default());
-        }
+        self.found.iter_mut().for_each(Vec::clear);
         let steps = Steps::new();
-        let [mut first, mut second, mut third, mut fourth] = lanes;
-        let [of_first, of_second, of_third, of_fourth] = self.found.each_mut().map(Vec::as_mut_slice);
+        let mut rows = lanes.map(|lane| Row::new(lane.at, interest));
         loop {
             // So many steps of each lane are in it for sure.
-            let left = [&first, &second, &third, &fourth].map(|lane| lane.end.saturating_sub(lane.at));
+            let left = lanes.map(|lane| lane.end.saturating_sub(lane.at));
             let sure = left.into_iter().min().unwrap_or_default() / STEP_BYTES_MAX;
             if sure == 0 {
                 break;
             }
-            for _ in 0..sure {
-                first = step(first, code, steps, interest, of_first);
-                second = step(second, code, steps, interest, of_second);
-                third = step(third, code, steps, interest, of_third);
-                fourth = step(fourth, code, steps, interest, of_fourth);
+            for (row, lane) in rows.iter_mut().zip(&lanes) {
+                (row.count, row.counting) = (0, interest.counting(lane.at));
+            }
+            let [mut first, mut second, mut third, mut fourth] = lanes.map(|lane| lane.at);
+            let [of_first, of_second, of_third, of_fourth] = &mut rows;
+            for _ in 0..sure.min(ROW as u32) {
+                first = step(first, code, steps, of_first);
+                second = step(second, code, steps, of_second);
+                third = step(third, code, steps, of_third);
+                fourth = step(fourth, code, steps, of_fourth);
+            }
+            for (lane, at) in lanes.iter_mut().zip([first, second, third, fourth]) {
+                lane.at = at;
+            }
+            for (found, row) in self.found.iter_mut().zip(&rows) {
+                found.extend_from_slice(row.found());
             }
         }
-        lanes = [first, second, third, fourth];
-        for (lane, found) in lanes.iter_mut().zip(&mut self.found) {
-            while lane.at < lane.end {
-                *lane = step(*lane, code, steps, interest, found);
+        for ((lane, found), row) in lanes.iter().zip(&mut self.found).zip(&mut rows) {
+            let mut at = lane.at;
+            while at < lane.end {
+                (row.count, row.counting) = (0, interest.counting(at));
+                for _ in 0..ROW {
+                    if at >= lane.end {
+                        break;
+                    }
+                    at = step(at, code, steps, row);
+                }
+                found.extend_from_slice(row.found());
             }
         }
-        let found = self.found.iter().zip(lanes);
-        found.flat_map(|(found, lane)| found.iter().take(lane.found)).map(|packed| packed.found())
+        self.found.iter().flatten().map(|packed| packed.found())
     }
 }
 
+/// Makes a step from some place on. Returns where it leads. One that counts is put down; others are, too, until the next one.
 #[inline(always)]
-fn step(lane: Lane, code: &[u8], steps: Steps, interest: &Interest, found: &mut [Packed]) -> Lane {
-    let (bytes, names) =
-        match code.get(lane.at as usize..).and_then(<[u8]>::first_chunk::<INSTRUCTION_BYTES_MAX>) {
-            Some(rest) => {
-                let step = steps.step(rest.first_chunk().map_or(0, |word| u64::from_le_bytes(*word)));
-                if step.is_known { (step.bytes, step.names) } else { slow_step(code, lane.at) }
-            }
-            None => slow_step(code, lane.at),
-        };
-    if let Some(place) = found.get_mut(lane.found) {
-        *place = Packed::new(lane.at, bytes, names);
-    }
-    let counts = usize::from(interest.has(names, lane.at));
-    Lane { at: lane.at + bytes, found: lane.found + counts, end: lane.end }
+fn step(at: u32, code: &[u8], steps: Steps, row: &mut Row) -> u32 {
+    let start = at as usize;
+    let rest = code.get(start..start + INSTRUCTION_BYTES_MAX);
+    let (low, counts) = match rest.and_then(<[u8]>::first_chunk) {
+        Some(word) => {
+            let step = steps.step(u64::from_le_bytes(*word), row.counting);
+            if step.is_known() { (step.low(), step.counts()) } else { slow_step(code, at, row.counting) }
+        }
+        None => slow_step(code, at, row.counting),
+    };
+    row.found[row.count % ROW] = Packed::new(at, low);
+    row.count += counts;
+    at + u32::from(low >> 4)
 }
 
 #[cold]
 #[inline(never)]
-fn slow_step(code: &[u8], at: u32) -> (u32, u8) {
+fn slow_step(code: &[u8], at: u32, counting: Counting) -> (u8, usize) {
     let instruction = decode(code.get(at as usize..).unwrap_or_default());
     let names = if instruction.facts & FIELDS == 0 { Names::Nothing } else { Names::Other };
-    (instruction.bytes.into(), names as u8)
+    (instruction.bytes << 4 | names as u8, usize::from(counting.has(names)))
 }
 
 /// Parts code. The last lane measures all of a small piece.
@@ -162,13 +196,13 @@ fn part(code: &[u8], range: Range<u32>) -> [Lane; LANES] {
     let mut lanes = [Lane::default(); LANES];
     let bytes = range.end - range.start;
     if bytes < PARTED_BYTES {
-        lanes[LANES - 1] = Lane { at: range.start, end: range.end, found: 0 };
+        lanes[LANES - 1] = Lane { at: range.start, end: range.end };
         return lanes;
     }
     let mut at = range.start;
     for (lane, part) in lanes.iter_mut().zip(1..=PARTS) {
         let end = if part < PARTS { in_step(code, range.start + bytes / PARTS * part) } else { range.end };
-        *lane = Lane { at, end, found: 0 };
+        *lane = Lane { at, end };
         at = end;
     }
     lanes
@@ -189,10 +223,8 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const ALL: u32 = (1 << Names::ALL.len()) - 1 - (1 << Names::Nothing as u8);
-
     fn found(code: &[u8], from: u32) -> Vec<Found> {
-        Lanes::default().measure(code, from, &Interest::new(ALL, 0..0)).collect()
+        Lanes::default().measure(code, from, &Interest::new(true, 0..0)).collect()
     }
 
     proptest! {
@@ -232,8 +264,12 @@ mod tests {
         let code = [&[0xeb, 1][..], &[0x90; 62]].concat().repeat(64);
         let bytes = u32::try_from(code.len()).unwrap();
         let mut lanes = Lanes::default();
-        let places: Vec<_> =
-            lanes.measure(&code, 0, &Interest::new(0, 0..bytes)).map(|found| found.at).collect();
-        assert_eq!(places, [0, 64, 128, bytes - 128, bytes - 64]);
+        let interest = Interest::new(false, 0..bytes);
+        let places: Vec<_> = lanes.measure(&code, 0, &interest).map(|found| found.at).collect();
+        let outside = [0, 64, 128, bytes - 128, bytes - 64];
+        assert!(outside.iter().all(|place| places.contains(place)), "{places:?}");
+        // There may be more, but not further than a row.
+        let near = |place: &u32| *place < 192 || *place >= bytes - 192 - ROW_BYTES_MAX;
+        assert!(places.iter().all(near), "{places:?}");
     }
 }

@@ -30,8 +30,11 @@ const BARE: Class =
     Class { immediate: 0, facts: 0, has_modrm: false, is_test: false, is_adding: false, unless: 0 };
 const MODRM: Class = Class { has_modrm: true, ..BARE };
 
+/// How many classes there are.
+pub(super) const CLASSES: usize = 16;
+
 /// By number; opcodes of the first are not known.
-const CLASSES: [Class; 16] = [
+const CLASS_OF: [Class; CLASSES] = [
     Class { unless: UNKNOWN, ..BARE },
     BARE,
     Class { immediate: 1, ..BARE },
@@ -83,7 +86,7 @@ const fn opcodes() -> [u16; 512] {
     while at < 512 {
         let form = if at < 256 { ONE_BYTE[at] } else { TWO_BYTE[at - 256] };
         let class = class_of(form, low(at as u64), at < 256);
-        let modrm = if CLASSES[class as usize].has_modrm { 0xff } else { 0 };
+        let modrm = if CLASS_OF[class as usize].has_modrm { 0xff } else { 0 };
         table[at] = class << 8 | modrm;
         at += 1;
     }
@@ -114,7 +117,7 @@ const fn forms() -> [u32; 4096] {
     let mut table = [0; 4096];
     let mut at = 0;
     while at < 4096 {
-        let class = CLASSES[at / 256];
+        let class = CLASS_OF[at / 256];
         let modrm = at % 256;
         let mut facts = class.facts;
         let mut immediate = class.immediate;
@@ -177,6 +180,11 @@ pub(super) struct Measure {
     pub(super) baseless: bool,
     /// This holds only without REX.W.
     pub(super) unless_wide: bool,
+}
+
+/// The number of an opcode's class, of both maps in a row. Opcodes of a class are measured alike.
+pub(super) fn class(opcode: usize) -> usize {
+    OPCODES.get(opcode).map_or(0, |of_opcode| usize::from(of_opcode >> 8))
 }
 
 /// Measures the instructions with an opcode, of both maps in a row, and a byte after it. None: they have to be decoded.

@@ -10,12 +10,13 @@ use super::decode::{
     BRANCH, DISPLACEMENT, FIELDS, IMMEDIATE, LOADS, MOVES, RELATIVE, SHORT_BRANCH, SLOT, STACK_POINTER,
 };
 use super::opcodes::{ESCAPE, Form, ONE_BYTE};
-use super::quick::{Measure, measure};
+use super::quick::{CLASSES, Measure, class, measure};
 
-/// The bytes of the instruction, without REX and the escape.
-const BYTES: u8 = 0x0f;
-/// In the upper bits: what it may name, as a number of [`Names`], or more than that:
-const HOW_SHIFT: u32 = 4;
+/// In an entry's upper bits: the bytes of the instruction, without REX and the escape.
+const BYTES: u8 = 0xf0;
+const BYTES_SHIFT: u32 = 4;
+/// In the lower bits: what it may name, as a number of [`Names`], or more than that:
+const HOW: u8 = 0x0f;
 /// four bytes more, and to be decoded, if the byte after the ModRM byte has no base;
 const BASELESS: u8 = 8;
 /// it has a slot of the stack if the byte after the ModRM byte says so;
@@ -89,15 +90,63 @@ const ENTRIES: usize = 1 << 17;
 /// For an opcode and the byte after it, in the first map and then in the second.
 static TABLE: LazyLock<Box<[u8; ENTRIES]>> = LazyLock::new(table);
 
-/// The step to the next instruction.
+/// The step to the next instruction: what it may name, as a number of [`Names`], and its size, in four bits each; then two bits.
 #[derive(Clone, Copy)]
-pub(super) struct Step {
-    /// Its size, if it is known.
-    pub(super) bytes: u32,
-    /// The number of what the instruction may name.
-    pub(super) names: u8,
-    /// Otherwise it has to be decoded.
-    pub(super) is_known: bool,
+pub(super) struct Step(u16);
+
+impl Step {
+    /// It names something of interest.
+    const COUNTS: u16 = 1 << 8;
+    const UNKNOWN: u16 = 1 << 15;
+
+    /// Whether it is known. If not, the instruction has to be decoded.
+    #[inline(always)]
+    pub(super) fn is_known(self) -> bool {
+        self.0 & Self::UNKNOWN == 0
+    }
+
+    /// Its size in the upper four bits, what it may name in the lower ones.
+    #[inline(always)]
+    pub(super) fn low(self) -> u8 {
+        self.0.to_le_bytes()[0]
+    }
+
+    /// One if it is of interest, else none.
+    #[inline(always)]
+    pub(super) fn counts(self) -> usize {
+        usize::from(self.0 / Self::COUNTS & 1)
+    }
+}
+
+/// Which steps count.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Counting(u16);
+
+impl Counting {
+    /// Those that name something else than an address or a place that is near, and these as told.
+    pub(super) fn new(addresses: bool, short_branches: bool) -> Self {
+        Self(if addresses { ADDRESSES } else { 0 } | if short_branches { SHORT_BRANCHES } else { 0 })
+    }
+
+    /// Whether a step that names so counts.
+    pub(super) fn has(self, names: Names) -> bool {
+        counts(self.0, names as u8)
+    }
+}
+
+const ADDRESSES: u16 = 0x100;
+const SHORT_BRANCHES: u16 = 0x200;
+
+const fn counts(counting: u16, names: u8) -> bool {
+    const NOTHING: u8 = Names::Nothing as u8;
+    const ADDRESS: u8 = Names::Address as u8;
+    const SHORT_BRANCH: u8 = Names::ShortBranch as u8;
+    match names {
+        NOTHING => false,
+        ADDRESS => counting & ADDRESSES != 0,
+        SHORT_BRANCH => counting & SHORT_BRANCHES != 0,
+        _ => true,
+    }
 }
 
 /// Measures instructions.
@@ -111,28 +160,28 @@ impl Steps {
 
     /// The step from an instruction, given its first eight bytes. Prefixes that change nothing are steps of their own.
     #[inline(always)]
-    pub(super) fn step(self, word: u64) -> Step {
+    pub(super) fn step(self, word: u64, counting: Counting) -> Step {
         let rex = REX[usize::from(low(word))];
-        let word = word >> (8 * (rex & 1));
+        let word = word >> (rex & 8);
         let escaped = u8::from(low(word) == ESCAPE);
         let word = word >> (8 * escaped);
         let place = u16::from_be_bytes([low(word), low(word >> 8)]);
         let entry = self.0[usize::from(place) | usize::from(escaped) << 16];
-        let looks = entry >> HOW_SHIFT | SCALED[usize::from(low(word >> 16))] | rex & !1;
-        let look = LOOKS[usize::from(looks)];
-        let bytes = (entry & BYTES) + (rex & 1) + escaped + (look & FOUR_MORE);
-        Step { bytes: bytes.into(), names: look >> NAMES_SHIFT & 0xf, is_known: look & UNKNOWN == 0 }
+        let looks = entry & HOW | SCALED[usize::from(low(word >> 16))] | rex & !0xf;
+        let look = LOOKS[usize::from(u16::from(looks) | counting.0)];
+        let bytes = (entry & BYTES) + (rex << 1 & 0x10) + (escaped << BYTES_SHIFT);
+        Step(look + u16::from(bytes))
     }
 }
 
-/// What a first byte tells as REX: whether it is one, and in the upper bits whether the base is another register, which looks like
-/// the stack's or the frame's pointer but for that bit, and whether it is wide.
+/// What a first byte tells as REX: in bit 3 whether it is one, and in the upper bits whether the base is another register, which looks
+/// like the stack's or the frame's pointer but for that bit, and whether it is wide.
 static REX: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0x40;
     while byte < 0x50 {
         let (other_base, wide) = (byte & 1, byte >> 3 & 1);
-        table[byte] = 1 | low((other_base << 6 | wide << 7) as u64);
+        table[byte] = 8 | low((other_base << 6 | wide << 7) as u64);
         byte += 1;
     }
     table
@@ -150,21 +199,14 @@ static SCALED: [u8; 256] = {
     table
 };
 
-/// It has to be decoded even to know its size: a bit beside [`Names::Other`].
-const UNKNOWN: u8 = 0x80;
-/// It has four bytes more.
-const FOUR_MORE: u8 = 4;
-/// In the bits between: the number of what it names.
-const NAMES_SHIFT: u32 = 3;
+/// The step of an instruction by how its entry says so, whether its displacement is from the stack pointer or from nothing, two
+/// bits of REX: whether the base is another register, and whether it is wide; and by what counts. Without its entry's bytes.
+static LOOKS: [u16; 1024] = looks();
 
-/// What an instruction names by how its entry says so, whether its displacement is from the stack pointer or from nothing, and
-/// two bits of REX: whether the base is another register, and whether it is wide.
-static LOOKS: [u8; 256] = looks();
-
-const fn looks() -> [u8; 256] {
-    let mut table = [0; 256];
+const fn looks() -> [u16; 1024] {
+    let mut table = [0; 1024];
     let mut at = 0_usize;
-    while at < 256 {
+    while at < 1024 {
         let how = low(at as u64 & 0xf);
         let (on_stack, baseless, other_base, wide) =
             (at & 16 != 0, at & 32 != 0, at & 64 != 0, at & 128 != 0);
@@ -181,20 +223,28 @@ const fn looks() -> [u8; 256] {
             how => how,
         };
         let is_unknown = how == NOT_KNOWN || how == UNLESS_WIDE && wide;
-        table[at] = names << NAMES_SHIFT
-            | if how == BASELESS && baseless { FOUR_MORE } else { 0 }
-            | if is_unknown { UNKNOWN } else { 0 };
+        let more: u16 = if how == BASELESS && baseless { 4 } else { 0 };
+        table[at] = names as u16
+            | more << BYTES_SHIFT
+            | if counts(at as u16 & !0xff, names) { Step::COUNTS } else { 0 }
+            | if is_unknown { Step::UNKNOWN } else { 0 };
         at += 1;
     }
     table
 }
 
-/// Asks about every entry.
+/// Asks about every entry. Opcodes of a class have the same.
 fn table() -> Box<[u8; ENTRIES]> {
     let mut table = Box::new([0; ENTRIES]);
+    let mut rows: [Option<[u8; 256]>; CLASSES] = [None; CLASSES];
     for (opcode, entries) in table.chunks_exact_mut(256).enumerate() {
+        let Some(row) = rows.get_mut(class(opcode)) else { continue };
+        let row = row.get_or_insert_with(|| std::array::from_fn(|next| entry_of(opcode, low(next as u64))));
+        entries.copy_from_slice(row);
         for (next, entry) in (0..=u8::MAX).zip(entries) {
-            *entry = if is_step(opcode, next) { 1 } else { entry_of(opcode, next) };
+            if is_step(opcode, next) {
+                *entry = 1 << BYTES_SHIFT;
+            }
         }
     }
     table
@@ -210,7 +260,7 @@ fn is_step(prefix: usize, next: u8) -> bool {
 }
 
 fn entry_of(opcode: usize, next: u8) -> u8 {
-    let Some(measure) = measure(opcode, next) else { return NOT_KNOWN << HOW_SHIFT };
+    let Some(measure) = measure(opcode, next) else { return NOT_KNOWN };
     let how = match measure {
         Measure { unless_wide: true, facts, .. } if facts & !MOVES == IMMEDIATE && facts & MOVES != 0 => {
             UNLESS_WIDE
@@ -233,7 +283,7 @@ fn entry_of(opcode: usize, next: u8) -> u8 {
         Measure { facts: IMMEDIATE, .. } => Names::Address as u8,
         _ => Names::Other as u8,
     };
-    measure.bytes | how << HOW_SHIFT
+    measure.bytes << BYTES_SHIFT | how
 }
 
 #[inline(always)]
@@ -258,20 +308,23 @@ mod tests {
             code[..prefix.len()].copy_from_slice(&prefix);
             let instruction = decode(&code);
             let (mut at, mut is_prefix) = (0, true);
+            let all = Counting::new(true, true);
             while is_prefix {
-                let step = Steps::new().step(u64::from_le_bytes(*code[at..].first_chunk().unwrap()));
+                let step = Steps::new().step(u64::from_le_bytes(*code[at..].first_chunk().unwrap()), all);
                 is_prefix = matches!(code[at], 0x66 | 0xf2 | 0xf3);
-                if !step.is_known || at > 4 || instruction.bytes == 1 {
+                if !step.is_known() || at > 4 || instruction.bytes == 1 {
                     return Ok(());
                 }
-                at += step.bytes as usize;
+                at += usize::from(step.low() >> BYTES_SHIFT);
                 if is_prefix {
                     continue;
                 }
                 prop_assert_eq!(at, usize::from(instruction.bytes));
                 let facts = instruction.facts & FIELDS;
                 let ends = |bytes: u8| instruction.before_immediate + bytes == instruction.bytes;
-                let agrees = match Names::ALL[usize::from(step.names)] {
+                let names = Names::ALL[usize::from(step.low() & 0xf)];
+                prop_assert_eq!(step.counts() == 1, names != Names::Nothing);
+                let agrees = match names {
                     Names::Nothing => facts == 0,
                     Names::Branch => facts == BRANCH && ends(4),
                     Names::Relative => facts == RELATIVE && ends(0),
@@ -287,7 +340,7 @@ mod tests {
                     Names::Number => facts == IMMEDIATE && instruction.facts & MOVES != 0 && ends(4),
                     Names::Other => true,
                 };
-                prop_assert!(agrees, "{} {:?}", step.names, instruction);
+                prop_assert!(agrees, "{:?} {:?}", names, instruction);
             }
         }
     }
@@ -315,12 +368,14 @@ mod tests {
         ];
         for (code, names) in all {
             let padded = [code, &[0x90; 8]].concat();
-            let step = Steps::new().step(u64::from_le_bytes(*padded.first_chunk().unwrap()));
+            let word = u64::from_le_bytes(*padded.first_chunk().unwrap());
+            let step = Steps::new().step(word, Counting::new(false, false));
             assert_eq!(
-                (step.bytes as usize, Names::ALL[usize::from(step.names)]),
+                (usize::from(step.low() >> BYTES_SHIFT), Names::ALL[usize::from(step.low() & 0xf)]),
                 (code.len(), names),
                 "{code:02x?}"
             );
+            assert_eq!(step.counts() == 1, !matches!(names, Names::Nothing | Names::ShortBranch));
         }
     }
 }
