@@ -5,8 +5,8 @@ use std::rc::Rc;
 
 use super::decode::{INSTRUCTION_BYTES_MAX, decode};
 use super::fields::{Fields, Surroundings};
-use super::lanes::{Found, LEAD_BYTES, Lanes};
-use super::steps::Names;
+use super::lanes::{Found, LEAD_BYTES, Lanes, size_at};
+use super::steps::{Names, Steps};
 use crate::models::Piece;
 use crate::references::elf::Section;
 use crate::references::find::File;
@@ -117,20 +117,21 @@ impl Code {
         let mut code = [0; LEAD_BYTES + INSTRUCTION_BYTES_MAX];
         let before = piece.before.get(piece.before.len() - lead..).unwrap_or_default();
         let inside = (self.range.end - piece.at) as usize;
-        let mut bytes = 0;
-        for (to, from) in code.iter_mut().zip(before.iter().chain(piece.bytes.iter().take(inside))) {
-            *to = *from;
-            bytes += 1;
-        }
-        let code = code.get(..bytes).unwrap_or_default();
+        let after = piece.bytes.len().min(inside).min(INSTRUCTION_BYTES_MAX);
+        let (to, rest) = code.split_at_mut(lead);
+        to.copy_from_slice(before);
+        rest.get_mut(..after)
+            .unwrap_or_default()
+            .copy_from_slice(piece.bytes.get(..after).unwrap_or_default());
+        let code = code.get(..lead + after).unwrap_or_default();
+        let steps = Steps::new();
         let mut at = 0;
         while at < lead {
-            let rest = code.get(at..).unwrap_or_default();
-            let instruction = decode(rest);
-            let next = at + usize::from(instruction.bytes);
+            let next = at + usize::from(size_at(code, at, steps));
             if next > lead {
                 let place = piece.at - u32::try_from(lead - at).unwrap_or_default();
-                fields.from(piece.at).of(place, self.address_of(place), rest, &instruction);
+                let rest = code.get(at..).unwrap_or_default();
+                fields.from(piece.at).of(place, self.address_of(place), rest, &decode(rest));
             }
             at = next;
         }

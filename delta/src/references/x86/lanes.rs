@@ -25,7 +25,9 @@ const STEP_BYTES_MAX: u32 = 16;
 const _: () = assert!(STEP_BYTES_MAX as usize >= INSTRUCTION_BYTES_MAX);
 /// So many steps of each lane are made in a row, at most.
 const ROW: usize = 32;
-const ROW_BYTES_MAX: u32 = ROW as u32 * STEP_BYTES_MAX;
+const ROW_STEPS: u32 = 32;
+const _: () = assert!(ROW_STEPS as usize == ROW);
+const ROW_BYTES_MAX: u32 = ROW_STEPS * STEP_BYTES_MAX;
 /// Short branches reach no further, from their first byte.
 const SHORT_REACH_BYTES: u32 = 136;
 
@@ -136,7 +138,7 @@ impl Lanes {
             }
             let [mut first, mut second, mut third, mut fourth] = lanes.map(|lane| lane.at);
             let [of_first, of_second, of_third, of_fourth] = &mut rows;
-            for _ in 0..sure.min(ROW as u32) {
+            for _ in 0..sure.min(ROW_STEPS) {
                 first = step(first, code, steps, of_first);
                 second = step(second, code, steps, of_second);
                 third = step(third, code, steps, of_third);
@@ -211,10 +213,25 @@ fn part(code: &[u8], range: Range<u32>) -> [Lane; LANES] {
 /// Where the first instruction from a place on begins.
 fn in_step(code: &[u8], place: u32) -> u32 {
     let mut at = place.saturating_sub(u32::try_from(LEAD_BYTES).unwrap_or_default());
+    let steps = Steps::new();
     while at < place {
-        at += u32::from(decode(code.get(at as usize..).unwrap_or_default()).bytes);
+        at += u32::from(size_at(code, at as usize, steps));
     }
     at
+}
+
+/// The size of the instruction at a place, for who wants to know no more.
+#[inline]
+pub(super) fn size_at(code: &[u8], at: usize, steps: Steps) -> u8 {
+    let rest = code.get(at..at + INSTRUCTION_BYTES_MAX);
+    if let Some(word) = rest.and_then(<[u8]>::first_chunk) {
+        let step = steps.step(u64::from_le_bytes(*word), Counting::new(false, false));
+        // A prefix is a step, but not an instruction.
+        if step.is_known() && !matches!(word, [0x66 | 0xf2 | 0xf3, ..]) {
+            return step.low() >> 4;
+        }
+    }
+    decode(code.get(at..).unwrap_or_default()).bytes
 }
 
 #[cfg(test)]
@@ -243,6 +260,21 @@ mod tests {
                 prop_assert!(found.names == Names::Other || found.bytes == u32::from(bytes));
                 prop_assert!(found.names == Names::Other || facts & FIELDS != 0);
             }
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(20_000))]
+
+        #[test]
+        fn sizes_are_as_the_decoder_says(
+            mut code: [u8; INSTRUCTION_BYTES_MAX + 1],
+            bytes in 0..=INSTRUCTION_BYTES_MAX + 1,
+            prefix in proptest::sample::subsequence(vec![0x66, 0xf3, 0x48, 0x0f], 0..=4),
+        ) {
+            code[..prefix.len()].copy_from_slice(&prefix);
+            let code = &code[..bytes];
+            prop_assert_eq!(size_at(code, 0, Steps::new()), decode(code).bytes);
         }
     }
 

@@ -114,13 +114,13 @@ impl Step {
     /// One if it is of interest, else none.
     #[inline(always)]
     pub(super) fn counts(self) -> usize {
-        usize::from(self.0 / Self::COUNTS & 1)
+        usize::from((self.0 / Self::COUNTS) & 1)
     }
 }
 
 /// Which steps count.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counting(u16);
+pub(super) struct Counting(u8);
 
 impl Counting {
     /// Those that name something else than an address or a place that is near, and these as told.
@@ -134,10 +134,10 @@ impl Counting {
     }
 }
 
-const ADDRESSES: u16 = 0x100;
-const SHORT_BRANCHES: u16 = 0x200;
+const ADDRESSES: u8 = 1;
+const SHORT_BRANCHES: u8 = 2;
 
-const fn counts(counting: u16, names: u8) -> bool {
+const fn counts(counting: u8, names: u8) -> bool {
     const NOTHING: u8 = Names::Nothing as u8;
     const ADDRESS: u8 = Names::Address as u8;
     const SHORT_BRANCH: u8 = Names::ShortBranch as u8;
@@ -168,7 +168,7 @@ impl Steps {
         let place = u16::from_be_bytes([low(word), low(word >> 8)]);
         let entry = self.0[usize::from(place) | usize::from(escaped) << 16];
         let looks = entry & HOW | SCALED[usize::from(low(word >> 16))] | rex & !0xf;
-        let look = LOOKS[usize::from(u16::from(looks) | counting.0)];
+        let look = LOOKS[usize::from(u16::from_le_bytes([looks, counting.0])) & (LOOKS.len() - 1)];
         let bytes = (entry & BYTES) + (rex << 1 & 0x10) + (escaped << BYTES_SHIFT);
         Step(look + u16::from(bytes))
     }
@@ -226,7 +226,7 @@ const fn looks() -> [u16; 1024] {
         let more: u16 = if how == BASELESS && baseless { 4 } else { 0 };
         table[at] = names as u16
             | more << BYTES_SHIFT
-            | if counts(at as u16 & !0xff, names) { Step::COUNTS } else { 0 }
+            | if counts(low(at as u64 >> 8), names) { Step::COUNTS } else { 0 }
             | if is_unknown { Step::UNKNOWN } else { 0 };
         at += 1;
     }
