@@ -70,7 +70,8 @@ proptest! {
         let each = old.len() / elements.len() / 8 * 8;
         let mut pairs = Vec::new();
         let mut blocks = Vec::new();
-        for (element, at) in elements.iter().zip((0..).step_by(each.max(1))) {
+        for (number, element) in elements.iter().enumerate() {
+            let at = number * each;
             pairs.push(pair(*element, at as u64, each));
             blocks.push((*element, &old[at..at + each]));
         }
