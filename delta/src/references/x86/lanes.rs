@@ -226,8 +226,9 @@ pub(super) fn size_at(code: &[u8], at: usize, steps: Steps) -> u8 {
     let rest = code.get(at..at + INSTRUCTION_BYTES_MAX);
     if let Some(word) = rest.and_then(<[u8]>::first_chunk) {
         let step = steps.step(u64::from_le_bytes(*word), Counting::new(false, false));
-        // A prefix is a step, but not an instruction.
-        if step.is_known() && !matches!(word, [0x66 | 0xf2 | 0xf3, ..]) {
+        // A prefix is a step, but not an instruction, and none after REX.
+        let is_prefix = matches!(word, [0x66 | 0xf2 | 0xf3, ..] | [0x40..=0x4f, 0x66 | 0xf2 | 0xf3, ..]);
+        if step.is_known() && !is_prefix {
             return step.low() >> 4;
         }
     }
