@@ -6,15 +6,16 @@ use super::Node;
 use super::event::Hold;
 use super::record::Ending;
 use super::status::{
-    BallotStatus, ComponentStatus, EndedStatus, MemberStatus, PlanStatus, RolloutStatus, Status, VoteStatus,
+    BallotStatus, ComponentStatus, EndedStatus, MemberStatus, PlanStatus, RolloutStatus, Standing, Status,
+    VoteStatus,
 };
 use super::tracked::Tracked;
 use crate::bounds::{COPIES_ENOUGH, SITE_SILENCE};
 use crate::digest::Digest;
 use crate::facts::health::HealthNumbers;
-use crate::facts::{BallotKind, Key, Say, SignedFact, Statement};
+use crate::facts::{BallotKind, Key, RolloutId, Say, SignedFact, Statement};
 use crate::identity::NodeId;
-use crate::rollout::derived::{Stop, said};
+use crate::rollout::derived::{Derived, Stop, said};
 use crate::time::{Span, Time};
 use crate::transfer::locality::SITE_MEMBERS_MAX;
 
@@ -58,6 +59,14 @@ impl Node {
         }
     }
 
+    /// Where this node stands with one rollout; `None` if it does not follow it. Costs next to nothing, beside
+    /// [`Node::status`].
+    pub fn standing(&self, rollout: RolloutId) -> Option<Standing> {
+        let tracked = self.rollouts.get(&rollout)?;
+        let Derived { open, term, .. } = tracked.derived;
+        Some(Standing { open, term, stage: tracked.install.stage })
+    }
+
     /// The policy chain and the newest census: what somebody needs to trust this fleet.
     pub fn trust_facts(&self) -> Vec<SignedFact> {
         let newest = self.trust.newest_census().map(|(id, census)| Key::Census(census.version, id));
@@ -77,18 +86,19 @@ impl Node {
     pub fn site(&self, now: Time) -> (String, Vec<NodeId>) {
         let none = || (String::new(), Vec::new());
         let Some((_, census)) = self.trust.newest_census() else { return none() };
-        let enrolments = census.enrolments();
-        let Some(me) = enrolments.iter().find(|enrolment| enrolment.node == self.me) else { return none() };
-        if me.zone.is_empty() {
+        let Some(me) = census.member(&self.me) else { return none() };
+        let Some(zone) = census.zones.get(usize::from(me.zone)).filter(|zone| !zone.is_empty()) else {
             return none();
-        }
-        let is_there = |node: &NodeId| {
-            let heard = self.freshness.last(node).is_some_and(|at| now.since(at) <= SITE_SILENCE);
-            heard || self.links.contains(node)
         };
-        let near = enrolments.iter().filter(|other| other.zone == me.zone && other.node != self.me);
-        let members = near.map(|other| other.node).filter(is_there).take(SITE_MEMBERS_MAX).collect();
-        (me.zone.clone(), members)
+        let lately = self.freshness.heard().filter(|(_, at)| now.since(*at) <= SITE_SILENCE);
+        let there = lately.map(|(node, _)| *node).chain(self.links.iter().copied());
+        // Those who were heard are few in a large fleet, and a walk through its census for each fetch is what it costs.
+        let of_site = |node: &NodeId| census.member(node).is_some_and(|other| other.zone == me.zone);
+        let mut members: Vec<NodeId> = there.filter(|node| *node != self.me && of_site(node)).collect();
+        members.sort_unstable();
+        members.dedup();
+        members.truncate(SITE_MEMBERS_MAX);
+        (zone.clone(), members)
     }
 
     /// Trees of live releases that fewer than [`COPIES_ENOUGH`] other members say they hold whole: bytes of

@@ -49,6 +49,17 @@ pub struct Status {
     pub facts: u64,
 }
 
+/// Where a node stands with one rollout.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Standing {
+    /// How many ranks are open.
+    pub open: u32,
+    /// The term that counts.
+    pub term: u32,
+    /// What this node does.
+    pub stage: Stage,
+}
+
 /// Whether a node may sign.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
