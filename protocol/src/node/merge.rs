@@ -17,6 +17,7 @@ use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::rollout::derived::{Derived, Stop};
 use crate::time::Time;
+use crate::trust::command::Command;
 use crate::trust::manifest::Manifest;
 
 impl Node {
@@ -37,10 +38,10 @@ impl Node {
             self.last_change = now;
         }
         let mine = fact.statement.author() == Some(self.me);
-        if !mine && self.brings_nothing_due(&fact.statement) {
-            self.rest.retime();
-        } else {
+        if mine || !self.brings_nothing_due(&fact.statement) {
             self.rest.stir();
+        } else if !matches!(fact.statement, Statement::Ballot(_)) {
+            self.rest.retime();
         }
         if is_kept(&fact.statement) && !mine {
             self.writes.write(Record::Fact(fact.signed.clone()), Then::Nothing, out);
@@ -88,8 +89,11 @@ impl Node {
             }
             Statement::Ballot(ballot) => {
                 self.note_ballot(ballot);
-                if let Some(tracked) = self.rollouts.get_mut(&ballot.rollout) {
+                if let Some(tracked) = self.rollouts.get_mut(&ballot.rollout)
+                    && tracked.derived.may_rise(ballot.say)
+                {
                     tracked.stale = true;
+                    self.rest.unread();
                 }
             }
             Statement::Propose(propose) => {
@@ -105,6 +109,7 @@ impl Node {
                     instruction: command.instruction,
                     note: command.note.clone(),
                 });
+                self.note_command(command);
                 self.make_stale(command.rollout, now);
             }
             Statement::Beacon(beacon) => self.heard_beacon(now, beacon, out),
@@ -119,7 +124,7 @@ impl Node {
             Statement::Beacon(_) => !awaited(Stage::Freshening),
             // The same; and whoever has the bytes is named to a fetch.
             Statement::Vote(_) => !awaited(Stage::Fetching),
-            // What follows from it is read at once, and stirs this node if it is anything.
+            // What follows from it is read at once, and stirs this node if it is anything. No time moves with it.
             Statement::Ballot(_) => true,
             _ => false,
         }
@@ -143,6 +148,13 @@ impl Node {
     pub(super) fn note_ballot(&mut self, ballot: &Ballot) {
         if let Some(tracked) = self.rollouts.get_mut(&ballot.rollout) {
             tracked.said.says(&tracked.roster, &ballot.juror, ballot.say);
+        }
+    }
+
+    /// An operator's word as everybody heeds it.
+    pub(super) fn note_command(&mut self, command: &Command) {
+        if let Some(tracked) = self.rollouts.get_mut(&command.rollout) {
+            tracked.said.orders(command.instruction);
         }
     }
 
@@ -277,15 +289,15 @@ impl Node {
         let Some(this) = self.rollouts.get(&id) else { return false };
         let twin = |other: &Tracked| {
             other.id != id
-                && other.manifest.component == this.manifest.component
                 && other.manifest.order == this.manifest.order
+                && other.manifest.component == this.manifest.component
         };
         if mutations::is(Mutation::TwinsIgnored) {
             return false;
         }
         // A twin that was put away is no less a twin: a stop is never unsaid.
         let buried = self.tombstones.iter().any(|t| {
-            t.rollout != id && t.component == this.manifest.component && t.order == this.manifest.order
+            t.rollout != id && t.order == this.manifest.order && t.component == this.manifest.component
         });
         mark!(TwinOfBuried if buried);
         mark!(TwinsMeet if self.rollouts.values().any(|other| twin(other)));
@@ -336,7 +348,7 @@ impl Node {
             let conflict = self.conflicts(id);
             let Some(tracked) = self.rollouts.get_mut(&id) else { continue };
             let before = tracked.derived;
-            let after = before.after(&tracked.said, id, &tracked.roster, &self.registers, conflict);
+            let after = before.after(&tracked.said, &tracked.roster, conflict);
             tracked.derived = after;
             tracked.stale = false;
             if after != before {

@@ -198,8 +198,10 @@ impl Node {
             Input::Probed { component, tree, report } => self.probed(&component, tree, &report, out),
             Input::Submitted(signed) => self.submitted(now, &signed, out),
         }
-        if self.rest.is_stale() {
+        if self.rest.take_unread() || self.rest.is_stale() {
             self.refresh(now, out);
+        }
+        if self.rest.is_stale() {
             self.rest_until_due(now);
         }
         if self.rest.is_over(now) {
@@ -305,7 +307,12 @@ impl Node {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
                 self.take(now, &fact, out);
-                if self.relays.may_pass(&fact, now) { Verdict::Accepted } else { Verdict::Known }
+                if self.relays.may_pass(&fact, now) {
+                    return Verdict::Accepted;
+                }
+                // It is owed, at a time.
+                self.rest.retime();
+                Verdict::Known
             }
             Err(why) => {
                 if why == Refusal::MissingParent {

@@ -16,6 +16,8 @@ pub(super) struct Rest {
     looks: u8,
     /// Something changed that may be due at another time now.
     stale: bool,
+    /// A register rose of which it is not yet read what follows.
+    unread: bool,
     deadline: Option<Time>,
     /// Until then time alone makes nothing due.
     until: Time,
@@ -23,7 +25,7 @@ pub(super) struct Rest {
 
 impl Default for Rest {
     fn default() -> Self {
-        Self { looks: LOOKS, stale: true, deadline: None, until: Time(0) }
+        Self { looks: LOOKS, stale: true, unread: false, deadline: None, until: Time(0) }
     }
 }
 
@@ -37,6 +39,16 @@ impl Rest {
     /// Something changed that makes nothing due by itself, but perhaps sooner.
     pub(super) fn retime(&mut self) {
         self.stale = true;
+    }
+
+    /// A register rose: what follows from it is to be read, and stirs this node if it is anything.
+    pub(super) fn unread(&mut self) {
+        self.unread = true;
+    }
+
+    /// Whether there is something to read; once.
+    pub(super) fn take_unread(&mut self) -> bool {
+        std::mem::take(&mut self.unread)
     }
 
     /// Whether to look now.

@@ -126,7 +126,8 @@ impl Node {
             }
             Statement::Vote(vote) => self.note_vote(vote),
             Statement::Ballot(ballot) => self.note_ballot(ballot),
-            Statement::Propose(_) | Statement::Command(_) | Statement::Beacon(_) => {}
+            Statement::Command(command) => self.note_command(command),
+            Statement::Propose(_) | Statement::Beacon(_) => {}
         }
     }
 }

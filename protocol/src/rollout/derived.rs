@@ -48,13 +48,19 @@ pub struct Derived {
     pub flow_counter: Option<u32>,
 }
 
-/// What the jurors' registers say, by seat: a copy that is kept as they rise, so that a ballot costs one
-/// step and not a walk through all.
+/// What the registers of a rollout's jurors and operators say, the jurors' by seat: a copy that is kept as they
+/// rise, so that a ballot costs one step and not a walk through all.
 #[derive(Clone, Debug, Default)]
 pub struct Said {
     opens: Vec<u32>,
     terms: Vec<u32>,
     stops: Vec<Option<StopReason>>,
+    /// How many ranks an operator opened.
+    promoted: u32,
+    /// The counter of an operator's last pause or resume, and whether it is a pause.
+    flow: Option<(u32, bool)>,
+    /// Whether an operator stopped it.
+    stopped: bool,
 }
 
 impl Said {
@@ -68,7 +74,21 @@ impl Said {
                 }
             }
         }
+        for kind in [CommandKind::Promote, CommandKind::Flow, CommandKind::Stop] {
+            if let Some(instruction) = instruction(registers, rollout, kind) {
+                all.orders(instruction);
+            }
+        }
         all
+    }
+
+    /// An operator's register rose.
+    pub fn orders(&mut self, instruction: Instruction) {
+        match instruction {
+            Instruction::Promote(open) => self.promoted = open,
+            Instruction::Flow { counter, pause } => self.flow = Some((counter, pause)),
+            Instruction::Stop => self.stopped = true,
+        }
     }
 
     /// A juror's register rose.
@@ -91,44 +111,37 @@ impl Said {
 impl Derived {
     /// Reads a rollout's registers. `conflict`: another manifest of the same order is known.
     pub fn read(rollout: RolloutId, roster: &Roster, registers: &Registers, conflict: bool) -> Self {
-        Self::default().after(&Said::read(rollout, roster, registers), rollout, roster, registers, conflict)
+        Self::default().after(&Said::read(rollout, roster, registers), roster, conflict)
     }
 
-    /// What follows after this, now that the jurors say so: see [`Derived::read`].
-    pub fn after(
-        &self,
-        said: &Said,
-        rollout: RolloutId,
-        roster: &Roster,
-        registers: &Registers,
-        conflict: bool,
-    ) -> Self {
+    /// What follows after this, now that jurors and operators say so: see [`Derived::read`].
+    pub fn after(&self, said: &Said, roster: &Roster, conflict: bool) -> Self {
         let mut opens = Cow::Borrowed(&said.opens);
         if mutations::is(Mutation::VoteCountedTwice) {
             opens.to_mut().extend_from_slice(&said.opens);
         }
         let terms = &said.terms;
         let stops = || said.stops.iter().flatten().copied();
-        let command = |kind| instruction(registers, rollout, kind);
-        let promoted = match command(CommandKind::Promote) {
-            Some(Instruction::Promote(open)) => open,
-            _ => 0,
-        };
-        let (paused, flow_counter) = match command(CommandKind::Flow) {
-            Some(Instruction::Flow { counter, pause }) => (pause, Some(counter)),
-            _ => (false, None),
-        };
         let stoppers = if mutations::is(Mutation::OneJurorStops) { 1 } else { roster.quorum.stoppers() };
         let jury_stop =
             (stops().count() as u64 >= u64::from(stoppers)).then(|| stops().max().map(Stop::Jury)).flatten();
-        let operator_stop = command(CommandKind::Stop).map(|_| Stop::Operator);
+        let operator_stop = said.stopped.then_some(Stop::Operator);
         Self {
-            open: roster.quorum.reached(self.open, &opens).max(promoted),
+            open: roster.quorum.reached(self.open, &opens).max(said.promoted),
             term: roster.quorum.reached(self.term, terms),
             hinted_term: roster.quorum.hinted(self.hinted_term, terms),
             stop: operator_stop.or(jury_stop).or(conflict.then_some(Stop::Conflict)),
-            paused,
-            flow_counter,
+            paused: said.flow.is_some_and(|(_, pause)| pause),
+            flow_counter: said.flow.map(|(counter, _)| counter),
+        }
+    }
+
+    /// Whether one more juror that says so could change anything: most of what comes when a quorum has spoken cannot.
+    pub fn may_rise(&self, say: Say) -> bool {
+        match say {
+            Say::Open(open) => open > self.open,
+            Say::Term(term) => term > self.term.min(self.hinted_term),
+            Say::Stop(_) => true,
         }
     }
 
