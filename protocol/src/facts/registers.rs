@@ -4,7 +4,6 @@
 //! body), of all facts ever put into it.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
 
@@ -67,7 +66,7 @@ pub struct Registers {
     /// All but beacons, by short key and id: what syncs compare.
     by_short: Numbered,
     /// Rollouts whose votes syncs do not carry either.
-    hushed: BTreeSet<RolloutId>,
+    hushed: Vec<RolloutId>,
     digest: [u8; 32],
     /// How many there are.
     count: usize,
@@ -174,12 +173,15 @@ impl Registers {
 
     /// From now on syncs do not carry this rollout's votes. None may be here yet.
     pub fn hush(&mut self, rollout: RolloutId) {
-        self.hushed.insert(rollout);
+        if !self.hushed.contains(&rollout) {
+            self.hushed.reserve_exact(1);
+            self.hushed.push(rollout);
+        }
     }
 
     /// The rollout's votes are gone.
     pub fn unhush(&mut self, rollout: RolloutId) {
-        self.hushed.remove(&rollout);
+        self.hushed.retain(|hushed| *hushed != rollout);
     }
 
     /// Notes in the digest and in the index what a register held and what it holds.

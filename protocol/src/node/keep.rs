@@ -69,7 +69,7 @@ impl Node {
                 && !self.is_collected(&r.manifest.component, r.manifest.order, *id)));
             self.put_away(*id, out);
         }
-        if !over.is_empty() || self.trust.census_names().len() > CENSUSES_MAX {
+        if !over.is_empty() || self.trust.census_count() > CENSUSES_MAX {
             self.collect_censuses(out);
         }
     }

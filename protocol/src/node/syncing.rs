@@ -52,7 +52,7 @@ impl Session {
 /// The syncs that this node began, at most `SYNCS_MAX`, and when the next one is due.
 #[derive(Debug, Default)]
 pub(super) struct Syncs {
-    sessions: BTreeMap<NodeId, Session>,
+    sessions: Vec<(NodeId, Session)>,
     next_at: Option<Time>,
     last_extra: Option<Time>,
     /// With whom syncs ended lately, the oldest first, by their names' first bytes; at most `ENDED_MAX`.
@@ -86,7 +86,24 @@ impl Syncs {
 
     /// A link came or went: what was under way over it will not end.
     pub(super) fn drop_session(&mut self, peer: &NodeId) {
-        self.sessions.remove(peer);
+        self.take_session(peer);
+    }
+
+    fn session(&self, peer: &NodeId) -> Option<&Session> {
+        self.sessions.iter().find(|(with, _)| with == peer).map(|(_, session)| session)
+    }
+
+    fn session_mut(&mut self, peer: &NodeId) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|(with, _)| with == peer).map(|(_, session)| session)
+    }
+
+    fn take_session(&mut self, peer: &NodeId) -> Option<Session> {
+        let place = self.sessions.iter().position(|(with, _)| with == peer)?;
+        let (_, session) = self.sessions.swap_remove(place);
+        if self.sessions.is_empty() {
+            self.sessions = Vec::new();
+        }
+        Some(session)
     }
 
     /// How many are under way.
@@ -103,12 +120,17 @@ impl Node {
     /// Begins a sync with `peer`, unless one is under way.
     pub(super) fn begin_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
         let sessions = &mut self.syncs.sessions;
-        mark!(SyncGivenUp if sessions.values().any(|session| now >= session.began + SYNC_TIMEOUT));
-        sessions.retain(|_, session| now < session.began + SYNC_TIMEOUT);
-        if peer == self.me || sessions.contains_key(&peer) || sessions.len() >= SYNCS_MAX {
+        mark!(SyncGivenUp if sessions.iter().any(|(_, session)| now >= session.began + SYNC_TIMEOUT));
+        sessions.retain(|(_, session)| now < session.began + SYNC_TIMEOUT);
+        let is_full = sessions.len() >= SYNCS_MAX;
+        if peer == self.me || is_full || sessions.iter().any(|(with, _)| *with == peer) {
             return;
         }
-        sessions.insert(peer, Session { began: now, learned: 0, open_pages: 0, pages: BTreeMap::new() });
+        if sessions.is_empty() {
+            // Mostly it stays the only one.
+            sessions.reserve_exact(1);
+        }
+        sessions.push((peer, Session { began: now, learned: 0, open_pages: 0, pages: BTreeMap::new() }));
         let frame = Frame::Digest {
             digest: self.registers.digest(),
             beacon: self.beacon_at_hand(),
@@ -176,7 +198,7 @@ impl Node {
                 .iter()
                 .copied()
                 .filter(|node| census.is_elector(node) && !self.signer.has_heard(node) && *node != self.me)
-                .filter(|node| !self.syncs.sessions.contains_key(node))
+                .filter(|node| self.syncs.session(node).is_none())
                 .collect();
             if !fresh.is_empty() {
                 return fresh.get(self.draw(fresh.len())).copied();
@@ -262,7 +284,7 @@ impl Node {
         out: &mut impl Outbox,
     ) {
         // Only who began a sync compares: a page that nobody asked for costs nothing.
-        let Some(session) = self.syncs.sessions.get_mut(&from) else { return };
+        let Some(session) = self.syncs.session_mut(&from) else { return };
         let difference = summary::compare(&self.registers, keys.clone(), entries);
         if session.pages.len() >= PAGES_MAX {
             return;
@@ -295,7 +317,7 @@ impl Node {
             match self.judge_read(read) {
                 Ok(Judged::Rises(fact)) => {
                     self.take(now, &fact, out);
-                    if let Some(session) = self.syncs.sessions.get_mut(&from) {
+                    if let Some(session) = self.syncs.session_mut(&from) {
                         session.learned = session.learned.saturating_add(1);
                     }
                 }
@@ -312,7 +334,7 @@ impl Node {
             out.send(from, Frame::Seen { entries: seen }.encode());
         }
         if last {
-            if let Some(session) = self.syncs.sessions.get_mut(&from) {
+            if let Some(session) = self.syncs.session_mut(&from) {
                 session.open_pages = session.open_pages.saturating_sub(1);
             }
             self.end_sync_if_over(now, from, out);
@@ -332,13 +354,13 @@ impl Node {
     }
 
     fn end_sync_if_over(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
-        if self.syncs.sessions.get(&peer).is_some_and(Session::is_over) {
+        if self.syncs.session(&peer).is_some_and(Session::is_over) {
             self.end_sync(now, peer, out);
         }
     }
 
     fn end_sync(&mut self, now: Time, peer: NodeId, out: &mut impl Outbox) {
-        if let Some(session) = self.syncs.sessions.remove(&peer) {
+        if let Some(session) = self.syncs.take_session(&peer) {
             self.rest.stir();
             self.signer.heard(peer);
             self.syncs.ended(now, peer);

@@ -1,6 +1,6 @@
 //! Writes under way: what must be durable before something else may happen.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use super::input::WriteId;
@@ -29,7 +29,8 @@ pub(super) enum Then {
 #[derive(Debug, Default)]
 pub(super) struct Writes {
     last: WriteId,
-    waiting: BTreeMap<WriteId, (Record, Then)>,
+    /// In the order of their numbers.
+    waiting: VecDeque<(WriteId, Record, Then)>,
     failed: VecDeque<(Record, Then)>,
     retry_at: Option<Time>,
 }
@@ -54,23 +55,28 @@ impl Writes {
     fn issue(&mut self, record: Record, then: Then, out: &mut impl Outbox) {
         self.last += 1;
         out.persist(self.last, record.clone());
-        self.waiting.insert(self.last, (record, then));
+        self.waiting.push_back((self.last, record, then));
     }
 
     /// All writes up to `id` are durable; returns what waited for them, in order.
     pub(super) fn persisted(&mut self, id: WriteId) -> Vec<Then> {
-        let mut later = self.waiting.split_off(&id.saturating_add(1));
+        let done = self.waiting.partition_point(|(waits, ..)| *waits <= id);
         if mutations::is(Mutation::WritesNeverLetGo) {
-            let kept = self.waiting.iter().map(|(id, (record, _))| (*id, (record.clone(), Then::Nothing)));
-            later.extend(kept);
+            let done = self.waiting.range_mut(..done);
+            return done.map(|(.., then)| std::mem::replace(then, Then::Nothing)).collect();
         }
-        std::mem::replace(&mut self.waiting, later).into_values().map(|(_, then)| then).collect()
+        let done = self.waiting.drain(..done).map(|(.., then)| then).collect();
+        if self.waiting.is_empty() {
+            // Nearly always: a node at rest has nothing under way.
+            self.waiting = VecDeque::new();
+        }
+        done
     }
 
     /// The write `id` and all after it failed.
     pub(super) fn failed(&mut self, id: WriteId, now: Time) {
-        let lost = self.waiting.split_off(&id);
-        for (record, then) in lost.into_values().rev() {
+        let kept = self.waiting.partition_point(|(waits, ..)| *waits < id);
+        for (_, record, then) in self.waiting.split_off(kept).into_iter().rev() {
             self.failed.push_front((record, then));
         }
         if !self.failed.is_empty() {
@@ -106,9 +112,11 @@ impl Writes {
 
     /// The greatest fact of mine for `key` that waits for the disk.
     pub(super) fn pending(&self, key: &Key) -> Option<&Arc<Fact>> {
-        let waiting = self.waiting.values().chain(&self.failed);
+        let waiting = self.waiting.iter().map(|(.., then)| then);
+        let failed = self.failed.iter().map(|(_, then)| then);
         waiting
-            .filter_map(|(_, then)| match then {
+            .chain(failed)
+            .filter_map(|then| match then {
                 Then::Publish(fact) if fact.key == *key => Some(fact),
                 _ => None,
             })
