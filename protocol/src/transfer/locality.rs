@@ -85,6 +85,11 @@ impl Locality {
         self.near.is_empty()
     }
 
+    /// The other members of the site that are there, by rising key.
+    pub fn near(&self) -> impl Iterator<Item = &NodeId> {
+        self.near.iter()
+    }
+
     /// Whether `peer` is of this site.
     pub fn is_near(&self, peer: &NodeId) -> bool {
         self.near.contains(peer)

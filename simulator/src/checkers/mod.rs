@@ -119,7 +119,7 @@ pub struct Referees {
     reader: Arc<Remembering>,
     shadow: Shadow,
     /// What was last let go of, and by whom: a frame that goes to many is judged once.
-    last_sent: Option<(u32, Payload)>,
+    last_sent: Option<(Moment, u32, Payload)>,
     parts: BTreeMap<(u32, RolloutId), Part>,
     /// Stages that must end, and since when.
     moving: BTreeMap<(u32, RolloutId), (Stage, Moment)>,
@@ -198,12 +198,13 @@ impl Referees {
 
     /// A machine lets a frame go.
     pub fn sent(&mut self, now: Moment, place: u32, frame: &Payload) {
-        let again =
-            self.last_sent.as_ref().is_some_and(|(by, last)| *by == place && Arc::ptr_eq(last, frame));
+        let is_again =
+            |(at, by, last): &(Moment, u32, Payload)| *at == now && *by == place && Arc::ptr_eq(last, frame);
+        let again = self.last_sent.as_ref().is_some_and(is_again);
         if again || self.liars.contains(&place) {
             return;
         }
-        self.last_sent = Some((place, Payload::clone(frame)));
+        self.last_sent = Some((now, place, Payload::clone(frame)));
         match self.reader.heard(self.fleet, frame) {
             Ok(Heard::Gossip(Ok(fact))) => self.sent_fact(now, place, &fact),
             Ok(Heard::Gossip(Err(error))) => {

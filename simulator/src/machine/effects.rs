@@ -42,66 +42,99 @@ pub enum Effect {
 }
 
 /// The effects of `handle` calls; emptied and used again.
-#[derive(Default)]
-pub struct Effects(pub Vec<Effect>);
+pub struct Effects {
+    /// In the order in which they were decided.
+    pub all: Vec<Effect>,
+    /// Small frames that were sent lately, by their names.
+    sent: Vec<Option<Payload>>,
+}
+
+/// Frames that are remembered, a power of two: those of a fleet that starts or rests are nearly all the same.
+const SENT_REMEMBERED: usize = 64;
+/// Of so many bytes at most.
+const SENT_BYTES_MAX: usize = 128;
+
+impl Default for Effects {
+    fn default() -> Self {
+        Self { all: Vec::new(), sent: vec![None; SENT_REMEMBERED] }
+    }
+}
+
+impl Effects {
+    /// A frame to one machine. Of small ones that many machines send the bytes are held, and read, once.
+    fn direct(&mut self, frame: Vec<u8>) -> Payload {
+        if frame.len() > SENT_BYTES_MAX {
+            return Message::new(frame);
+        }
+        let message = Message::new(frame);
+        let place = usize::try_from(message.id() % SENT_REMEMBERED as u64).unwrap_or(0);
+        match &self.sent[place] {
+            Some(known) if known.bytes() == message.bytes() => Payload::clone(known),
+            _ => {
+                self.sent[place] = Some(Payload::clone(&message));
+                message
+            }
+        }
+    }
+}
 
 impl Outbox for Effects {
     fn send(&mut self, to: NodeId, frame: Vec<u8>) {
         // One frame to many: it is held once.
-        let frame = match self.0.last() {
+        let frame = match self.all.last() {
             Some(Effect::Send(_, last)) if last.bytes() == frame => Payload::clone(last),
-            _ => Message::new(frame),
+            _ => self.direct(frame),
         };
-        self.0.push(Effect::Send(to, frame));
+        self.all.push(Effect::Send(to, frame));
     }
 
     fn send_all(&mut self, to: impl Iterator<Item = NodeId>, frame: Vec<u8>) {
         let frame = Message::new(frame);
-        self.0.extend(to.map(|to| Effect::Send(to, Payload::clone(&frame))));
+        self.all.extend(to.map(|to| Effect::Send(to, Payload::clone(&frame))));
     }
 
     fn broadcast(&mut self, frame: Vec<u8>) {
-        self.0.push(Effect::Broadcast(Message::new(frame)));
+        self.all.push(Effect::Broadcast(Message::new(frame)));
     }
 
     fn verdict(&mut self, verdict: Verdict) {
-        self.0.push(Effect::Verdict(verdict));
+        self.all.push(Effect::Verdict(verdict));
     }
 
     fn persist(&mut self, id: WriteId, record: Record) {
-        self.0.push(Effect::Persist(id, record));
+        self.all.push(Effect::Persist(id, record));
     }
 
     fn forget(&mut self, key: Vec<u8>) {
-        self.0.push(Effect::Forget(key));
+        self.all.push(Effect::Forget(key));
     }
 
     fn fetch(&mut self, work: &Work, holders: &[NodeId]) {
-        self.0.push(Effect::Fetch(Box::new(work.clone()), holders.to_vec()));
+        self.all.push(Effect::Fetch(Box::new(work.clone()), holders.to_vec()));
     }
 
     fn stage(&mut self, work: &Work) {
-        self.0.push(Effect::Stage(Box::new(work.clone())));
+        self.all.push(Effect::Stage(Box::new(work.clone())));
     }
 
     fn cancel(&mut self, rollout: RolloutId) {
-        self.0.push(Effect::Cancel(rollout));
+        self.all.push(Effect::Cancel(rollout));
     }
 
     fn activate(&mut self, component: &ComponentName, tree: Digest) {
-        self.0.push(Effect::Activate(component.clone(), tree));
+        self.all.push(Effect::Activate(component.clone(), tree));
     }
 
     fn revert(&mut self, component: &ComponentName, tree: Option<Digest>) {
-        self.0.push(Effect::Revert(component.clone(), tree));
+        self.all.push(Effect::Revert(component.clone(), tree));
     }
 
     fn confirm(&mut self, component: &ComponentName, tree: Digest, keep: &[Digest]) {
-        self.0.push(Effect::Confirm(component.clone(), tree, keep.to_vec()));
+        self.all.push(Effect::Confirm(component.clone(), tree, keep.to_vec()));
     }
 
     fn probe(&mut self, component: &ComponentName, tree: Digest, probes: &[Probe]) {
-        self.0.push(Effect::Probe(component.clone(), tree, probes.to_vec()));
+        self.all.push(Effect::Probe(component.clone(), tree, probes.to_vec()));
     }
 
     // Links need no addresses here, and every machine of a run is a member or an adversary that the
@@ -110,6 +143,6 @@ impl Outbox for Effects {
     fn learn(&mut self, _node: NodeId, _addresses: &[String]) {}
 
     fn report(&mut self, event: Event) {
-        self.0.push(Effect::Report(event));
+        self.all.push(Effect::Report(event));
     }
 }

@@ -8,6 +8,7 @@ pub mod clock;
 pub mod disk;
 pub mod effects;
 pub mod fetch;
+pub mod few;
 pub mod message;
 pub mod parts;
 pub mod reader;
@@ -15,12 +16,13 @@ pub mod records;
 pub mod service;
 pub mod slots;
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::status::Standing;
 use groundswell_protocol::node::{Config, Input, Node, Record, Size, Status};
 use groundswell_protocol::time::Time;
 use groundswell_protocol::trust::names::ComponentName;
@@ -33,6 +35,7 @@ use clock::Clock;
 use disk::Disk;
 use effects::Effects;
 use fetch::Fetch;
+use few::Few;
 use reader::Remembering;
 use service::Probing;
 use slots::Slots;
@@ -51,15 +54,15 @@ pub struct Machine {
     /// Its clocks.
     pub clock: Clock,
     /// Slots: durable.
-    pub slots: BTreeMap<ComponentName, Slots>,
+    pub slots: Few<ComponentName, Slots>,
     /// Probing, by component.
-    pub probing: BTreeMap<ComponentName, Probing>,
+    pub probing: Few<ComponentName, Probing>,
     /// When what is in the active slot was started.
-    pub running_since: BTreeMap<ComponentName, Moment>,
+    pub running_since: Few<ComponentName, Moment>,
     /// When the last switch that was asked for ends: the agent switches in the order in which it is told to.
     pub switches_end: Moment,
     /// Fetches under way.
-    pub fetching: BTreeMap<RolloutId, Fetch>,
+    pub fetching: Few<RolloutId, Fetch>,
     /// Stagings under way.
     pub staging: BTreeSet<RolloutId>,
     /// Counts lives: what was asked for in an earlier life is void.
@@ -73,9 +76,9 @@ pub struct Machine {
     /// Whether it has lost state that older versions need.
     pub spoiled: bool,
     /// Slots as they were when the disk began to forget.
-    forgotten: Option<BTreeMap<ComponentName, Slots>>,
+    forgotten: Option<Few<ComponentName, Slots>>,
     /// Records and slots as they were remembered.
-    image: Option<(Vec<Record>, BTreeMap<ComponentName, Slots>)>,
+    image: Option<(Vec<Record>, Few<ComponentName, Slots>)>,
     config: Config,
     reader: Arc<Remembering>,
     node: Option<Node>,
@@ -93,10 +96,10 @@ impl Machine {
             disk: Disk::default(),
             clock: Clock::default(),
             slots,
-            probing: BTreeMap::new(),
-            running_since: BTreeMap::new(),
+            probing: Few::default(),
+            running_since: Few::default(),
             switches_end: Moment::default(),
-            fetching: BTreeMap::new(),
+            fetching: Few::default(),
             staging: BTreeSet::new(),
             life: 0,
             armed: None,
@@ -184,7 +187,7 @@ impl Machine {
         self.disk.replace(records.into_iter().map(|record| (record.key(fleet).into(), record)));
         self.spoiled = false;
         let slots = Slots { active: tree, trees: tree.into_iter().collect(), ..Slots::default() };
-        self.slots = BTreeMap::from([(component.clone(), slots)]);
+        self.slots = std::iter::once((component.clone(), slots)).collect();
         self.forgotten = None;
     }
 
@@ -207,6 +210,11 @@ impl Machine {
         Some(self.node.as_ref()?.status(self.core_time(now)))
     }
 
+    /// Where the node stands with one rollout; `None` while it is off, and where it does not follow it.
+    pub fn standing(&self, rollout: RolloutId) -> Option<Standing> {
+        self.node.as_ref()?.standing(rollout)
+    }
+
     /// How large the core's tables are, and how many writes it waits for; nothing while it is off.
     pub fn sizes(&self) -> (Vec<Size>, usize) {
         self.node.as_ref().map_or((Vec::new(), 0), |node| (node.sizes(), node.writes_under_way()))
@@ -224,7 +232,7 @@ impl Machine {
 
     /// A component's slots; a component that the machine does not have gets empty ones.
     pub fn slots_of(&mut self, component: &ComponentName) -> &mut Slots {
-        self.slots.entry(component.clone()).or_default()
+        self.slots.get_or_insert_with(component, Slots::default)
     }
 
     fn core_time(&self, now: Moment) -> Time {

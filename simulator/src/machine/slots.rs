@@ -1,10 +1,11 @@
 //! A component's slots on one machine: which trees are here, and which one runs. Durable.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
 
+use super::few::Few;
 use super::parts::Parts;
 
 /// The slots of one component.
@@ -17,7 +18,7 @@ pub struct Slots {
     /// Releases whose bytes are here, staged or not.
     pub blobs: BTreeSet<RolloutId>,
     /// Releases whose bytes are here in part.
-    pub parts: BTreeMap<RolloutId, Parts>,
+    pub parts: Few<RolloutId, Parts>,
 }
 
 impl Slots {

@@ -8,7 +8,7 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use groundswell_protocol::facts::RolloutId;
 use groundswell_protocol::identity::NodeId;
@@ -88,11 +88,36 @@ impl Traffic {
     }
 }
 
+/// Machines that had a part at some time.
+#[derive(Clone, Default)]
+struct Having {
+    /// In the order in which they got it.
+    order: Vec<u32>,
+    /// Machines, and where they stand in that order.
+    places: BTreeSet<(u32, u32)>,
+}
+
+impl Having {
+    fn add(&mut self, node: u32) {
+        let place = u32::try_from(self.order.len()).unwrap_or(u32::MAX);
+        self.order.push(node);
+        self.places.insert((node, place));
+    }
+
+    /// Those among `nodes`, in the order in which they got it.
+    fn among(&self, nodes: impl Iterator<Item = u32>) -> Vec<u32> {
+        let places = nodes.flat_map(|node| self.places.range((node, 0)..=(node, u32::MAX)));
+        let mut found: Vec<(u32, u32)> = places.map(|(node, place)| (*place, *node)).collect();
+        found.sort_unstable();
+        found.into_iter().map(|(_, node)| node).collect()
+    }
+}
+
 /// Everything that is on its way, and who has which part.
 pub(super) struct Bulk {
     flows: Flows<Load>,
     /// Machines that had a part at some time, by blob and part; whether they still have it is looked at.
-    having: BTreeMap<(RolloutId, u64), Vec<Vec<u32>>>,
+    having: BTreeMap<(RolloutId, u64), Vec<Having>>,
     traffic: Traffic,
 }
 
@@ -182,7 +207,7 @@ impl World {
         let slots = machine.slots_of(&work.component);
         let here = slots.serves(rollout, work.tree);
         let bytes = payload_bytes(&work);
-        let parts = slots.parts.entry(rollout).or_insert_with(|| Parts::new(bytes));
+        let parts = slots.parts.get_or_insert_with(&rollout, || Parts::new(bytes));
         if parts.bytes() != bytes {
             *parts = Parts::new(bytes);
         }
@@ -228,7 +253,7 @@ impl World {
         let mut wanted: Vec<(usize, u64, u32)> = parts
             .missing()
             .filter(|part| !under_way.contains(part))
-            .map(|part| (having.map_or(0, |having| having[part as usize].len()), luck.draw(), part))
+            .map(|part| (having.map_or(0, |having| having[part as usize].order.len()), luck.draw(), part))
             .collect();
         wanted.sort_unstable();
         wanted.into_iter().map(|(.., part)| part).collect()
@@ -251,15 +276,10 @@ impl World {
     }
 
     /// Machines of a site that had a part at some time.
-    fn near_holders<'a>(
-        &'a self,
-        work: &Work,
-        part: u32,
-        locality: &'a Locality,
-    ) -> impl Iterator<Item = u32> + 'a {
+    fn near_holders(&self, work: &Work, part: u32, locality: &Locality) -> Vec<u32> {
         let having = self.bulk.having.get(&(work.rollout, payload_bytes(work)));
-        let of_part = having.and_then(|parts| parts.get(part as usize)).into_iter().flatten().copied();
-        of_part.filter(|holder| locality.is_near(&self.machines[*holder as usize].id))
+        let near = locality.near().filter_map(|node| self.fleet.place(*node));
+        having.and_then(|parts| parts.get(part as usize)).map_or_else(Vec::new, |having| having.among(near))
     }
 
     /// Asks a few holders of a part, those of parts and those of the whole.
@@ -268,7 +288,8 @@ impl World {
         let mut asked = Vec::with_capacity(2 * ASKED_MAX);
         let blob = (work.rollout, payload_bytes(work));
         if let Some(having) = self.bulk.having.get(&blob).and_then(|parts| parts.get(part as usize)) {
-            asked.extend((0..ASKED_MAX.min(having.len())).map(|_| having[luck.place(having.len())]));
+            let order = &having.order;
+            asked.extend((0..ASKED_MAX.min(order.len())).map(|_| order[luck.place(order.len())]));
         }
         if let Some(fetch) = self.machines[node as usize].fetching.get(&work.rollout) {
             let named = &fetch.holders;
@@ -279,7 +300,7 @@ impl World {
         let locality = fetch.map(|fetch| &fetch.locality).filter(|locality| !locality.is_alone());
         let mut may_come_in = true;
         if let Some(locality) = locality {
-            let near: Vec<u32> = self.near_holders(work, part, locality).collect();
+            let near = self.near_holders(work, part, locality);
             asked.extend((0..ASKED_MAX.min(near.len())).map(|_| near[luck.place(near.len())]));
             let is_near = |holder: &u32| locality.is_near(&self.machines[*holder as usize].id);
             let inside = asked.iter().any(|holder| is_near(holder) && self.serves(*holder, node, work, part));
@@ -404,8 +425,8 @@ impl World {
         if parts.left_of(part) == 0 {
             parts.put(part);
             let (bytes, count) = (parts.bytes(), parts.count());
-            let none = || vec![Vec::new(); count as usize];
-            self.bulk.having.entry((rollout, bytes)).or_insert_with(none)[part as usize].push(node);
+            let none = || vec![Having::default(); count as usize];
+            self.bulk.having.entry((rollout, bytes)).or_insert_with(none)[part as usize].add(node);
         }
         self.look_for_parts(node, life, rollout);
     }

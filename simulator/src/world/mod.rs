@@ -71,8 +71,10 @@ enum Happening {
     Gossip { to: u32, from: u32, hops: u8, flight: Flight },
     /// A frame arrives that the way damaged.
     Damaged { to: u32, from: u32, frame: Payload, gossip: bool },
-    /// A link of the mesh came up or went down.
+    /// A link of a machine came up or went down.
     Link { node: u32, peer: u32, up: bool },
+    /// Several of one machine did, one after the other: when a fleet starts all have all their links to come.
+    Links { node: u32, changes: Box<[(u32, bool)]> },
     /// A commit ends.
     Commit { node: u32, life: u32 },
     /// A fetch looks for somebody who has the bytes.
@@ -115,7 +117,7 @@ impl Happening {
             Self::Wake { node, .. } => (2, *node),
             Self::Direct { to, .. } => (3, *to),
             Self::Gossip { to, .. } => (4, *to),
-            Self::Link { node, .. } => (5, *node),
+            Self::Link { node, .. } | Self::Links { node, .. } => (5, *node),
             Self::Commit { node, .. } => (6, *node),
             Self::Seek { node, .. } => (7, *node),
             Self::Fetched { node, .. } => (8, *node),
@@ -143,7 +145,7 @@ impl Happening {
             Self::Wake { .. } | Self::Direct { .. } | Self::Gossip { .. } => return None,
             Self::PowerOn { .. } => Kind::PowerOn,
             Self::Damaged { .. } => Kind::Damaged,
-            Self::Link { .. } => Kind::Link,
+            Self::Link { .. } | Self::Links { .. } => Kind::Link,
             Self::Commit { .. } => Kind::Commit,
             Self::Seek { .. }
             | Self::Flow { .. }
@@ -183,7 +185,7 @@ pub struct World {
     fingerprint: Fingerprint,
     reader: Arc<Remembering>,
     /// Emptied and used again with every input.
-    effects: Vec<Effect>,
+    effects: Effects,
     /// Lots by which steps choose machines: a step's own, whatever other steps there are.
     lots: Generator,
     /// Who lies, and how.
@@ -248,21 +250,34 @@ impl World {
         while !world.over {
             let Some((now, what)) = world.queue.pop() else { break };
             world.now = now;
-            world.counters.happenings += 1;
-            if let Some(what) = world.unless_frozen(what) {
-                world.fingerprint.begin(now, what.tag(), || format!("{what:?}"));
-                world.happen(what);
-                #[cfg(test)]
-                if world.fingerprint.is_planted() {
-                    world.deliver(0, Input::Wake);
+            match what {
+                Happening::Links { node, changes } => {
+                    for &(peer, up) in &changes {
+                        world.take_turn(Happening::Link { node, peer, up });
+                    }
                 }
-                world.fingerprint.end(now);
+                what => world.take_turn(what),
             }
-            world.recorder.judged(world.referees.violations());
         }
         let trace = std::mem::take(&mut world.recorder).finish(world.now);
         let fingerprint = std::mem::take(&mut world.fingerprint);
         (world.outcome(seed, &fingerprint), trace, fingerprint)
+    }
+
+    /// One event.
+    fn take_turn(&mut self, what: Happening) {
+        let now = self.now;
+        self.counters.happenings += 1;
+        if let Some(what) = self.unless_frozen(what) {
+            self.fingerprint.begin(now, what.tag(), || format!("{what:?}"));
+            self.happen(what);
+            #[cfg(test)]
+            if self.fingerprint.is_planted() {
+                self.deliver(0, Input::Wake);
+            }
+            self.fingerprint.end(now);
+        }
+        self.recorder.judged(self.referees.violations());
     }
 
     fn new(scenario: Scenario, seed: u64, tell: Box<dyn FnMut(&str)>, keep: Keep) -> Self {
@@ -300,7 +315,7 @@ impl World {
             recorder: Recorder::default(),
             counters: Counters::default(),
             fingerprint: Fingerprint::new(keep),
-            effects: Vec::new(),
+            effects: Effects::default(),
             lots,
             lying: Lying::new(&liars, &root),
             liars,
@@ -380,6 +395,9 @@ impl World {
                 let peer = self.fleet.nodes[peer as usize];
                 self.deliver(node, if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) });
             }
+            Happening::Links { node, changes } => {
+                changes.into_iter().for_each(|(peer, up)| self.happen(Happening::Link { node, peer, up }));
+            }
             Happening::Commit { node, life } => self.commit(node, life),
             Happening::Seek { node, life, rollout } => self.seek(node, life, *rollout),
             Happening::Flow { flow } => self.look_at_flow(flow),
@@ -414,11 +432,11 @@ impl World {
         self.counters.inputs += 1;
         self.recorder.input(self.now, node, &input);
         let life = self.machines[node as usize].life;
-        let mut effects = Effects(std::mem::take(&mut self.effects));
-        self.machines[node as usize].handle(self.now, input, &mut effects);
-        self.fingerprint.mix(u64::from(node) << 32 | effects.0.len() as u64);
+        self.machines[node as usize].handle(self.now, input, &mut self.effects);
+        let mut effects = std::mem::take(&mut self.effects.all);
+        self.fingerprint.mix(u64::from(node) << 32 | effects.len() as u64);
         let mut verdict = None;
-        for effect in effects.0.drain(..) {
+        for effect in effects.drain(..) {
             if self.machines[node as usize].life != life {
                 // It lost its power in the middle of its work: the rest of it never happens.
                 break;
@@ -429,7 +447,7 @@ impl World {
             self.recorder.effect(self.now, node, &effect);
             self.perform(node, effect);
         }
-        self.effects = effects.0;
+        self.effects.all = effects;
         self.recorder.dealt(self.now, node);
         self.rearm(node);
         verdict
@@ -548,10 +566,15 @@ impl World {
         }
         let alive: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
         let change = self.overlay.mend(&alive, &self.links);
+        let mut by_node: BTreeMap<u32, Vec<(u32, bool)>> = BTreeMap::new();
         for (links, up) in [(change.down, false), (change.up, true)] {
             for (node, peer) in links {
-                self.push(self.now.after_milliseconds(1), node, Happening::Link { node, peer, up });
+                by_node.entry(node).or_default().push((peer, up));
             }
+        }
+        for (node, changes) in by_node {
+            let changes = changes.into_boxed_slice();
+            self.push(self.now.after_milliseconds(1), node, Happening::Links { node, changes });
         }
     }
 

@@ -97,6 +97,9 @@ pub const DAY_MICROS: u64 = 1 << DAY_BITS;
 const LEAF_BITS: u32 = 12;
 const DAYS: usize = 1 << LEAF_BITS;
 
+/// Room for so many entries of a day stays when the day is over.
+const TODAY_KEPT: usize = 1 << 14;
+
 /// No cell.
 const NONE: u32 = u32::MAX;
 
@@ -289,6 +292,9 @@ impl<T> Queue<T> {
         loop {
             if let Some(place) = self.short.next_marked(on_leaf(self.day)) {
                 self.day = (self.day >> LEAF_BITS << LEAF_BITS) + place as u64;
+                if self.today.capacity() > TODAY_KEPT {
+                    self.today = Vec::new();
+                }
                 let first = self.short.take(place);
                 self.cells.take_all(first, &mut self.today);
                 self.today.sort_unstable_by(|one, other| other.cmp(one));

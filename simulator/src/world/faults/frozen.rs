@@ -36,6 +36,7 @@ fn addressee(what: &Happening) -> Option<u32> {
         Happening::PowerOn { node }
         | Happening::Wake { node, .. }
         | Happening::Link { node, .. }
+        | Happening::Links { node, .. }
         | Happening::Commit { node, .. }
         | Happening::Seek { node, .. }
         | Happening::Part { node, .. }
