@@ -256,9 +256,7 @@ impl World {
         let rollout = self.releases[self.scenario.goal.release()].rollout;
         ending == Ending::Done
             && active == self.wanted(Ending::Stopped)
-            && machine.status(self.now).is_some_and(|status| {
-                status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Failed)
-            })
+            && machine.standing(rollout).is_some_and(|standing| standing.stage == Stage::Failed)
     }
 
     /// Whether a machine stays on a release that was stopped, because nothing older was ever here.
@@ -266,9 +264,7 @@ impl World {
         let rollout = self.releases[self.scenario.goal.release()].rollout;
         ending == Ending::Stopped
             && self.wanted(ending).is_none()
-            && machine.status(self.now).is_some_and(|status| {
-                status.rollouts.iter().any(|r| r.rollout == rollout && r.my_stage == Stage::Stuck)
-            })
+            && machine.standing(rollout).is_some_and(|standing| standing.stage == Stage::Stuck)
     }
 
     /// Machines that are on, honest, and not on the release although it is done.

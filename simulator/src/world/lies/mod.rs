@@ -11,8 +11,10 @@ mod tests;
 mod words;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use groundswell_protocol::facts::{Body, Fact, RolloutId, SignedFact, Statement};
+use groundswell_protocol::node::reader::Reader as _;
 use groundswell_protocol::wire::frame::Frame;
 
 use super::{Happening, World};
@@ -121,7 +123,13 @@ impl World {
         }
         let (fleet, key) = (self.fleet.id, &self.fleet.keys[node as usize]);
         let signed = self.lying.signed.entry((node, statement.body(fleet)));
-        signed.or_insert_with(|| Fact::sign(fleet, statement, &[key]).signed).clone()
+        let sign = || {
+            let fact = Arc::new(Fact::sign(fleet, statement, &[key]));
+            // A liar's key signs as any other does: what is spoiled afterwards has other bytes, and is verified.
+            self.reader.made(&fact);
+            fact.signed.clone()
+        };
+        signed.or_insert_with(sign).clone()
     }
 
     /// Gossips a fact.

@@ -5,6 +5,7 @@ use groundswell_protocol::facts::{
     Ballot, Failure, Propose, RolloutId, Say, Statement, StopReason, Vote, VoteState,
 };
 use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::node::status::Standing;
 use groundswell_protocol::trust::command::{Command, Instruction};
 
 use super::super::World;
@@ -116,15 +117,18 @@ impl World {
     /// Proposes more than the gate would let it.
     fn lead(&mut self, node: u32, lie: Lie, rollout: RolloutId) {
         let me = self.fleet.nodes[node as usize];
-        let Some(status) = self.machines[node as usize].status(self.now) else { return };
-        let Some(view) = status.rollouts.iter().find(|view| view.rollout == rollout) else { return };
-        let next = view.targets.iter().copied().find(|target| *target > view.open);
-        let early = next.unwrap_or(view.members);
-        let (term, leads) = (view.term, view.leader == me);
+        let Some(release) = self.releases.iter().find(|release| release.rollout == rollout) else { return };
+        let Some(Standing { open, term, .. }) = self.machines[node as usize].standing(rollout) else {
+            return;
+        };
+        let (roster, members) = (&release.roster, release.roster.count());
+        let next = roster.targets.iter().copied().find(|target| *target > open);
+        let early = next.unwrap_or(members);
+        let leads = roster.leader(term).unwrap_or(me) == me;
         let proposals: Vec<(u32, u32)> = match lie {
             Lie::LeadsEarly if leads => vec![(term, early)],
             Lie::LeadsTooFar => {
-                let all = view.members + 1;
+                let all = members + 1;
                 // Its own term, the present one, and some term to come.
                 vec![(term, all), (term + 1, all), (u32::MAX, all)]
             }
