@@ -101,6 +101,17 @@ pub const NEWS_AT_PLANS_PACE: u8 = 2;
 pub const LIVE_LINGER: Span = Span::seconds(10);
 /// A node is fresh if its beacon rose within this many periods.
 pub const FRESH_PERIODS: u64 = 3;
+/// A juror or an open member is missed, and asked for elsewhere, when it was silent for so many periods: one less than
+/// for those that are fresh.
+pub const MISSED_PERIODS: u64 = FRESH_PERIODS - 1;
+/// A juror asks another for what it misses at the plan's pace, and no more rarely than this while answers help.
+pub const INQUIRY_EVERY_MAX: Span = Span::seconds(10);
+/// Longest pause between two such questions: it doubles while they do not help.
+pub const INQUIRY_PAUSE_MAX: Span = Span::seconds(60);
+/// Open members that one such question names.
+pub const INQUIRY_RANKS_MAX: usize = 128;
+/// Open ranks that are looked through before one.
+pub const INQUIRY_RANKS_LOOKED_AT: u32 = 4_096;
 /// One register's changes are relayed at most `RELAY_BURST` times in this window: once a second (hole H40).
 pub const RELAY_WINDOW: Span = Span::seconds(4);
 /// See `RELAY_WINDOW`.

@@ -60,6 +60,10 @@ marks! {
     OwnFactComesBack in "node/merge.rs";
     /// A member that was silent is back.
     MemberComesBack in "node/merge.rs";
+    /// A juror asks another for signs of life of jurors that it does not hear itself.
+    JurorMissed in "node/inquiry.rs";
+    /// A juror asks another for news of open members that it does not hear itself.
+    MemberMissed in "node/inquiry.rs";
     /// A beacon from later than the disk knows: the disk was restored.
     RestoredDiskDetected in "node/signing.rs";
     /// A statement is not signed because its register holds more already.

@@ -3,8 +3,8 @@
 //! With more electors than a jury has seats it is not for everybody to hear from everybody: that would
 //! cost each node as much as there are nodes. So in a rollout whose jury was drawn
 //!
-//! - votes go from their author to the jurors, and syncs do not carry them; a `Staged` goes nowhere, since
-//!   the gate takes it for silence;
+//! - votes go from their author to the jurors, and syncs do not carry them; `Staged` is not said, since the gate
+//!   takes it for silence;
 //! - jurors and open nodes send their beacon to the jurors, with their vote: what was lost on the way comes again with
 //!   the next one. At the plan's pace speaks who leads, has a new vote or is in a short bake; the others speak rarely
 //!   ([`crate::bounds::BEACON_QUIET`]);
@@ -22,7 +22,7 @@ use super::Node;
 use super::outbox::Outbox;
 use super::tracked::Tracked;
 use crate::bounds::{COUNT_EVERY, FREEZE_AFTER, JURY_MAX, SYNC_EVERY_IDLE};
-use crate::facts::{Fact, Key, RolloutId, Statement, VoteState};
+use crate::facts::{Fact, Key, RolloutId, Statement};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::wire::frame::Frame;
@@ -96,7 +96,6 @@ impl Node {
         if self.is_large() {
             for tracked in self.juries(now) {
                 let vote = self.registers.get(&Key::Vote(tracked.id, self.me));
-                let vote = vote.filter(|fact| !is_staged(fact));
                 let facts: Vec<_> = std::iter::once(fact).chain(vote).collect();
                 self.tell_jury(tracked, &facts, out);
             }
@@ -116,7 +115,7 @@ impl Node {
         let far = |id: &RolloutId| self.rollouts.get(id).filter(|tracked| tracked.is_far());
         match &fact.statement {
             Statement::Vote(vote) if far(&vote.rollout).is_some() => {
-                if let Some(tracked) = far(&vote.rollout).filter(|_| !is_staged(fact)) {
+                if let Some(tracked) = far(&vote.rollout) {
                     self.tell_jury(tracked, &[fact], out);
                     self.beacons.repeat_news();
                 }
@@ -136,10 +135,14 @@ impl Node {
         keys.len() == 1 && self.is_large() && keys[0] == Key::Beacon(self.me).short()
     }
 
-    /// Answers whoever asks for news of this node.
+    /// Answers whoever asks for news of this node, and tells it with what it has voted itself: no sync does, and its
+    /// disk may be an old one.
     pub(super) fn answer_with_news(&mut self, now: Time, to: NodeId, out: &mut impl Outbox) {
         if let Some(beacon) = self.beacon_on_demand(now, out) {
-            out.send(to, Frame::Facts { facts: vec![beacon], confirm: false, last: false }.encode());
+            let of_asker = self.rollouts.values().filter(|tracked| tracked.is_far() && !tracked.ended());
+            let votes = of_asker.filter_map(|tracked| self.registers.get(&Key::Vote(tracked.id, to)));
+            let facts = votes.map(|vote| vote.signed.clone()).chain([beacon]).collect();
+            out.send(to, Frame::Facts { facts, confirm: false, last: false }.encode());
         }
     }
 
@@ -157,8 +160,4 @@ impl Node {
             FREEZE_AFTER
         }
     }
-}
-
-fn is_staged(fact: &Fact) -> bool {
-    matches!(&fact.statement, Statement::Vote(vote) if vote.state == VoteState::Staged)
 }

@@ -34,6 +34,9 @@ impl Node {
         let shut = self.shut(id, now);
         let Some(mut tracked) = self.rollouts.remove(&id) else { return };
         self.look(&mut tracked, &shut, now, out);
+        if tracked.i_judge {
+            self.ask_for_what_is_missed(&mut tracked, now, out);
+        }
         if tracked.i_judge && self.may_sign() {
             self.stop_if_called_for(&tracked, out);
             self.stand_in_term(&tracked, now, out);

@@ -12,6 +12,7 @@
 //! | `juror` | open, propose, change term, stop |
 //! | `install` | stage, activate, try, confirm, revert on this machine |
 //! | `beacons`, `syncing`, `relays` | news: signs of life, anti-entropy, how often a change is passed on |
+//! | `inquiry` | what a juror misses it asks of another |
 //! | `far` | what differs in fleets of more electors than a jury has seats |
 //! | `signing`, `writes` | own facts: recovered before the first, durable before they leave |
 //! | `hand` | who signs: the node's key, or what it signed when it was recorded |
@@ -29,6 +30,7 @@ pub mod event;
 mod far;
 mod hand;
 pub mod input;
+mod inquiry;
 mod install;
 mod juror;
 mod keep;

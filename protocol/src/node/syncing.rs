@@ -213,7 +213,8 @@ impl Node {
         census.members.get((place + 1) % census.members.len()).map(|member| member.node)
     }
 
-    fn draw(&mut self, count: usize) -> usize {
+    /// A number below `count`, each as likely.
+    pub(super) fn draw(&mut self, count: usize) -> usize {
         usize::try_from(self.generator.below(count as u64)).unwrap_or(0)
     }
 
@@ -247,6 +248,9 @@ impl Node {
             }
             Frame::Facts { facts, confirm, last } => {
                 self.take_facts(now, from, facts, *confirm, *last, out);
+            }
+            Frame::Missed { rollout, seats, ranks } => {
+                self.answer_inquiry(now, from, *rollout, *seats, ranks, out);
             }
             Frame::Seen { entries } => self.acknowledged(from, entries),
             // Gossip frames are taken before; one that comes here came by the wrong way.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::event::Hold;
+use super::inquiry::Inquiry;
 use super::install::Install;
 use crate::bounds::PATIENCE;
 use crate::facts::{Fact, RolloutId};
@@ -10,7 +11,7 @@ use crate::identity::NodeId;
 use crate::rollout::derived::{Derived, Said};
 use crate::rollout::gate::Allowed;
 use crate::rollout::roster::Roster;
-use crate::rollout::view::{Tally, View};
+use crate::rollout::view::{Scene, Tally, View};
 use crate::time::{Span, Time};
 use crate::trust::manifest::Manifest;
 use crate::trust::policy::Policy;
@@ -38,6 +39,7 @@ pub(super) struct Tracked {
     /// When the juror's view must be looked at again.
     pub(super) look_at: Time,
     pub(super) watch: Watch,
+    pub(super) inquiry: Inquiry,
     pub(super) install: Install,
     /// When it had ended and this node had come to rest with it.
     pub(super) settled_at: Option<Time>,
@@ -97,6 +99,7 @@ impl Tracked {
                 proposed_at: None,
                 hold: Hold::WaitingForHealth,
             },
+            inquiry: Inquiry::default(),
             install: Install::default(),
             settled_at: None,
         }
@@ -107,6 +110,11 @@ impl Tracked {
         self.i_judge
             || self.roster.everybody_judges
             || self.my_rank.is_some_and(|rank| rank < self.derived.open)
+    }
+
+    /// What a juror's view of it is computed from.
+    pub(super) fn scene(&self, me: NodeId, now: Time) -> Scene<'_> {
+        Scene { roster: &self.roster, plan: &self.manifest.plan, me, open: self.derived.open, now }
     }
 
     /// Stopped or done.

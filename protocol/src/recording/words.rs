@@ -92,6 +92,9 @@ fn frame_words(bytes: &[u8]) -> String {
         Ok(Frame::Digest { equal: true, .. }) => "an equal digest".to_owned(),
         Ok(Frame::Digest { digest, .. }) => format!("the digest {}", digest.short()),
         Ok(Frame::Summary { entries, .. }) => format!("a summary of {}", entries.len()),
+        Ok(Frame::Missed { ranks, seats, .. }) => {
+            format!("a question for news of {} jurors and {} members", seats.count_ones(), ranks.len())
+        }
         Ok(Frame::Want { keys }) => format!("a wish for {} facts", keys.len()),
         Ok(Frame::Facts { facts, .. }) => format!("{} facts", facts.len()),
         Ok(Frame::Seen { entries }) => format!("word of having seen {}", entries.len()),

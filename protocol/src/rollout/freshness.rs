@@ -96,6 +96,11 @@ impl Jurors {
         self.0[seat] = Some(at);
     }
 
+    /// When the beacon of the juror of this seat last rose.
+    pub fn last(&self, seat: usize) -> Option<Time> {
+        self.0.get(seat).copied().flatten()
+    }
+
     /// Forgets those for whose seat `keep` is false.
     pub fn retain(&mut self, keep: impl Fn(usize) -> bool) {
         for (_, at) in self.0.iter_mut().enumerate().filter(|(seat, _)| !keep(*seat)) {

@@ -1,5 +1,7 @@
 //! A juror's own view of a rollout: what it has seen, for how long, on a clock that stands while too few jurors are fresh.
 
+mod missed;
+
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};

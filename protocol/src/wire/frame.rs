@@ -8,9 +8,9 @@
 use wincode::{SchemaRead, SchemaWrite};
 
 use super::codec;
-use crate::bounds::{FACTS_PER_FRAME_MAX, MESSAGE_MAX, SUMMARY_ENTRIES_MAX};
+use crate::bounds::{FACTS_PER_FRAME_MAX, INQUIRY_RANKS_MAX, MESSAGE_MAX, SUMMARY_ENTRIES_MAX};
 use crate::digest::Digest;
-use crate::facts::SignedFact;
+use crate::facts::{RolloutId, SignedFact};
 
 /// The version byte of every frame.
 pub const FRAME_VERSION: u8 = 1;
@@ -74,6 +74,15 @@ pub enum Frame {
         /// What I hold now of the keys that were sent.
         entries: Vec<Entry>,
     },
+    /// "Send me what you have of these": a juror misses beacons of others, and with a drawn jury votes.
+    Missed {
+        /// The rollout.
+        rollout: RolloutId,
+        /// The seats of the jurors that it misses, one bit each, the first seat's the lowest.
+        seats: u64,
+        /// The ranks of the members that it misses, rising; at most `INQUIRY_RANKS_MAX`.
+        ranks: Vec<u32>,
+    },
 }
 
 /// Why bytes are no frame.
@@ -128,6 +137,9 @@ impl Frame {
             Self::Want { keys } => keys.len() <= SUMMARY_ENTRIES_MAX && keys.is_sorted_by(|a, b| a < b),
             Self::Facts { facts, .. } => facts.len() <= FACTS_PER_FRAME_MAX,
             Self::Seen { entries } => entries.len() <= FACTS_PER_FRAME_MAX,
+            Self::Missed { ranks, .. } => {
+                ranks.len() <= INQUIRY_RANKS_MAX && ranks.is_sorted_by(|a, b| a < b)
+            }
         }
     }
 }

@@ -232,6 +232,7 @@ fn frames_are_bounded() {
     endless[end - 8..].fill(255);
     assert_eq!(Frame::decode(&endless), Err(BadFrame::Malformed), "a length beyond the bytes");
     let entry = |key| Entry { key, rank: 0, id: 0 };
+    let rollout = RolloutId(Digest([1; 32]));
     let refused = [
         Frame::Want { keys: vec![2, 1] },
         Frame::Want { keys: (0..513).collect() },
@@ -239,6 +240,8 @@ fn frames_are_bounded() {
         Frame::Summary { first: 5, last: 9, entries: vec![entry(4)], beacon: None, yours: None },
         Frame::Summary { first: 0, last: 9, entries: vec![entry(4), entry(3)], beacon: None, yours: None },
         Frame::Seen { entries: (0..257).map(entry).collect() },
+        Frame::Missed { rollout, seats: 0, ranks: (0..129).collect() },
+        Frame::Missed { rollout, seats: 0, ranks: vec![1, 1] },
     ];
     for frame in refused {
         assert_eq!(Frame::decode(&frame.encode()), Err(BadFrame::Malformed), "{frame:?}");

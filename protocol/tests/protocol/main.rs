@@ -6,6 +6,7 @@ mod convergence;
 mod faults;
 mod fleet;
 mod hostile;
+mod inquiry;
 mod install;
 mod journeys;
 mod large;

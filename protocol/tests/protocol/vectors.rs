@@ -8,8 +8,8 @@ use bincode::Encode;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::health::HealthNumbers;
 use groundswell_protocol::facts::{
-    Ballot, Beacon, BeaconActive, BeaconInstalled, Fact, Failure, Heads, Propose, Say, SkipReason, Statement,
-    Vote, VoteState,
+    Ballot, Beacon, BeaconActive, BeaconInstalled, Fact, Failure, Heads, Propose, RolloutId, Say, SkipReason,
+    Statement, Vote, VoteState,
 };
 use groundswell_protocol::trust::command::{Command, Instruction};
 use groundswell_protocol::trust::manifest::{DeltaOffer, Requirement, Select};
@@ -99,6 +99,7 @@ pub(crate) fn frames(papers: &Papers) -> Vec<(&'static str, Frame)> {
         ("want", Frame::Want { keys: vec![1, 2] }),
         ("facts", Frame::Facts { facts: vec![signed("vote")], confirm: true, last: true }),
         ("seen", Frame::Seen { entries: vec![entry] }),
+        ("missed", Frame::Missed { rollout: RolloutId(Digest::of(b"rollout")), seats: 5, ranks: vec![1, 7] }),
     ]
 }
 
@@ -181,6 +182,7 @@ mod mirror {
         Want { keys: Vec<u64> },
         Facts { facts: Vec<Signed>, confirm: bool, last: bool },
         Seen { entries: Vec<Entry> },
+        Missed { rollout: [u8; 32], seats: u64, ranks: Vec<u32> },
     }
 }
 
@@ -222,6 +224,7 @@ fn the_codec_writes_the_bytes_of_bincode() {
         mirror::Frame::Want { keys: vec![1, 2] },
         mirror::Frame::Facts { facts: vec![signed("vote")], confirm: true, last: true },
         mirror::Frame::Seen { entries: vec![entry()] },
+        mirror::Frame::Missed { rollout: Digest::of(b"rollout").0, seats: 5, ranks: vec![1, 7] },
     ];
     for ((name, frame), mirror) in frames(&papers).into_iter().zip(mirrors) {
         assert_eq!(frame.encode()[1..], bincode_bytes(&mirror), "{name}");

@@ -42,7 +42,7 @@ impl News {
             }
             // Where the jury was drawn from many, jurors send each other their beacons so.
             Frame::Facts { facts, .. } => facts.iter().for_each(take),
-            Frame::Want { .. } => {}
+            Frame::Want { .. } | Frame::Missed { .. } => {}
         }
     }
 }

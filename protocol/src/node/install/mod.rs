@@ -245,7 +245,8 @@ impl Node {
     /// there is nothing to say.
     fn ensure_vote(&mut self, id: RolloutId, state: VoteState, out: &mut impl Outbox) -> bool {
         let Some(tracked) = self.rollouts.get(&id) else { return false };
-        if tracked.my_rank.is_none() {
+        // A drawn jury takes `Staged` for silence: it would be signed for nobody.
+        if tracked.my_rank.is_none() || state == VoteState::Staged && tracked.is_far() {
             return true;
         }
         let install = &tracked.install;

@@ -39,6 +39,8 @@ pub(crate) struct Network {
     pub(crate) jitter_ms: u64,
     /// Nodes hear each other if they are in the same group.
     pub(crate) group: Vec<usize>,
+    /// Nodes behind routers that let nobody in: two of them have no link. Gossip comes to them by others.
+    pub(crate) behind_routers: BTreeSet<usize>,
 }
 
 /// Something that will happen to a machine.
@@ -118,7 +120,14 @@ impl Fleet {
             papers,
             now: Time(1000),
             machines,
-            network: Network { gossip: true, loss_permille: 0, duplicate_permille: 0, jitter_ms: 4, group },
+            network: Network {
+                gossip: true,
+                loss_permille: 0,
+                duplicate_permille: 0,
+                jitter_ms: 4,
+                group,
+                behind_routers: BTreeSet::new(),
+            },
             sick: BTreeSet::new(),
             mute: BTreeSet::new(),
             unstartable: BTreeSet::new(),
@@ -178,7 +187,7 @@ impl Fleet {
         for &a in nodes {
             for b in (0..self.machines.len()).filter(|b| *b != a) {
                 let (id_a, id_b) = (self.machines[a].id, self.machines[b].id);
-                let up = self.reaches(a, b);
+                let up = self.reaches(a, b) && self.is_linked(a, b);
                 for (node, peer) in [(a, id_b), (b, id_a)] {
                     let input = if up { Input::LinkUp(peer) } else { Input::LinkDown(peer) };
                     self.input(node, input);
@@ -191,6 +200,17 @@ impl Fleet {
         self.network.group[a] == self.network.group[b]
             && self.machines[a].node.is_some()
             && self.machines[b].node.is_some()
+    }
+
+    fn is_linked(&self, a: usize, b: usize) -> bool {
+        let behind = &self.network.behind_routers;
+        !(behind.contains(&a) && behind.contains(&b))
+    }
+
+    /// Puts nodes behind routers that let nobody in.
+    pub(crate) fn put_behind_routers(&mut self, nodes: impl IntoIterator<Item = usize>) {
+        self.network.behind_routers = nodes.into_iter().collect();
+        self.relink(&(0..self.machines.len()).collect::<Vec<_>>());
     }
 
     /// A signed release of `web`; known to the referee, not yet to the fleet.
@@ -532,7 +552,8 @@ impl Fleet {
     }
 
     fn carry(&mut self, from: usize, to: usize, via: Via, frame: &[u8]) {
-        if !self.reaches(from, to) || self.generator.below(1000) < self.network.loss_permille {
+        let gets_there = self.reaches(from, to) && (via == Via::Gossip || self.is_linked(from, to));
+        if !gets_there || self.generator.below(1000) < self.network.loss_permille {
             return;
         }
         let twice = self.generator.below(1000) < self.network.duplicate_permille;

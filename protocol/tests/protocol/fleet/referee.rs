@@ -36,6 +36,8 @@ pub(crate) struct Referee {
     activated: BTreeMap<(ComponentName, ReleaseOrder), BTreeSet<RolloutId>>,
     /// Activations of something new.
     pub(crate) switches: u64,
+    /// Questions for what a juror misses.
+    pub(crate) questions: u64,
 }
 
 fn facts_of(frame: Frame) -> Vec<SignedFact> {
@@ -45,7 +47,7 @@ fn facts_of(frame: Frame) -> Vec<SignedFact> {
         Frame::Digest { beacon, yours, .. } | Frame::Summary { beacon, yours, .. } => {
             beacon.into_iter().chain(yours).collect()
         }
-        Frame::Want { .. } | Frame::Seen { .. } => Vec::new(),
+        Frame::Want { .. } | Frame::Seen { .. } | Frame::Missed { .. } => Vec::new(),
     }
 }
 
@@ -62,6 +64,7 @@ impl Referee {
     /// before. S3: one leader for a term.
     pub(crate) fn sent(&mut self, fleet: FleetId, by: &Machine, frame: &[u8]) {
         let frame = Frame::decode(frame).expect("what a node sends is a frame");
+        self.questions += u64::from(matches!(frame, Frame::Missed { .. }));
         for signed in facts_of(frame) {
             let fact = Fact::read(fleet, signed).expect("what a node sends are facts");
             if fact.statement.author() != Some(by.id) {

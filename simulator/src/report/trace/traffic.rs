@@ -25,7 +25,7 @@ pub enum Kind {
     Digest,
     /// Sync: what a node has.
     Summary,
-    /// Sync: what a node asks for.
+    /// Sync, or a juror that misses news: what a node asks for.
     Want,
     /// Sync: facts.
     Facts,
@@ -106,7 +106,7 @@ pub(super) fn kind(frame: &[u8]) -> Kind {
         },
         1 => Kind::Digest,
         2 => Kind::Summary,
-        3 => Kind::Want,
+        3 | 6 => Kind::Want,
         4 => Kind::Facts,
         5 => Kind::Seen,
         _ => Kind::Unknown,
@@ -187,7 +187,7 @@ impl Coarsen for Traffic {
 #[cfg(test)]
 mod tests {
     use groundswell_protocol::digest::Digest;
-    use groundswell_protocol::facts::SignedFact;
+    use groundswell_protocol::facts::{RolloutId, SignedFact};
     use groundswell_protocol::wire::frame::Frame;
 
     use super::*;
@@ -208,6 +208,8 @@ mod tests {
         let summary = Frame::Summary { first: 0, last: 1, entries: Vec::new(), beacon: None, yours: None };
         assert_eq!(kind(&summary.encode()), Kind::Summary);
         assert_eq!(kind(&Frame::Want { keys: Vec::new() }.encode()), Kind::Want);
+        let missed = Frame::Missed { rollout: RolloutId(Digest([0; 32])), seats: 1, ranks: Vec::new() };
+        assert_eq!(kind(&missed.encode()), Kind::Want);
         let facts = Frame::Facts { facts: Vec::new(), confirm: false, last: true };
         assert_eq!(kind(&facts.encode()), Kind::Facts);
         assert_eq!(kind(&Frame::Seen { entries: Vec::new() }.encode()), Kind::Seen);
