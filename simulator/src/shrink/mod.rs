@@ -116,8 +116,9 @@ fn is_of_liveness(end: &End) -> bool {
     matches!(end, End::Breached { property, .. } if !property.is_safety())
 }
 
-/// A limit that no fleet can complain about: all that the script waits for, and four times what the
-/// releases need when nothing goes wrong. `None` if they do not settle even then.
+/// A limit that no fleet can complain about: all that the script waits for, four times what the releases need when
+/// nothing goes wrong, and as long as a rollout may stand still before it expires, which is an end like another.
+/// `None` if they do not settle even then.
 fn ample_seconds(failing: &Failing, plays: &Plays<'_>) -> Option<u64> {
     let mut calm = failing.clone();
     calm.scenario.liars.clear();
@@ -129,7 +130,8 @@ fn ample_seconds(failing: &Failing, plays: &Plays<'_>) -> Option<u64> {
         When::At(milliseconds) | When::After(milliseconds) => milliseconds,
         When::Opened { .. } | When::Running { .. } => 0,
     });
-    let needed = waits.sum::<u64>() + 4 * outcome?.settled_ms?;
+    let stands_still = u64::from(failing.scenario.plan.hold_s) * 1_000;
+    let needed = waits.sum::<u64>() + stands_still + 4 * outcome?.settled_ms?;
     Some(needed.div_ceil(60_000) * 60)
 }
 

@@ -107,3 +107,13 @@ fn an_impossible_goal_shrinks_to_one_machine_and_the_release() {
     assert_eq!((small.scenario.nodes, small.scenario.steps.len()), (1, 1), "{:?}", small.scenario);
     assert_eq!(small.scenario.liars, []);
 }
+
+/// A rollout that stands still ends when its plan's `hold` is over: before that nothing of liveness is broken.
+#[test]
+fn the_limit_of_a_failure_of_liveness_leaves_time_to_expire() {
+    let scenario = random::story(1, &(4..=4));
+    let hold_s = u64::from(scenario.plan.hold_s);
+    let plays = |one: &Failing| swarm::play(&one.scenario, one.seed, false);
+    let seconds = super::ample_seconds(&Failing { scenario, seed: 1 }, &plays).expect("it settles");
+    assert!(seconds > hold_s, "{seconds} s, and a rollout may stand still for {hold_s}");
+}
