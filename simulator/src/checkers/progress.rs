@@ -27,8 +27,10 @@ pub struct Sight<'a> {
     pub calm_since: Moment,
     /// Which machines are on, by place.
     pub on: &'a [bool],
-    /// Whether two machines can reach each other.
+    /// Whether news of one machine can come to another, over others too.
     pub linked: &'a dyn Fn(u32, u32) -> bool,
+    /// Whether what a machine asks of another, and of it alone, is answered.
+    pub meet: &'a dyn Fn(u32, u32) -> bool,
     /// How much slower than with gossip news may travel.
     pub patience: u64,
 }
@@ -44,6 +46,10 @@ impl Sight<'_> {
 
     fn reaches(&self, one: u32, other: u32) -> bool {
         self.is_on(other) && (one == other || (self.linked)(one, other) && (self.linked)(other, one))
+    }
+
+    fn meets(&self, one: u32, other: u32) -> bool {
+        self.reaches(one, other) && (self.meet)(one, other)
     }
 }
 
@@ -162,7 +168,7 @@ impl Referees {
             let waits_for_jurors = stage == Stage::Freshening;
             let known = &self.releases[&rollout];
             let jurors = places(&self.nodes, &known.jury);
-            let others = jurors.iter().filter(|o| **o != place && sight.reaches(place, **o)).count();
+            let others = jurors.iter().filter(|o| **o != place && sight.meets(place, **o)).count();
             if !waits_for_jurors || others >= known.confirmers() {
                 let what = format!("has been {stage:?} for {} s", waits.0 / 1000);
                 self.breach_once(sight.now, Property::L4, Some(place), what);

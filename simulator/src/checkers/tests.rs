@@ -137,6 +137,7 @@ impl Bench {
             calm_since: Moment(0),
             on,
             linked: &|_, _| true,
+            meet: &|_, _| true,
             patience: 1,
         });
     }

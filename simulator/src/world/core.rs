@@ -72,10 +72,9 @@ impl World {
             calm_since: self.calm_since,
             on: &on,
             linked: &|one, other| {
-                islands[one as usize] == islands[other as usize]
-                    && self.faults.speak_alike(one, other)
-                    && may_hear(&self.scenario, &self.links, one, other)
+                islands[one as usize] == islands[other as usize] && self.faults.speak_alike(one, other)
             },
+            meet: &|one, other| may_hear(&self.scenario, &self.links, one, other),
             patience: if self.scenario.gossip { 1 } else { PATIENCE_WITHOUT_GOSSIP },
         };
         self.referees.look(&sight);
@@ -119,18 +118,21 @@ impl World {
         let jurors: Vec<u32> = goal.roster.jury.iter().filter_map(|juror| self.fleet.place(*juror)).collect();
         let on: Vec<bool> = self.machines.iter().map(Machine::is_on).collect();
         let islands = self.links.islands(&on);
-        let reached = |node: u32| {
-            let reaches = |juror: &&u32| {
-                !self.is_liar(**juror)
-                    && self.machines[**juror as usize].is_on()
-                    && islands[node as usize] == islands[**juror as usize]
-                    && may_hear(&self.scenario, &self.links, **juror, node)
-            };
-            jurors.iter().filter(reaches).count()
+        let reaches = |node: u32, juror: u32| {
+            !self.is_liar(juror)
+                && self.machines[juror as usize].is_on()
+                && islands[node as usize] == islands[juror as usize]
         };
+        let reached = |node: u32| jurors.iter().filter(|juror| reaches(node, **juror)).count();
         let quorum = goal.roster.quorum;
-        let (needed, others) =
-            (quorum.confirmers() as usize, |node: u32| reached(node) - usize::from(jurors.contains(&node)));
+        let needed = quorum.confirmers() as usize;
+        // What a node signed each elector must tell it itself.
+        let others = |node: u32| {
+            let meets = |juror: u32| {
+                juror != node && reaches(node, juror) && may_hear(&self.scenario, &self.links, juror, node)
+            };
+            jurors.iter().filter(|juror| meets(**juror)).count()
+        };
         // To open more, as many must each hear from as many.
         let mut heard: Vec<usize> =
             there.iter().filter(|node| jurors.contains(node)).map(|node| reached(*node)).collect();
@@ -186,8 +188,8 @@ impl World {
     }
 }
 
-/// Whether one machine's signs of life come to another on the same island: gossip carries them over others, a sync
-/// shows only those of the two that hold it.
+/// Whether one machine's answers come to another on the same island: gossip carries them over others, a sync needs the
+/// two that hold it.
 fn may_hear(scenario: &Scenario, links: &Links, one: u32, other: u32) -> bool {
     scenario.gossip || one == other || links.connected(one, other)
 }
