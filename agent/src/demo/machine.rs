@@ -181,9 +181,14 @@ impl Machine {
         format!("/ip4/{}/udp/{}/quic-v1", self.link.ip(), self.link.port())
     }
 
+    /// Where the agent listens for commands.
+    pub fn socket(&self) -> PathBuf {
+        self.directory.join("agent.sock")
+    }
+
     /// Its agent, as it can be asked.
     pub fn client(&self) -> Client {
-        Client::new(self.directory.join("agent.sock"))
+        Client::new(self.socket())
     }
 
     /// The usual configuration: listens on its own port, starts from `bootstrap`, runs `components`.
@@ -198,7 +203,7 @@ impl Machine {
             fleet: fleet.to_owned(),
             listen: vec![self.listen_address()],
             bootstrap,
-            socket: self.directory.join("agent.sock"),
+            socket: self.socket(),
             upload_bytes_per_second: None,
             download_bytes_per_second: None,
             log: LogSection { level: "info".to_owned() },

@@ -1,7 +1,11 @@
 //! Releases that go well, one that does not, and a node that joins later.
 
+use std::ffi::OsStr;
+use std::process::Command;
+
 use groundswell_agent::demo::publisher::Draft;
 use groundswell_protocol::node::status::RolloutStatus;
+use groundswell_tests::binary::swell;
 use groundswell_tests::field::Field;
 use groundswell_tests::trees::{self, BAD_FILE};
 
@@ -20,6 +24,19 @@ async fn releases_reach_every_node_and_any_agent_takes_them() {
     field.confirmed("2.0", &field.everybody()).await;
     let moved: u64 = sent(&field).await - before;
     assert!(moved <= 4 * delta, "each of the others fetched the delta of {delta} once, {moved} bytes moved");
+    a_twin_is_not_handed_in(&field).await;
+}
+
+/// Two releases of one sequence stop each other. Who forgot to count on is told before that.
+async fn a_twin_is_not_handed_in(field: &Field) {
+    let twin = field.build(field.draft("2.0.1", 2)).await;
+    let socket = field.fleet.machines()[1].socket();
+    let publish = [OsStr::new("release"), "publish".as_ref(), twin.path().as_ref(), "--socket".as_ref()];
+    let output = Command::new(swell()).args(publish).arg(socket).output().expect("swell runs");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert_eq!(output.status.code(), Some(6), "{said}");
+    assert!(said.contains("another release of files with sequence 2") && said.contains("--from"), "{said}");
+    assert!(field.rollout(1, twin.rollout()).await.is_none());
 }
 
 async fn sent(field: &Field) -> u64 {

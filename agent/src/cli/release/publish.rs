@@ -4,11 +4,12 @@ use std::path::PathBuf;
 
 use clap::Args;
 use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::node::Status;
 use groundswell_protocol::transfer::egress::{PERMILLE_MAX, PERMILLE_MIN};
 use serde::Serialize;
 
 use crate::cli::daemon::SocketArgs;
-use crate::cli::failure::Failure;
+use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::screen::{Answer, Screen};
 use crate::cli::words::bytes;
@@ -25,9 +26,10 @@ EXAMPLES:
   swell release publish web-1.2.0.release --socket data/agent.sock
 
 BUDGETS:
-  With --egress the agent stops sending payload beyond that multiple of what the fleet takes of the release, as long as
-  others can serve it. What nobody else can be asked for is sent all the same; `swell status` says how much that was.
-  Publishing again with another multiple changes the budget; what was sent stays counted, over restarts too.")]
+  With --egress the agent stops sending payload beyond that multiple of what the fleet takes of the
+  release, as long as others can serve it. What nobody else can be asked for is sent all the same;
+  `swell status` says how much that was. Publishing again with another multiple changes the budget;
+  what was sent stays counted, over restarts too.")]
 pub(in crate::cli) struct PublishArgs {
     /// The release directory
     #[arg(value_name = "DIR")]
@@ -65,6 +67,7 @@ struct PublishedAnswer {
 pub(super) fn run(args: &PublishArgs, screen: Screen) -> Result<Answer, Failure> {
     let release = ReleaseDirectory::open(&args.release)?;
     let mut daemon = args.socket.daemon()?;
+    refuse_twin(&release, &daemon.status()?.node)?;
     let progress = Progress::new(screen);
     let published = publish(&release, &mut daemon, args.egress, &|done, total| {
         progress.tell("sending", done, Some(total));
@@ -83,6 +86,28 @@ pub(super) fn run(args: &PublishArgs, screen: Screen) -> Result<Answer, Failure>
         screen.faint(&format!("next: swell rollout explain {}", release.rollout().0.short())),
     );
     Ok(Answer::new(text, &PublishedAnswer { rollout: release.rollout(), published }))
+}
+
+/// Refuses a release whose place another one has taken: two of one sequence stop each other, for good.
+fn refuse_twin(release: &ReleaseDirectory, node: &Status) -> Result<(), Failure> {
+    let manifest = release.manifest();
+    let known = node.rollouts.iter().map(|known| (&known.component, known.order, known.rollout));
+    let ended = node.ended.iter().map(|ended| (&ended.component, ended.order, ended.rollout));
+    let twin = known.chain(ended).find(|(component, order, rollout)| {
+        **component == manifest.component && *order == manifest.order && *rollout != release.rollout()
+    });
+    let Some((component, order, rollout)) = twin else { return Ok(()) };
+    Err(Failure::new(
+        Code::Refused,
+        format!("{component} {} was not published", manifest.version),
+        format!(
+            "the fleet knows another release of {component} with sequence {}: {}",
+            order.sequence,
+            rollout.0.short()
+        ),
+        "two releases of one sequence stop each other: build it again with --from the release before it, --socket or \
+         --sequence, so that it gets a later one",
+    ))
 }
 
 #[cfg(test)]
