@@ -221,7 +221,10 @@ impl Download {
         self.make_up_for_own_sleep(now);
         let whom = self.concerned(&event);
         match event {
-            Event::Found { peer, hinted } => self.found(now, peer, hinted),
+            Event::Found { peer, hinted } => {
+                let ask_at = if hinted { now } else { self.named_are_asked_at(now) };
+                self.found(peer, hinted, ask_at);
+            }
             Event::Answered { peer, answer } => self.answered(now, peer, answer, out),
             Event::Alive { peer } => {
                 if let Some(peer) = self.peers.get_mut(&peer) {
@@ -269,7 +272,8 @@ impl Download {
         self.peers.values().filter_map(Peer::deadline).chain(silences).chain(self.tick).chain(tell).min()
     }
 
-    fn found(&mut self, now: Time, id: NodeId, hinted: bool) {
+    /// A peer may have the blob: it is asked at `ask_at`, if it was not yet.
+    fn found(&mut self, id: NodeId, hinted: bool, ask_at: Time) {
         if id == self.me || self.banned.contains(&id) {
             return;
         }
@@ -279,6 +283,9 @@ impl Download {
                 // It asks for the blob, or was named by others.
                 self.turns.begins(&id);
             }
+            if matches!(peer.standing, Standing::Away(until) if until > ask_at && peer.failures == 0) {
+                peer.standing = Standing::Away(ask_at);
+            }
             return;
         }
         let referred = self.peers.values().filter(|peer| !peer.hinted).count();
@@ -286,7 +293,7 @@ impl Download {
         if full && !self.make_place(hinted) {
             return;
         }
-        self.peers.insert(id, Peer::new(hinted, piece_count(self.bytes), now));
+        self.peers.insert(id, Peer::new(hinted, piece_count(self.bytes), ask_at));
     }
 
     /// Who knows many by itself needs few more.
@@ -327,7 +334,8 @@ impl Download {
                         self.turns.pass_over(&id);
                     }
                     self.set_pieces(now, id, pieces);
-                    have.peers.iter().for_each(|other| self.found(now, *other, false));
+                    let ask_at = self.named_are_asked_at(now);
+                    have.peers.iter().for_each(|other| self.found(*other, false, ask_at));
                 }
                 None => self.absent(now, id),
             },
@@ -428,7 +436,7 @@ impl Download {
             peer.busy_until = now + BUSY_PAUSE;
         }
         self.release(now, id, piece);
-        others.into_iter().for_each(|other| self.found(now, other, false));
+        others.into_iter().for_each(|other| self.found(other, false, now));
     }
 
     fn gained(&mut self, id: NodeId, piece: u32) {

@@ -4,8 +4,13 @@ use super::peer::Peer;
 use super::peer::Standing;
 use super::{Action, CANDIDATES_MAX, Download, Event, REFUSALS_MAX, mix};
 use crate::identity::NodeId;
-use crate::time::Time;
+use crate::time::{Span, Time};
+use crate::transfer::upload::SMALL_BYTES_MAX;
 use crate::transfer::wire::{Answer, Ask};
+
+/// Of a small blob who is named by others is asked after this, if it did not come meanwhile from those whom the caller
+/// named: in a small fleet that asks each other, streams cost more than all of the blob.
+const SMALL_PAUSE: Span = Span::milliseconds(200);
 
 /// Who can have become able to be asked for more, by an event.
 #[derive(Clone, Copy)]
@@ -123,6 +128,11 @@ impl Download {
         self.asked_of.entry(piece).or_default().push(id);
         let ask = Ask::Request { blob: self.blob, piece, tried, insist };
         out.push(Action::Send { peer: id, ask });
+    }
+
+    /// When those are asked who were named by others, and not for a piece.
+    pub(super) fn named_are_asked_at(&self, now: Time) -> Time {
+        if self.bytes <= SMALL_BYTES_MAX { now + SMALL_PAUSE } else { now }
     }
 
     /// Everybody who was named, and whether the caller named them: to begin anew later.

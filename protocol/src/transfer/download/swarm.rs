@@ -121,6 +121,33 @@ fn a_referral_to_peers_for_whom_there_is_no_place_is_waited_on_all_the_same() {
 }
 
 #[test]
+fn of_a_small_blob_who_is_named_beside_is_asked_later_and_who_is_named_for_a_piece_at_once() {
+    for (pieces, at_once) in [(4_u32, false), (5, true)] {
+        let content = vec![3; pieces as usize * PIECE_BYTES as usize];
+        let outline = Arc::new(Outline::of(&content).unwrap());
+        let (blob, bytes) = (outline.blob(), outline.bytes());
+        let mut download = Download::new(id(0), blob, bytes, PieceSet::none(pieces), Some(outline), 1);
+        let mut out = Vec::new();
+        download.handle(Time(0), Event::Found { peer: id(1), hinted: true }, &mut out);
+        let all = PieceSet::all(pieces);
+        let have = crate::transfer::wire::Have::new(blob, bytes, &all, vec![id(2), id(3)]);
+        download.handle(Time(1), Event::Answered { peer: id(1), answer: Answer::Have(have) }, &mut out);
+        download.handle(Time(2), Event::Found { peer: id(4), hinted: false }, &mut out);
+        let asks =
+            |out: &[Action], who| out.contains(&Action::Send { peer: id(who), ask: Ask::Ask { blob } });
+        assert!([2, 3, 4].into_iter().all(|who| asks(&out, who) == at_once));
+        let piece = download.asked_of.keys().next().copied().unwrap();
+        let answer = Answer::Refer { blob, piece, peers: vec![id(2)] };
+        download.handle(Time(3), Event::Answered { peer: id(1), answer }, &mut out);
+        assert!(asks(&out, 2) && asks(&out, 3) == at_once);
+        while download.next_deadline().is_some_and(|deadline| deadline <= Time(300)) {
+            download.handle(download.next_deadline().unwrap(), Event::Wake, &mut out);
+        }
+        assert!(asks(&out, 3) && asks(&out, 4));
+    }
+}
+
+#[test]
 fn no_more_is_asked_for_than_may_be_under_way() {
     let content = vec![3; 20 * PIECE_BYTES as usize];
     let outline = Arc::new(Outline::of(&content).unwrap());
