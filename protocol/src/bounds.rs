@@ -74,6 +74,9 @@ pub const PENDING_MAX: usize = 1_024;
 pub const PROPOSE_EVERY: Span = Span::seconds(5);
 /// Sync with a random member this often while a rollout is live.
 pub const SYNC_EVERY_ACTIVE: Span = Span::seconds(10);
+/// The same while all that is live is judged by drawn juries, and this node neither judges nor is open: what is lost on
+/// its way by gossip is announced for some heartbeats, and whoever is opened syncs at the active pace from then on.
+pub const SYNC_EVERY_FAR: Span = Span::seconds(30);
 /// Sync with a random member this often while nothing is live.
 pub const SYNC_EVERY_IDLE: Span = Span::seconds(60);
 /// Sync this often until the node's own registers are recovered.

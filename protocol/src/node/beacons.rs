@@ -96,11 +96,6 @@ impl Node {
         tracked.settled_at.is_none_or(|at| now < at + LIVE_LINGER)
     }
 
-    /// Whether any rollout is live.
-    pub(super) fn any_live(&self, now: Time) -> bool {
-        self.rollouts.values().any(|tracked| Self::is_live(tracked, now))
-    }
-
     fn period_in(&self, tracked: &Tracked, now: Time) -> Span {
         let (plan, roster, open) = (&tracked.manifest.plan, &tracked.roster, tracked.derived.open);
         let leads = || roster.leader(tracked.derived.term) == Some(self.me);

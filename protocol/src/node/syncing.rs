@@ -9,8 +9,8 @@ use super::accept::Judged;
 use super::event::{Event, Refusal};
 use super::outbox::Outbox;
 use crate::bounds::{
-    FACTS_PER_FRAME_MAX, FRAME_MAX, PAGES_MAX, SETTLED_AFTER, SYNC_EVERY_ACTIVE, SYNC_EVERY_IDLE,
-    SYNC_EVERY_RECOVERING, SYNC_EXTRA_EVERY, SYNC_TIMEOUT, SYNCS_MAX,
+    FACTS_PER_FRAME_MAX, FRAME_MAX, PAGES_MAX, SETTLED_AFTER, SYNC_EVERY_ACTIVE, SYNC_EVERY_FAR,
+    SYNC_EVERY_IDLE, SYNC_EVERY_RECOVERING, SYNC_EXTRA_EVERY, SYNC_TIMEOUT, SYNCS_MAX,
 };
 use crate::facts::{Beacon, Fact, Key, SignedFact};
 use crate::identity::NodeId;
@@ -18,7 +18,7 @@ use crate::marks::mark;
 use crate::mutations::{self, Mutation};
 use crate::places::first_bytes;
 use crate::sync::summary::{self, Page};
-use crate::time::Time;
+use crate::time::{Span, Time};
 use crate::wire::frame::{Entry, Frame};
 
 /// Peers that are remembered because a sync with them ended: more than a jury's confirmers.
@@ -74,11 +74,11 @@ impl Syncs {
     }
 
     /// With how many peers a sync ended within this time.
-    pub(super) fn ended_since(&self, now: Time, within: crate::time::Span) -> usize {
+    pub(super) fn ended_since(&self, now: Time, within: Span) -> usize {
         self.ended.iter().filter(|(at, _)| now < *at + within).count()
     }
 
-    /// A rollout has come: the next sync is due at the active pace.
+    /// A rollout has come, or this node has a part in it now: the next sync is due at the active pace.
     pub(super) fn live(&mut self, now: Time) {
         let soon = now + SYNC_EVERY_ACTIVE;
         self.next_at = Some(self.next_at.map_or(soon, |at| at.min(soon)));
@@ -169,20 +169,32 @@ impl Node {
     }
 
     pub(super) fn sync_if_due(&mut self, now: Time, out: &mut impl Outbox) {
-        let every = if self.is_recovering() || mutations::is(Mutation::NeverIdle) {
-            SYNC_EVERY_RECOVERING
-        } else if self.any_live(now) {
-            SYNC_EVERY_ACTIVE
-        } else {
-            SYNC_EVERY_IDLE
-        };
+        let every = self.sync_every(now);
+        if every == SYNC_EVERY_ACTIVE {
+            // Who waited at a slower pace has just been opened.
+            self.syncs.live(now);
+        }
         if self.syncs.next_at.is_some_and(|at| now < at) {
             return;
         }
         let jitter = self.generator.below(every.0 / 4 + 1);
-        self.syncs.next_at = Some(now + every - crate::time::Span(jitter));
+        self.syncs.next_at = Some(now + every - Span(jitter));
         if let Some(partner) = self.choose_partner() {
             self.begin_sync(now, partner, out);
+        }
+    }
+
+    fn sync_every(&self, now: Time) -> Span {
+        if self.is_recovering() || mutations::is(Mutation::NeverIdle) {
+            return SYNC_EVERY_RECOVERING;
+        }
+        let live = || self.rollouts.values().filter(|tracked| Self::is_live(tracked, now));
+        if live().any(|tracked| tracked.takes_part()) {
+            SYNC_EVERY_ACTIVE
+        } else if live().next().is_some() {
+            SYNC_EVERY_FAR
+        } else {
+            SYNC_EVERY_IDLE
         }
     }
 

@@ -2,7 +2,7 @@
 
 use groundswell_protocol::facts::{Ballot, Beacon, Fact, Heads, Key, Say, Statement};
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::node::event::Stage;
+use groundswell_protocol::node::event::{Event, Stage};
 use groundswell_protocol::node::{Input, Via};
 use groundswell_protocol::time::Span;
 use groundswell_protocol::trust::command::Instruction;
@@ -129,6 +129,33 @@ fn of_a_drawn_jury_who_leads_speaks_at_the_plans_pace_and_the_others_rarely() {
         let juror = fleet.leader(rollout, 3);
         fleet.rollout(juror, rollout).is_some_and(|status| status.term == 3)
     }));
+}
+
+/// While a drawn jury judges, whoever neither judges nor is open has nothing to lose by asking rarely: half of what a
+/// fleet of ten thousand sent were such questions. Once it is open it asks at the active pace.
+#[test]
+fn onlookers_sync_rarely_until_they_are_open() {
+    let mut fleet = Fleet::new(66);
+    assert!(fleet.run_until(Span::seconds(60), Fleet::all_sign));
+    let rollout = fleet.publish(0, 1, "1.0");
+    fleet.order(0, rollout, Instruction::Flow { counter: 1, pause: true });
+    fleet.advance(Span::seconds(20));
+    let jurors: Vec<usize> = (0..64).map(|term| fleet.leader(rollout, term)).collect();
+    let onlooker = (0..66).find(|node| !jurors.contains(node)).expect("64 of 66 judge");
+    let synced = |fleet: &mut Fleet, seconds| {
+        let of = |fleet: &Fleet, one| {
+            fleet.count(|node, event| node == one && matches!(event, Event::Synced { .. }))
+        };
+        let before = [of(fleet, jurors[0]), of(fleet, onlooker)];
+        fleet.advance(Span::seconds(seconds));
+        [of(fleet, jurors[0]) - before[0], of(fleet, onlooker) - before[1]]
+    };
+    let [juror, rarely] = synced(&mut fleet, 120);
+    assert!((11..=19).contains(&juror) && (3..=7).contains(&rarely), "{juror}, {rarely}");
+    fleet.order(0, rollout, Instruction::Promote(66));
+    fleet.advance(SECOND);
+    let [_, often] = synced(&mut fleet, 60);
+    assert!(often >= 5, "{often}");
 }
 
 fn beacon(node: NodeId, count: u32) -> Beacon {
