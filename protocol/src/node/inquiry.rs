@@ -13,7 +13,9 @@ use super::Node;
 use super::outbox::Outbox;
 use super::syncing::send_facts;
 use super::tracked::Tracked;
-use crate::bounds::{INQUIRY_EVERY_MAX, INQUIRY_PAUSE_MAX, INQUIRY_RANKS_LOOKED_AT, MISSED_PERIODS};
+use crate::bounds::{
+    INQUIRY_EVERY_MAX, INQUIRY_PAUSE_MAX, INQUIRY_RANKS_LOOKED_AT, JURY_MAX, MISSED_PERIODS,
+};
 use crate::facts::{Key, RolloutId};
 use crate::identity::NodeId;
 use crate::marks::mark;
@@ -77,7 +79,7 @@ impl Node {
             let heard =
                 tracked.view.juror_heard(seat).map_or(tracked.watch.since, |at| at.max(tracked.watch.since));
             if now >= heard + silence {
-                seats |= 1_u64.checked_shl(u32::try_from(seat).unwrap_or(u32::MAX)).unwrap_or(0);
+                seats |= bit(seat);
             }
         }
         seats
@@ -88,7 +90,7 @@ impl Node {
     fn choose_juror(&mut self, tracked: &Tracked, missed: u64) -> Option<NodeId> {
         let all: Vec<(usize, NodeId)> = tracked.roster.jury.iter().copied().enumerate().collect();
         let others = || all.iter().copied().filter(|(_, juror)| *juror != self.me);
-        let heard = || others().filter(|(seat, _)| missed >> (seat & 63) & 1 == 0);
+        let heard = || others().filter(|(seat, _)| missed & bit(*seat) == 0);
         let linked: Vec<_> = heard().filter(|(_, juror)| self.links.contains(juror)).collect();
         let heard: Vec<_> = heard().collect();
         let others: Vec<_> = others().collect();
@@ -115,24 +117,36 @@ impl Node {
         else {
             return;
         };
-        let roster = &tracked.roster;
-        let lately =
-            |at: Option<Time>, period: Span| at.is_some_and(|at| now < at + period.times(MISSED_PERIODS));
-        let juror_period = roster.juror_period(&tracked.manifest.plan);
-        let seats = roster.jury.iter().enumerate().filter(|(seat, _)| seats >> (seat & 63) & 1 == 1);
-        let jurors = seats
-            .filter(|(seat, _)| lately(tracked.view.juror_heard(*seat), juror_period))
-            .map(|(_, juror)| *juror);
-        let member = |rank: &u32| Some((*rank, *roster.members.get(usize::try_from(*rank).ok()?)?));
-        let members: Vec<(u32, NodeId)> = ranks.iter().filter_map(member).collect();
-        let member_period = roster.quiet_period(&tracked.manifest.plan, tracked.derived.open);
-        let heard = members
-            .iter()
-            .filter(|(rank, _)| lately(tracked.view.member_heard(*rank), member_period))
-            .map(|(_, node)| *node);
+        let ranks = ranks.iter().filter_map(|rank| usize::try_from(*rank).ok());
+        let members: Vec<(usize, NodeId)> =
+            ranks.filter_map(|rank| Some((rank, *tracked.roster.members.get(rank)?))).collect();
         let votes = members.iter().map(|(_, node)| Key::Vote(rollout, *node)).filter(|_| tracked.is_far());
-        let keys = votes.chain(jurors.chain(heard).filter(|node| *node != self.me).map(Key::Beacon));
+        let alive = heard_lately(tracked, now, seats, &members);
+        let keys = votes.chain(alive.into_iter().filter(|node| *node != self.me).map(Key::Beacon));
         let facts: Vec<_> = keys.filter_map(|key| self.registers.get(&key)).cloned().collect();
         send_facts(from, &facts, false, false, out);
     }
 }
+
+/// Of the jurors of these seats and of these members, by rank, those who are not missed here.
+fn heard_lately(tracked: &Tracked, now: Time, seats: u64, members: &[(usize, NodeId)]) -> Vec<NodeId> {
+    let (roster, plan, view) = (&tracked.roster, &tracked.manifest.plan, &tracked.view);
+    let lately =
+        |at: Option<Time>, period: Span| at.is_some_and(|at| now < at + period.times(MISSED_PERIODS));
+    let (juror_period, member_period) =
+        (roster.juror_period(plan), roster.quiet_period(plan, tracked.derived.open));
+    let jurors = roster
+        .jury
+        .iter()
+        .enumerate()
+        .filter(|(seat, _)| seats & bit(*seat) != 0 && lately(view.juror_heard(*seat), juror_period));
+    let members = members.iter().filter(|(rank, _)| lately(view.member_heard(*rank), member_period));
+    jurors.map(|(_, juror)| *juror).chain(members.map(|(_, node)| *node)).collect()
+}
+
+/// A seat's bit in a question.
+fn bit(seat: usize) -> u64 {
+    1 << (seat % JURY_MAX)
+}
+
+const _: () = assert!(JURY_MAX <= 64, "a question has a bit for each seat");

@@ -12,8 +12,8 @@ impl View {
     }
 
     /// When the member of a rank was last heard from.
-    pub fn member_heard(&self, rank: u32) -> Option<Time> {
-        self.heard.get(rank as usize).copied().flatten()
+    pub fn member_heard(&self, rank: usize) -> Option<Time> {
+        self.heard.get(rank).copied().flatten()
     }
 
     /// Of `count` open ranks from `first` on, and from the first one again, those that will soon count as silent, the
@@ -45,7 +45,7 @@ impl View {
             return false;
         }
         let silence = if seen.is_on_trial() { on_trial } else { quiet }.times(MISSED_PERIODS);
-        let heard = self.member_heard(rank);
+        let heard = self.member_heard(place);
         // Before it was opened, or began, it spoke rarely or not at all.
         self.clock >= Span(seen.since.0.saturating_add(silence.0))
             && heard.is_none_or(|at| scene.now >= at + silence)
