@@ -14,6 +14,7 @@ use crate::cli::clock;
 use crate::cli::daemon::Daemon;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
+use crate::cli::release::known_releases;
 use crate::cli::screen::{Answer, Screen};
 use crate::cli::words::bytes;
 use crate::release::build::{BuildProgress, BuildRequest, BuildStep, Built, build};
@@ -188,10 +189,7 @@ pub(super) fn run(args: &BuildArgs, screen: Screen) -> Result<Answer, Failure> {
 /// The highest sequence of the component that the agent has heard of.
 fn known_to(daemon: &Daemon, component: &ComponentName) -> Result<Option<u64>, Failure> {
     let node = daemon.status()?.node;
-    let rollouts = node.rollouts.iter().map(|rollout| (&rollout.component, rollout.order));
-    let ended = node.ended.iter().map(|ended| (&ended.component, ended.order));
-    let sequences = rollouts.chain(ended).filter(|(of, _)| *of == component).map(|(_, order)| order.sequence);
-    Ok(sequences.max())
+    Ok(known_releases(&node, component).map(|(order, _)| order.sequence).max())
 }
 
 fn tell(progress: &Progress, at: BuildProgress) {

@@ -8,6 +8,10 @@ mod show;
 mod sign;
 
 use clap::Subcommand;
+use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::node::Status;
+use groundswell_protocol::trust::manifest::ReleaseOrder;
+use groundswell_protocol::trust::names::ComponentName;
 
 use super::failure::Failure;
 use super::screen::{Answer, Screen};
@@ -30,4 +34,15 @@ pub(super) fn run(verb: ReleaseVerb, screen: Screen) -> Result<Answer, Failure> 
         ReleaseVerb::Publish(args) => publish::run(&args, screen),
         ReleaseVerb::Plan(args) => plan::run(&args),
     }
+}
+
+/// The releases of a component that an agent has heard of, those that ended long ago too.
+fn known_releases(
+    node: &Status,
+    component: &ComponentName,
+) -> impl Iterator<Item = (ReleaseOrder, RolloutId)> {
+    let kept = node.rollouts.iter().map(|kept| (&kept.component, kept.order, kept.rollout));
+    let ended = node.ended.iter().map(|ended| (&ended.component, ended.order, ended.rollout));
+    let of_component = kept.chain(ended).filter(move |(of, ..)| *of == component);
+    of_component.map(|(_, order, rollout)| (order, rollout))
 }

@@ -11,6 +11,7 @@ use serde::Serialize;
 use crate::cli::daemon::SocketArgs;
 use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
+use crate::cli::release::known_releases;
 use crate::cli::screen::{Answer, Screen};
 use crate::cli::words::bytes;
 use crate::release::directory::ReleaseDirectory;
@@ -91,12 +92,10 @@ pub(super) fn run(args: &PublishArgs, screen: Screen) -> Result<Answer, Failure>
 /// Refuses a release whose place another one has taken: two of one sequence stop each other, for good.
 fn refuse_twin(release: &ReleaseDirectory, node: &Status) -> Result<(), Failure> {
     let manifest = release.manifest();
-    let known = node.rollouts.iter().map(|known| (&known.component, known.order, known.rollout));
-    let ended = node.ended.iter().map(|ended| (&ended.component, ended.order, ended.rollout));
-    let twin = known.chain(ended).find(|(component, order, rollout)| {
-        **component == manifest.component && *order == manifest.order && *rollout != release.rollout()
-    });
-    let Some((component, order, rollout)) = twin else { return Ok(()) };
+    let component = &manifest.component;
+    let twin = known_releases(node, component)
+        .find(|(order, rollout)| *order == manifest.order && *rollout != release.rollout());
+    let Some((order, rollout)) = twin else { return Ok(()) };
     Err(Failure::new(
         Code::Refused,
         format!("{component} {} was not published", manifest.version),
