@@ -3,7 +3,8 @@
 //! The one door is [`World::play`]: it plays a scenario to its end and returns what is to be said of
 //! it. Rooms: [`queue`] orders, [`links`] and [`overlay`] carry, `perform` does what the cores decide,
 //! `transfer` moves bytes and slots, `script` performs the scenario's steps and sees when it is over,
-//! `whom` finds the machines that a step means, `faults` begins what goes wrong and ends it, `lies` speaks for liars. Nothing here judges: that is the referees'.
+//! `operator` hands over what people sign, `whom` finds the machines that a step means, `faults` begins what goes
+//! wrong and ends it, `lies` speaks for liars. Nothing here judges: that is the referees'.
 
 mod carry;
 mod core;
@@ -13,6 +14,7 @@ pub mod fingerprint;
 pub mod flows;
 mod lies;
 pub mod links;
+mod operator;
 pub mod overlay;
 mod perform;
 pub mod queue;
@@ -49,6 +51,7 @@ use fingerprint::{Fingerprint, Keep};
 use flows::FlowId;
 use lies::Lying;
 use links::Links;
+use operator::Handed;
 use overlay::flight::Flight;
 use overlay::{HEARTBEAT_MILLISECONDS, Overlay};
 use queue::{Moment, Queue, Source, WORLD};
@@ -194,6 +197,8 @@ pub struct World {
     flows: u32,
     /// Rollouts whose last such word is a pause.
     paused: BTreeSet<RolloutId>,
+    /// What people handed over and have no answer to.
+    handed: Vec<Handed>,
     serial: u64,
     lying: Lying,
     steps_done: Vec<bool>,
@@ -321,6 +326,7 @@ impl World {
             liars,
             flows: 0,
             paused: BTreeSet::new(),
+            handed: Vec::new(),
             serial: 0,
             steps_done: vec![false; scenario.steps.len()],
             opened: BTreeMap::new(),

@@ -1,10 +1,8 @@
 //! Performs the scenario's steps, and sees when the story is over.
 
 use groundswell_protocol::digest::Digest;
-use groundswell_protocol::node::Input;
 use groundswell_protocol::node::event::Stage;
 use groundswell_protocol::node::record::Ending;
-use groundswell_protocol::trust::command::Instruction;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
 
 use super::fingerprint::Fingerprint;
@@ -14,9 +12,9 @@ use crate::checkers::Property;
 use crate::fleet::Release;
 use crate::machine::Machine;
 use crate::machine::service::HealthLaw;
-use crate::report::trace::{PARTITION, PEOPLE};
+use crate::report::trace::PARTITION;
 use crate::report::{Counters, Outcome};
-use crate::scenario::{Act, Count, Goal, Order, Step, When};
+use crate::scenario::{Act, Goal, Step, When};
 
 /// After everybody has settled the fleet is watched for so long.
 const QUIET_MILLISECONDS: u64 = 75_000;
@@ -112,9 +110,7 @@ impl World {
                 for place in self.whom(step, who) {
                     let census = self.fleet.enrol(place);
                     self.story.tell(self.now, &format!("machine {place} is enrolled"));
-                    if let Some(node) = self.somebody_on(0) {
-                        self.deliver(node, Input::Submitted(census));
-                    }
+                    self.hand_over(0, census, None);
                 }
             }
             Act::Core => self.heal_core(step),
@@ -124,47 +120,6 @@ impl World {
             let at = self.now.after_milliseconds(*milliseconds);
             self.push(at, WORLD, Happening::Step { step: step + 1 });
         }
-    }
-
-    fn command(&mut self, release: usize, order: Order) {
-        let rollout = self.releases[release].rollout;
-        let instruction = match order {
-            Order::Pause | Order::Resume => {
-                self.flows += 1;
-                if order == Order::Pause {
-                    self.paused.insert(rollout);
-                } else {
-                    self.paused.remove(&rollout);
-                }
-                Instruction::Flow { counter: self.flows, pause: order == Order::Pause }
-            }
-            Order::Stop => Instruction::Stop,
-            // One more than there are members is done.
-            Order::Promote(Count::Number(ranks)) => Instruction::Promote(ranks.min(self.scenario.nodes + 1)),
-            Order::Promote(ranks) => Instruction::Promote(ranks.of(self.scenario.nodes)),
-        };
-        self.referees.commanded(self.now, rollout, instruction);
-        self.recorder.marked(self.now, PEOPLE, None, format_args!("an operator signs: {instruction:?}"));
-        let fact = self.fleet.command(rollout, instruction);
-        if let Some(node) = self.somebody_on(0) {
-            self.deliver(node, Input::Submitted(fact));
-        }
-    }
-
-    fn somebody_on(&self, first: u32) -> Option<u32> {
-        let count = self.scenario.nodes;
-        (0..count).map(|n| (n + first) % count).find(|n| self.machines[*n as usize].is_on())
-    }
-
-    fn publish(&mut self, release: usize, on: Option<u32>) {
-        let Some(node) = self.somebody_on(on.unwrap_or(0)) else { return };
-        let (rollout, fact) = (self.releases[release].rollout, self.releases[release].fact.clone());
-        self.machines[node as usize].slots_of(&self.fleet.component).blobs.insert(rollout);
-        self.story.published(self.now, node, &self.releases[release]);
-        let version = &self.releases[release].law.version;
-        let words = format_args!("{version} is published on machine {node}");
-        self.recorder.marked(self.now, PEOPLE, Some(node), words);
-        self.deliver(node, Input::Submitted(fact));
     }
 
     fn split(&mut self, step: usize, permille: u32) {
@@ -249,14 +204,25 @@ impl World {
             .map(|machine| machine.place)
     }
 
-    /// Whether a machine has found a release bad on itself that the fleet found good: it is back on the
-    /// version before, and that is where it belongs.
+    /// Whether a machine has found a release bad on itself that the fleet found good: it is back on what it ran
+    /// before, and that is where it belongs.
     fn failed_by_itself(&self, machine: &Machine, ending: Ending) -> bool {
         let active = machine.slots.get(&self.fleet.component).and_then(|slots| slots.active);
         let rollout = self.releases[self.scenario.goal.release()].rollout;
         ending == Ending::Done
-            && active == self.wanted(Ending::Stopped)
+            && (active == self.wanted(Ending::Stopped)
+                || active.is_some_and(|tree| self.gave_way(machine.place, tree)))
             && machine.standing(rollout).is_some_and(|standing| standing.stage == Stage::Failed)
+    }
+
+    /// Whether a tree is of an older release that this machine does not know to be stopped: it goes back to that one,
+    /// also if the goal's took its place before it was done.
+    fn gave_way(&self, node: u32, tree: Digest) -> bool {
+        let stopped =
+            |release: &Release| self.endings.get(&(node, release.rollout)) == Some(&Ending::Stopped);
+        let goal = &self.releases[self.scenario.goal.release()];
+        let mut older = self.releases.iter().filter(|release| release.order < goal.order);
+        older.any(|release| release.tree == tree && !stopped(release))
     }
 
     /// Whether a machine stays on a release that was stopped, because nothing older was ever here.
@@ -285,6 +251,7 @@ impl World {
 
     pub(super) fn look(&mut self) {
         self.look_around();
+        self.hand_over_again();
         let settled = self.steps_over() && self.faults.are_over() && self.is_settled();
         match self.settled_at {
             None if settled => self.settled_at = Some(self.now),
