@@ -63,7 +63,7 @@ fn meshes_keep_their_degree() {
     }
     let sizes: Vec<usize> = (0..500).map(|node| overlay.mesh(node).len()).collect();
     assert!(sizes.iter().all(|size| (MESH.0..MESH.2).contains(size)), "{sizes:?}");
-    // Thirty real agents had 2.98 neighbours each: see ARCHITECTURE.md.
+    // Thirty real agents had 2.98 neighbours each: see BENCHMARKS.md.
     let all: usize = sizes.iter().sum();
     assert!((1450..1550).contains(&all), "{all}");
     let linked = (0..500).map(|node| overlay.linked(node).len()).min();
