@@ -8,6 +8,7 @@ use std::rc::Rc;
 use super::control::Control;
 use super::differences::Corrections;
 
+use super::made::Made;
 use super::old::OldWindow;
 use super::predict::{Rebuilder, Windows};
 use super::primer;
@@ -36,7 +37,7 @@ pub(super) struct Follower<'a> {
     /// How predictions came out, for whoever wants to know.
     counts: Option<&'a Cell<Counts>>,
     /// Made and not yet read.
-    block: Vec<u8>,
+    block: Made,
     given: usize,
 }
 
@@ -51,7 +52,7 @@ impl<'a> Follower<'a> {
             module: None,
             new_at: 0,
             counts: None,
-            block: Vec::new(),
+            block: Made::default(),
             given: 0,
         }
     }
@@ -69,14 +70,14 @@ impl<'a> Follower<'a> {
     /// Writes all of it.
     pub(super) fn write_all(mut self, out: &mut impl Write) -> Result<(), Reason> {
         while self.make_block()? {
-            out.write_all(&self.block).map_err(Reason::Write)?;
+            out.write_all(self.block.bytes()).map_err(Reason::Write)?;
         }
         Ok(())
     }
 
     /// Ends it: everything must have been made and read.
     pub(super) fn end(mut self) -> Result<(), Reason> {
-        if self.given < self.block.len() || self.make_block()? {
+        if self.given < self.block.bytes().len() || self.make_block()? {
             return Err(Reason::Malformed("windows make more than is used"));
         }
         Ok(())
@@ -86,7 +87,7 @@ impl<'a> Follower<'a> {
     fn make_block(&mut self) -> Result<bool, Reason> {
         self.block.clear();
         self.given = 0;
-        while self.block.len() < BUFFER_BYTES {
+        while self.block.bytes().len() < BUFFER_BYTES {
             if let Some(window) = &mut self.window {
                 if window.make_piece(&mut self.block)? {
                     continue;
@@ -107,16 +108,16 @@ impl<'a> Follower<'a> {
                 None => break,
             }
         }
-        Ok(!self.block.is_empty())
+        Ok(!self.block.bytes().is_empty())
     }
 }
 
 impl Read for Follower<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        if self.given == self.block.len() && !self.make_block().map_err(Reason::into_io)? {
+        if self.given == self.block.bytes().len() && !self.make_block().map_err(Reason::into_io)? {
             return Ok(0);
         }
-        let read = self.block.get(self.given..).unwrap_or_default().read(buffer)?;
+        let read = self.block.bytes().get(self.given..).unwrap_or_default().read(buffer)?;
         self.given += read;
         Ok(read)
     }
@@ -173,14 +174,13 @@ impl<'a> OpenWindow<'a> {
     }
 
     /// Appends the next piece; false when the window is whole.
-    fn make_piece(&mut self, out: &mut Vec<u8>) -> Result<bool, Reason> {
+    fn make_piece(&mut self, out: &mut Made) -> Result<bool, Reason> {
         let region = self.regions.get(self.done_regions);
         let literals_end = region.map_or(self.new_bytes, |region| region.new);
         if self.made < literals_end {
             let bytes = (literals_end - self.made).min(LITERALS_BYTES);
-            let from = out.len();
-            out.resize(from + bytes as usize, 0);
-            self.literals.fill(out.get_mut(from..).unwrap_or_default())?;
+            self.literals.fill(out.room(bytes as usize))?;
+            out.fill(bytes as usize);
             self.made += bytes;
             return Ok(true);
         }

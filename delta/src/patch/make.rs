@@ -7,6 +7,7 @@ use super::body::{MODULE, OPENED, WEIGHTS, WHOLE, WINDOWS};
 use super::control::Control;
 use super::differences::Recorder;
 
+use super::made::Made;
 use super::old::OldWindow;
 use super::predict::{Rebuilder, Windows};
 use super::prices::prices;
@@ -303,7 +304,7 @@ fn record(
     mut rebuilder: Rebuilder<'_>,
 ) -> Result<super::differences::Differences, Reason> {
     let mut recorder = Recorder::new(new);
-    let mut made = Vec::new();
+    let mut made = Made::default();
     for region in regions {
         recorder.seek(region.new as usize);
         let mut done = 0;

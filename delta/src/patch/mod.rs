@@ -22,6 +22,7 @@ mod differences;
 mod follow;
 mod header;
 mod inspect;
+mod made;
 mod make;
 mod old;
 mod predict;

@@ -35,31 +35,28 @@ impl<'a> OldWindow<'a> {
         Ok(Self { source, range, blocks: (0..BLOCKS).map(|_| Block::default()).collect() })
     }
 
-    /// Appends bytes of the old file.
-    pub(crate) fn read(&mut self, at: u64, bytes: usize, out: &mut Vec<u8>) -> Result<(), Reason> {
+    /// Fills a buffer with bytes of the old file.
+    pub(crate) fn read(&mut self, at: u64, mut out: &mut [u8]) -> Result<(), Reason> {
         let at = self.range.start.checked_add(at);
-        let fits = |at: &u64| at.checked_add(bytes as u64).is_some_and(|end| end <= self.range.end);
+        let fits = |at: &u64| at.checked_add(out.len() as u64).is_some_and(|end| end <= self.range.end);
         let Some(mut at) = at.filter(fits) else {
             return Err(Reason::Malformed("a region reads past the old file"));
         };
-        if bytes >= DIRECT_BYTES {
-            let from = out.len();
-            out.resize(from + bytes, 0);
-            let part = out.get_mut(from..).unwrap_or_default();
-            return self.source.read_exact_at(part, at).map_err(Reason::from_old);
+        if out.len() >= DIRECT_BYTES {
+            return self.source.read_exact_at(out, at).map_err(Reason::from_old);
         }
-        let mut left = bytes;
-        while left > 0 {
+        while !out.is_empty() {
             let within = usize::try_from(at % BLOCK_BYTES as u64).unwrap_or_default();
             let block = self.block(at / BLOCK_BYTES as u64)?;
             let part = block.get(within..).unwrap_or_default();
-            let part = part.get(..left).unwrap_or(part);
+            let part = part.get(..out.len()).unwrap_or(part);
             if part.is_empty() {
                 return Err(Reason::OldChanged);
             }
-            out.extend_from_slice(part);
+            let (now, later) = out.split_at_mut(part.len());
+            now.copy_from_slice(part);
             at += part.len() as u64;
-            left -= part.len();
+            out = later;
         }
         Ok(())
     }

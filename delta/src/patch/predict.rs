@@ -4,6 +4,7 @@ use std::ops::Range;
 use std::rc::Rc;
 
 use super::differences::Correct;
+use super::made::Made;
 use super::old::OldWindow;
 use super::walk::Walk;
 use crate::access::ReadAt;
@@ -64,7 +65,7 @@ impl<'a> Rebuilder<'a> {
         done: u32,
         old: &mut OldWindow<'_>,
         corrections: &mut impl Correct,
-        out: &mut Vec<u8>,
+        out: &mut Made,
     ) -> Result<u32, Reason> {
         match self {
             Self::Plain(walk) => walk.piece(region, done, old, corrections, out),

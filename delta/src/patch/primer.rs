@@ -34,7 +34,9 @@ pub(super) fn gather(
         if primer.len() + bytes as usize > PRIMER_BYTES_MAX {
             break;
         }
-        old.read(u64::from(start), bytes as usize, &mut primer)?;
+        let from = primer.len();
+        primer.resize(from + bytes as usize, 0);
+        old.read(u64::from(start), primer.get_mut(from..).unwrap_or_default())?;
     }
     Ok(primer)
 }

@@ -1,6 +1,7 @@
 //! Rebuilding a region: old bytes, fields predicted, all corrected. One walk for making a patch and for following one.
 
 use super::differences::Correct;
+use super::made::Made;
 use super::old::OldWindow;
 use crate::error::Reason;
 use crate::matching::Region;
@@ -13,14 +14,16 @@ const PIECE_BYTES: u32 = 32 << 10;
 pub(super) struct Walk<M: Model> {
     model: M,
     fields: Vec<Field<M::Name>>,
-    /// Some of what is before the piece in work.
+    /// Some of what is before a piece, if the model looks at it.
     before: Vec<u8>,
+    /// The place that it ends at.
+    before_at: u32,
     pub(super) counts: Counts,
 }
 
 impl<M: Model> Walk<M> {
     pub(super) fn new(model: M) -> Self {
-        Self { model, fields: Vec::new(), before: Vec::new(), counts: Counts::default() }
+        Self { model, fields: Vec::new(), before: Vec::new(), before_at: 0, counts: Counts::default() }
     }
 
     /// Appends the next piece of a region, of which `done` bytes were rebuilt before. Returns how many bytes it has.
@@ -30,23 +33,24 @@ impl<M: Model> Walk<M> {
         done: u32,
         old: &mut OldWindow<'_>,
         corrections: &mut impl Correct,
-        out: &mut Vec<u8>,
+        out: &mut Made,
     ) -> Result<u32, Reason> {
         let start = region.old + done;
         let mut bytes = (region.bytes - done).min(PIECE_BYTES);
         let reach = bytes.saturating_add(8).min(region.bytes - done);
-        let from = out.len();
-        old.read(u64::from(start), reach as usize, out)?;
-        self.find_fields(region, start, old, out.get(from..).unwrap_or_default())?;
+        let room = out.room(reach as usize);
+        old.read(u64::from(start), room)?;
+        self.find_fields(region, start, old, room)?;
         while self.fields.last().is_some_and(|field| field.at >= start + bytes) {
             self.fields.pop();
         }
         if let Some(last) = self.fields.last() {
             bytes = bytes.max(last.at + u32::from(last.bytes) - start);
         }
-        out.truncate(from + bytes as usize);
-        let piece = out.get_mut(from..).unwrap_or_default();
+        let piece = room.get_mut(..bytes as usize).unwrap_or_default();
+        self.keep_before(start + bytes, piece);
         self.rebuild(start, region.new + done, piece, corrections)?;
+        out.fill(bytes as usize);
         Ok(bytes)
     }
 
@@ -57,16 +61,28 @@ impl<M: Model> Walk<M> {
         old: &mut OldWindow<'_>,
         bytes: &[u8],
     ) -> Result<(), Reason> {
-        self.before.clear();
-        if M::LOOKS_BEFORE {
-            let before = (at as usize).min(BEFORE_BYTES_MAX);
-            old.read(u64::from(at) - before as u64, before, &mut self.before)?;
+        let before = (at as usize).min(BEFORE_BYTES_MAX);
+        if M::LOOKS_BEFORE && (self.before_at != at || self.before.len() != before) {
+            self.before.resize(before, 0);
+            old.read(u64::from(at) - before as u64, &mut self.before)?;
+            self.before_at = at;
         }
         self.fields.clear();
         let region = region.old..region.old + region.bytes;
         let piece = Piece { region, at, bytes, before: &self.before };
         self.model.fields(&piece, &mut self.fields);
         Ok(())
+    }
+
+    /// Keeps what is before the next piece of the region, now that it is at hand.
+    fn keep_before(&mut self, end: u32, piece: &[u8]) {
+        if M::LOOKS_BEFORE
+            && let Some(last) = piece.last_chunk::<BEFORE_BYTES_MAX>()
+        {
+            self.before.clear();
+            self.before.extend_from_slice(last);
+            self.before_at = end;
+        }
     }
 
     /// Turns a piece of the old window into one of the new window.

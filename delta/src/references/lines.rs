@@ -6,6 +6,8 @@
 
 /// How many numbers are remembered.
 const NUMBERS: usize = 16;
+const SLOTS: u32 = 16;
+const _: () = assert!(SLOTS as usize == NUMBERS);
 /// Numbers so far apart in the code tell nothing about each other.
 const FILE_BYTES: u32 = 64 << 10;
 /// Smaller numbers are hardly ever those of lines.
@@ -17,39 +19,39 @@ const STEP: u32 = 16;
 /// A number that is less like the next one than this tells nothing.
 const UNLIKE: u32 = 2000;
 
-#[derive(Clone, Copy, Default)]
-struct Number {
-    old: u32,
-    new: u32,
-    at: u32,
-}
-
-/// The last few numbers.
+/// The last few numbers, each in the slot that its turn gives. A slot that holds none has no old number.
 #[derive(Default)]
 pub(super) struct Lines {
-    last: [Number; NUMBERS],
+    old: [u32; NUMBERS],
+    new: [u32; NUMBERS],
+    at: [u32; NUMBERS],
     /// Where the next one goes.
-    next: usize,
+    next: u32,
 }
 
 impl Lines {
     pub(super) fn predict(&self, was: u64, at: u32) -> Option<u64> {
         let was = u32::try_from(was).ok().filter(|was| *was >= SMALLEST)?;
-        let (newer, older) = self.last.split_at(self.next);
-        let latest_first = newer.iter().rev().chain(older.iter().rev());
-        let known = latest_first.zip((0..).step_by(STEP as usize));
-        let known = known.filter(|(known, _)| known.old > 0 && at.abs_diff(known.at) < FILE_BYTES);
-        let unlike = |(known, age): (&Number, u32)| known.old.abs_diff(was).saturating_add(age);
-        let best = known.map(|known| (unlike(known), known.0)).min_by_key(|(unlike, _)| *unlike);
-        let (_, best) = best.filter(|(unlike, _)| *unlike < UNLIKE)?;
-        Some(u64::from(was.wrapping_sub(best.old).wrapping_add(best.new)))
+        // All slots are looked at, without a branch: how unlike, then how old, then which.
+        let mut best = u32::MAX;
+        for (slot, (old, known_at)) in (0..SLOTS).zip(self.old.iter().zip(&self.at)) {
+            let age = self.next.wrapping_sub(slot + 1) % SLOTS;
+            let unlike = old.abs_diff(was).min(UNLIKE) + age * STEP;
+            let tells = (*old > 0) & (at.abs_diff(*known_at) < FILE_BYTES) & (unlike < UNLIKE);
+            let key = (unlike * SLOTS + age) * SLOTS + slot;
+            best = best.min(if tells { key } else { u32::MAX });
+        }
+        let best = (best != u32::MAX).then_some((best % SLOTS) as usize)?;
+        let (old, new) = (self.old.get(best)?, self.new.get(best)?);
+        Some(u64::from(was.wrapping_sub(*old).wrapping_add(*new)))
     }
 
     pub(super) fn learn(&mut self, was: u64, at: u32, is: u64) {
         let (Ok(old), Ok(new)) = (u32::try_from(was), u32::try_from(is)) else { return };
         if old >= SMALLEST && old.abs_diff(new) <= MOVE_MAX {
-            self.last[self.next] = Number { old, new, at };
-            self.next = (self.next + 1) % NUMBERS;
+            let slot = (self.next % SLOTS) as usize;
+            (self.old[slot], self.new[slot], self.at[slot]) = (old, new, at);
+            self.next = self.next.wrapping_add(1);
         }
     }
 }

@@ -14,7 +14,7 @@ use super::members::Members;
 use super::numbers::Numbers;
 use super::projection::{Projected, Projection};
 use super::shifts::{self, Shifted, Shifts};
-use super::target::{Address, Locator};
+use super::target::{Address, Locator, exactly};
 use crate::matching::Region;
 use crate::models::cut;
 
@@ -259,6 +259,15 @@ impl<'a> Predictor<'a> {
                 let named = signed(was).wrapping_add(shifted.by).wrapping_sub(base_shifted.by);
                 ((target, shifted.by), (named == signed(named)).then_some(named)?)
             }
+            Kind::Symbol | Kind::Word | Kind::Function => {
+                let entry = kind.entry_bytes();
+                let (base, base_shifted) = self.usual_base(base)?;
+                let distance = was.wrapping_mul(entry);
+                let target = base.wrapping_add(distance);
+                let shifted = self.usual(target)?;
+                let named = distance.wrapping_add(shifted.by).wrapping_sub(base_shifted.by);
+                ((target, shifted.by), u32::try_from(exactly(named, entry)?).ok()?.into())
+            }
             Kind::Length | Kind::LongLength => {
                 let before =
                     before.filter(|before| at.wrapping_sub(before.old_at) <= 8 && before.expected)?;
@@ -280,18 +289,31 @@ impl<'a> Predictor<'a> {
         Some(named)
     }
 
-    /// How far an address moved, if that is as usual and it is not in the region in work.
+    /// How far an address moved, if that is as usual: with the region in work if that covers it, else with its block.
     #[inline]
     fn usual(&mut self, address: u64) -> Option<Shifted> {
+        let here = self.within;
+        if let Ok(place) = u32::try_from(address.wrapping_sub(here.to_address))
+            && here.has(place)
+            && self.shifts.is_unambiguous()
+        {
+            return Some(Shifted { by: here.by, place }).filter(|shifted| self.is_usual(shifted.place));
+        }
         let layouts = (self.old.layout, self.new.layout);
         let shifted = self.shifts.get(address, layouts, &self.projection)?;
         let region = self.regions.get(self.current)?;
         let is_here = shifted.place.wrapping_sub(region.old) < region.bytes;
-        let is_astray = self.astray.is_some_and(|(old, ..)| old.abs_diff(shifted.place) <= STREAK_BYTES);
-        let is_usual = !is_here && !is_astray && self.learned.exception(shifted.place).is_none();
-        is_usual.then_some(shifted)
+        (!is_here && self.is_usual(shifted.place)).then_some(shifted)
     }
 
+    /// Whether nothing is known of a place but what the regions say.
+    #[inline]
+    fn is_usual(&self, place: u32) -> bool {
+        let is_astray = self.astray.is_some_and(|(old, ..)| old.abs_diff(place) <= STREAK_BYTES);
+        !is_astray && self.learned.exception(place).is_none()
+    }
+
+    /// The address of a base, and how far it moved if that is as usual. It does not count whether the region in work covers it.
     #[inline]
     fn usual_base(&mut self, base: u32) -> Option<(u64, Shifted)> {
         let address = match self.base.filter(|(known, _)| *known == base) {
@@ -302,8 +324,9 @@ impl<'a> Predictor<'a> {
                 address
             }
         };
-        let shifted = self.usual(address)?;
-        (shifted.place == base).then_some((address, shifted))
+        let layouts = (self.old.layout, self.new.layout);
+        let shifted = self.shifts.get(address, layouts, &self.projection)?;
+        (shifted.place == base && self.is_usual(base)).then_some((address, shifted))
     }
 
     /// Something went where the regions say: so will what is near it.

@@ -60,6 +60,12 @@ impl Shifts {
         Self { start, block_log, blocks }
     }
 
+    /// Whether no address and no place can be of several spans.
+    #[inline]
+    pub(super) fn is_unambiguous(&self) -> bool {
+        !self.blocks.is_empty()
+    }
+
     /// How far an address moved, if its block did as one.
     #[inline]
     pub(super) fn get(

@@ -138,9 +138,9 @@ impl<'a> Locator<'a> {
             Kind::LongBased => self.target(base).plus(value),
             Kind::Down => self.target(base).plus(!signed(value)),
             Kind::Rank => self.target(base).plus(rank(value) * WORD_BYTES),
-            Kind::Symbol => self.target(base).plus(value * SYMBOL_BYTES),
-            Kind::Word => self.target(base).plus(value * WORD_BYTES),
-            Kind::Function => self.target(base).plus(value * FUNCTION_BYTES),
+            Kind::Symbol | Kind::Word | Kind::Function => {
+                self.target(base).plus(value * reference.kind.entry_bytes())
+            }
             // The last byte that it spans: what comes after may have moved otherwise.
             Kind::Length | Kind::LongLength => before.filter(|_| value > 0)?.plus(value - 1),
             Kind::Branch26 => self.field(at).plus(signed(bits(value, 0, 26).into())),
@@ -215,11 +215,11 @@ impl<'a> Locator<'a> {
             Kind::Back => field.wrapping_sub(target),
             Kind::Pointer | Kind::ShortPointer | Kind::SignedPointer => target,
             Kind::Based | Kind::LongBased => from(self.target(base).value),
-            Kind::Symbol => exactly(from(self.target(base).value), SYMBOL_BYTES)?,
             Kind::Down => !from(self.target(base).value),
             Kind::Rank => rank(exactly(from(self.target(base).value), WORD_BYTES)?),
-            Kind::Word => exactly(from(self.target(base).value), WORD_BYTES)?,
-            Kind::Function => exactly(from(self.target(base).value), FUNCTION_BYTES)?,
+            Kind::Symbol | Kind::Word | Kind::Function => {
+                exactly(from(self.target(base).value), reference.kind.entry_bytes())?
+            }
             Kind::Length | Kind::LongLength => from(before?.value).wrapping_add(1),
             Kind::Branch26 => with_bits(was, from(field) >> 2, 0, 26),
             Kind::Branch19 => with_bits(was, from(field) >> 2, 5, 19),
@@ -260,6 +260,17 @@ const PAGE_SHIFT: u32 = 12;
 const IN_PAGE: u64 = (1 << PAGE_SHIFT) - 1;
 
 impl Kind {
+    /// The size of what a field counts from its base, if it does not count bytes.
+    #[inline]
+    pub(super) fn entry_bytes(self) -> u64 {
+        match self {
+            Self::Symbol => SYMBOL_BYTES,
+            Self::Word => WORD_BYTES,
+            Self::Function => FUNCTION_BYTES,
+            _ => 1,
+        }
+    }
+
     /// A field's value without what it names.
     pub(super) fn blanked(self, was: u64) -> u64 {
         self.standing_for(was, 0)
@@ -289,7 +300,9 @@ fn rank(value: u64) -> u64 {
     u64::from(u32::from_le_bytes([c, b, a, 0]))
 }
 
-fn exactly(distance: u64, size: u64) -> Option<u64> {
+/// How many times a size is in a distance, if nothing is left over.
+#[inline]
+pub(super) fn exactly(distance: u64, size: u64) -> Option<u64> {
     distance.is_multiple_of(size).then_some(distance / size)
 }
 
