@@ -6,6 +6,7 @@
 use std::collections::VecDeque;
 
 use super::outbox::Outbox;
+use super::reader::Reader;
 use crate::facts::{Fact, Statement};
 use crate::identity::{KeyPair, NodeId, Signature};
 use crate::trust::policy::FleetId;
@@ -48,11 +49,17 @@ impl Hand {
     }
 
     /// States something as this node.
-    pub(super) fn sign(&mut self, fleet: FleetId, statement: Statement, out: &mut impl Outbox) -> Fact {
+    pub(super) fn sign(
+        &mut self,
+        fleet: FleetId,
+        statement: Statement,
+        reader: &dyn Reader,
+        out: &mut impl Outbox,
+    ) -> Fact {
         let node = self.node();
         Fact::sign_as(fleet, statement, node, |message| {
             let signature = match self {
-                Self::Key(key) => key.sign(message),
+                Self::Key(key) => reader.sign(key, message),
                 Self::Recalling { signatures, .. } => {
                     let made = signatures.pop_front();
                     made.filter(|made| node.verify(message, made)).unwrap_or(NOTHING)

@@ -2,12 +2,14 @@
 //!
 //! Everything here is a pure function of bytes. Production uses [`Strict`], which computes each anew. The
 //! simulator hands its nodes a reader that remembers: a frame that reaches a thousand nodes is decoded once,
-//! and of each key, message and signature `verify_strict` is asked once. A reader must answer exactly as
-//! [`Strict`] does; nothing else about a node depends on it.
+//! and of each key, message and signature `verify_strict` is asked once. What a key signs is a function of bytes
+//! too, so it goes the same way. A reader must answer exactly as [`Strict`] does; nothing else about a node depends
+//! on it.
 
 use std::sync::Arc;
 
 use crate::facts::{BadFact, Fact, KeySignature, RolloutId, SignedFact};
+use crate::identity::{KeyPair, Signature};
 use crate::rollout::roster::Roster;
 use crate::trust::census::{Census, Members};
 use crate::trust::manifest::Manifest;
@@ -47,6 +49,11 @@ pub trait Reader: Send + Sync {
     /// Whether one of the fact's signatures holds.
     fn is_signed(&self, fact: &Arc<Fact>, one: &KeySignature) -> bool {
         fact.is_signed(one)
+    }
+
+    /// What a key signs: always the same for the same message.
+    fn sign(&self, key: &KeyPair, message: &[u8]) -> Signature {
+        key.sign(message)
     }
 
     /// A node of this process has signed this fact with its own key.

@@ -182,7 +182,7 @@ impl Node {
 
     /// Signs a statement, and lets whoever remembers signatures know that this one holds.
     pub(super) fn sign(&mut self, statement: Statement, out: &mut impl Outbox) -> Arc<Fact> {
-        let fact = Arc::new(self.hand.sign(self.fleet, statement, out));
+        let fact = Arc::new(self.hand.sign(self.fleet, statement, &*self.reader, out));
         self.reader.made(&fact);
         fact
     }

@@ -37,7 +37,7 @@ impl Bench {
             [release("1.0.0", 1), release("2.0.0", 2), release("3.0.0", 3), release("2.0.0-twin", 2)];
         laws[2].signed = false;
         let releases: Vec<Release> = laws.iter().map(|law| fleet.release(law, &plan(), None)).collect();
-        let referees = Referees::new(&fleet, &releases, BTreeSet::new(), Remembering::new(8));
+        let referees = Referees::new(&fleet, &releases, BTreeSet::new(), Remembering::new(8, None));
         Self { fleet, releases, referees }
     }
 

@@ -22,7 +22,7 @@ pub struct Message {
 }
 
 /// A fact as it was read, or why it is none.
-type ReadFact = Result<Arc<Fact>, BadFact>;
+pub type ReadFact = Result<Arc<Fact>, BadFact>;
 
 /// Facts of a frame that are remembered with it.
 const FACTS_MAX: usize = 2;
@@ -54,9 +54,8 @@ impl Message {
         self.heard.get()
     }
 
-    /// A fact that lies in this frame as it was read; the first who asks reads it. `None`: it lies elsewhere, or
-    /// is one of many.
-    pub fn fact(&self, signed: &SignedFact, read: impl FnOnce() -> ReadFact) -> Option<ReadFact> {
+    /// Where a fact that lies in this frame is put when it was read. `None`: it lies elsewhere, or is one of many.
+    pub fn fact(&self, signed: &SignedFact) -> Option<&OnceLock<ReadFact>> {
         let Some(Ok(Heard::Direct(frame))) = self.heard.get() else { return None };
         let Frame::Facts { facts, .. } = &**frame else { return None };
         if facts.len() > FACTS_MAX {
@@ -64,7 +63,7 @@ impl Message {
         }
         let place = facts.iter().position(|fact| std::ptr::eq(fact, signed))?;
         let cells = self.facts.get_or_init(|| facts.iter().map(|_| OnceLock::new()).collect());
-        Some(cells[place].get_or_init(read).clone())
+        cells.get(place)
     }
 
     /// What was read in it; the first who asks reads.

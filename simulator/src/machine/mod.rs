@@ -10,6 +10,7 @@ pub mod effects;
 pub mod fetch;
 pub mod few;
 pub mod message;
+pub mod notary;
 pub mod parts;
 pub mod reader;
 pub mod records;

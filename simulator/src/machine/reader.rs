@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{BadFact, Fact, KeySignature, RolloutId, SignedFact};
+use groundswell_protocol::identity::{KeyPair, Signature};
 use groundswell_protocol::node::Record;
 use groundswell_protocol::node::reader::{Heard, Reader, Strict};
 use groundswell_protocol::rollout::roster::Roster;
@@ -18,6 +19,7 @@ use groundswell_protocol::trust::policy::FleetId;
 use groundswell_protocol::wire::frame::BadFrame;
 
 use super::message::Payload;
+use super::notary::Notary;
 use super::records::Name;
 
 /// Facts and signatures that are remembered for each machine of the run, and at most in all.
@@ -32,7 +34,7 @@ const MADE_VERIFIED: u64 = 64;
 pub struct Checks {
     /// Asked for.
     pub asked: u64,
-    /// Verified.
+    /// Verified, in this run or in the one of the same story before it.
     pub verified: u64,
 }
 
@@ -55,7 +57,11 @@ struct Memory {
 }
 
 /// The shared reader.
-pub struct Remembering(Mutex<Memory>);
+pub struct Remembering {
+    memory: Mutex<Memory>,
+    /// What an earlier run of the same story has worked out, where there was one.
+    notary: Option<Arc<Notary>>,
+}
 
 /// A signature's first bytes: as good as random, and the same for equal facts.
 fn mark(signed: &SignedFact) -> Option<u64> {
@@ -74,8 +80,8 @@ fn first_bytes(one: &KeySignature) -> u64 {
 }
 
 impl Remembering {
-    /// A reader for so many machines.
-    pub fn new(machines: usize) -> Arc<Self> {
+    /// A reader for so many machines, of which runs of one story may share a memory of signatures.
+    pub fn new(machines: usize, notary: Option<Arc<Notary>>) -> Arc<Self> {
         let size = machines.saturating_mul(REMEMBERED_PER_MACHINE).next_power_of_two();
         let size = size.clamp(REMEMBERED_MIN, REMEMBERED_MAX);
         let memory = Memory {
@@ -87,11 +93,11 @@ impl Remembering {
             members: Vec::new(),
             checks: Checks::default(),
         };
-        Arc::new(Self(Mutex::new(memory)))
+        Arc::new(Self { memory: Mutex::new(memory), notary })
     }
 
     fn memory(&self) -> MutexGuard<'_, Memory> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// This frame is being delivered: whoever reads its bytes now reads what others have read.
@@ -154,17 +160,36 @@ fn slot<T>(table: &[T], mark: u64) -> usize {
 
 impl Reader for Remembering {
     fn frame(&self, fleet: FleetId, bytes: &[u8]) -> Result<Heard, BadFrame> {
-        let at_hand = self.memory().at_hand.clone();
+        let memory = self.memory();
+        let at_hand = memory.at_hand.as_ref().filter(|message| std::ptr::eq(message.bytes(), bytes));
+        if let Some(heard) = at_hand.and_then(|message| message.read()) {
+            return heard.clone();
+        }
+        let at_hand = at_hand.cloned();
+        drop(memory);
         match at_hand {
-            Some(message) if std::ptr::eq(message.bytes(), bytes) => self.heard(fleet, &message),
-            _ => self.read(fleet, bytes),
+            Some(message) => self.heard(fleet, &message),
+            None => self.read(fleet, bytes),
         }
     }
 
     fn fact(&self, fleet: FleetId, signed: &SignedFact) -> Result<Arc<Fact>, BadFact> {
-        let at_hand = self.memory().at_hand.clone().filter(|_| of_fleet(fleet, signed));
-        let read = at_hand.and_then(|message| message.fact(signed, || self.remember(fleet, signed)));
-        read.unwrap_or_else(|| self.remember(fleet, signed))
+        let memory = self.memory();
+        let at_hand = memory.at_hand.as_ref().filter(|_| of_fleet(fleet, signed));
+        let Some((message, cell)) = at_hand.and_then(|message| Some((message, message.fact(signed)?))) else {
+            drop(memory);
+            return self.remember(fleet, signed);
+        };
+        if let Some(read) = cell.get() {
+            return read.clone();
+        }
+        let message = Payload::clone(message);
+        drop(memory);
+        let read = self.remember(fleet, signed);
+        if let Some(cell) = message.fact(signed) {
+            cell.get_or_init(|| read.clone());
+        }
+        read
     }
 
     fn is_signed(&self, fact: &Arc<Fact>, one: &KeySignature) -> bool {
@@ -177,10 +202,21 @@ impl Reader for Remembering {
         {
             return known.holds;
         }
-        let holds = Strict.is_signed(fact, one);
+        let verify = || Strict.is_signed(fact, one);
+        let holds = match &self.notary {
+            Some(notary) => notary.holds(fact.id, one, verify),
+            None => verify(),
+        };
         memory.checks.verified += 1;
         memory.checked[place] = Some(Checked { body: fact.id, one: *one, holds });
         holds
+    }
+
+    fn sign(&self, key: &KeyPair, message: &[u8]) -> Signature {
+        match &self.notary {
+            Some(notary) => notary.sign(key, message),
+            None => Strict.sign(key, message),
+        }
     }
 
     /// What a key has just signed holds under it, strictly: that need not be worked out.
@@ -224,7 +260,7 @@ mod tests {
     #[test]
     fn it_answers_as_production_does_and_verifies_each_signature_once() {
         let fleet = Fleet::found(4, &Generator::new(1));
-        let reader = Remembering::new(4);
+        let reader = Remembering::new(4, None);
         let ballot = |open| {
             let ballot =
                 Ballot { rollout: RolloutId(Digest([7; 32])), juror: fleet.nodes[0], say: Say::Open(open) };

@@ -8,12 +8,13 @@ pub(crate) mod crew;
 mod end;
 
 use std::ops::RangeInclusive;
+use std::sync::Arc;
 
 use crate::report::Outcome;
 use crate::scenario::{Scenario, random};
 use crate::twice;
 use crate::world::World;
-use crate::world::fingerprint::Described;
+use crate::world::fingerprint::{Described, Keep};
 
 pub use end::{End, worst};
 
@@ -64,7 +65,11 @@ pub fn command(seed: u64, sizes: &RangeInclusive<u32>) -> String {
 
 /// Plays a scenario, twice if told so, and says how it ended.
 pub fn play(scenario: &Scenario, seed: u64, twice: bool) -> (End, Option<Outcome>) {
-    let run = || crash::caught(|| World::play(scenario.clone(), seed, Box::new(|_| {})));
+    let keep = Keep { notary: twice.then(Arc::default), ..Keep::default() };
+    let run = || {
+        let keep = keep.clone();
+        crash::caught(|| World::play_keeping(scenario.clone(), seed, Box::new(|_| {}), keep).0)
+    };
     let first = match run() {
         Ok(outcome) => outcome,
         Err(what) => return (End::Crashed { what }, None),

@@ -4,11 +4,13 @@
 //! within a window that was asked for, each event is described.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use serde::Serialize;
 
 use super::queue::Moment;
 use crate::generator::mix;
+use crate::machine::notary::Notary;
 
 const GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
@@ -21,6 +23,8 @@ pub struct Keep {
     pub describe: Range<u64>,
     /// The run goes on to this virtual second, also if all is settled before.
     pub until_seconds: u64,
+    /// Where it finds signatures that another run of the same story made, and leaves its own.
+    pub notary: Option<Arc<Notary>>,
     /// A difference that tests plant in this event.
     #[cfg(test)]
     pub planted: Option<u64>,

@@ -300,7 +300,7 @@ impl World {
             releases.push(release);
         }
         let nodes = fleet.nodes.len();
-        let reader = Remembering::new(nodes);
+        let reader = Remembering::new(nodes, keep.notary.clone());
         let machine = |n| Machine::new(n, fleet.config(n), Arc::clone(&reader), &root);
         let machines = (0..scenario.nodes).map(machine).collect();
         let links = Self::links(&scenario, &labels, &root);

@@ -124,7 +124,9 @@ impl World {
         let (fleet, key) = (self.fleet.id, &self.fleet.keys[node as usize]);
         let signed = self.lying.signed.entry((node, statement.body(fleet)));
         let sign = || {
-            let fact = Arc::new(Fact::sign(fleet, statement, &[key]));
+            let fact = Arc::new(Fact::sign_as(fleet, statement, key.public(), |message| {
+                self.reader.sign(key, message)
+            }));
             // A liar's key signs as any other does: what is spoiled afterwards has other bytes, and is verified.
             self.reader.made(&fact);
             fact.signed.clone()
