@@ -1,17 +1,30 @@
 //! Keys: who signs, and the one way in which a signature is checked.
 
+use std::cmp::Ordering;
 use std::fmt;
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use wincode::{SchemaRead, SchemaWrite};
 
-use crate::digest::{NotHex, parse_hex_32};
+use crate::digest::{NotHex, order, parse_hex_32};
 
 /// An ed25519 public key. A node is named by its key, which is also the key of its network identity;
 /// the holders of roles are named the same way.
-#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, SchemaRead, SchemaWrite)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash, SchemaRead, SchemaWrite)]
 pub struct PublicKey(pub [u8; 32]);
+
+impl Ord for PublicKey {
+    fn cmp(&self, other: &Self) -> Ordering {
+        order(&self.0, &other.0)
+    }
+}
+
+impl PartialOrd for PublicKey {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 /// A node's name: its public key.
 pub type NodeId = PublicKey;

@@ -16,11 +16,17 @@ pub fn first_bytes(node: &NodeId) -> u64 {
 pub fn first_from(length: usize, wanted: u64, at: impl Fn(usize) -> u64) -> usize {
     let guess = (u128::from(wanted) * length as u128) >> 64;
     let guess = usize::try_from(guess).unwrap_or(length);
-    let (mut low, mut high, mut step) = (0, length, 8);
-    if guess < length && at(guess) < wanted {
+    first_near(length, guess, 8, |place| at(place) < wanted)
+}
+
+/// The first place in a list of `length` that does not lie `before` what is wanted. It is looked for around `guess`,
+/// at steps that begin with `step` and grow.
+pub(crate) fn first_near(length: usize, guess: usize, step: usize, before: impl Fn(usize) -> bool) -> usize {
+    let (mut low, mut high, mut step) = (0, length, step);
+    if guess < length && before(guess) {
         low = guess + 1;
         while low + step < length {
-            if at(low + step) >= wanted {
+            if !before(low + step) {
                 high = low + step;
                 break;
             }
@@ -30,7 +36,7 @@ pub fn first_from(length: usize, wanted: u64, at: impl Fn(usize) -> u64) -> usiz
     } else {
         high = guess.min(length);
         while step < high {
-            if at(high - step) < wanted {
+            if before(high - step) {
                 low = high - step + 1;
                 break;
             }
@@ -40,7 +46,7 @@ pub fn first_from(length: usize, wanted: u64, at: impl Fn(usize) -> u64) -> usiz
     }
     while low < high {
         let middle = low + (high - low) / 2;
-        if at(middle) < wanted { low = middle + 1 } else { high = middle }
+        if before(middle) { low = middle + 1 } else { high = middle }
     }
     low
 }

@@ -4,10 +4,34 @@
 
 use std::cmp::Ordering;
 
+use crate::identity::NodeId;
+use crate::places::{first_bytes, first_near};
+
 /// Entries of one piece.
 const PIECE_MAX: usize = 64;
+/// Entries from a guess to the next look, at first: about as far as a guess is off.
+const STEP: usize = 3;
 /// A piece makes room for so many more entries at once.
 const ROOM: usize = 16;
+
+/// A key with its place among all keys as a number, in the order of keys. Keys are as good as random: where one stands
+/// in a piece follows nearly from its number, and whoever looks there first touches little memory.
+pub(crate) trait Ranked: Ord + Copy {
+    /// The number.
+    fn number(&self) -> u64;
+}
+
+impl Ranked for u64 {
+    fn number(&self) -> u64 {
+        *self
+    }
+}
+
+impl Ranked for NodeId {
+    fn number(&self) -> u64 {
+        first_bytes(self)
+    }
+}
 
 /// Values by keys. Several may share a key: they stand in an order of their own.
 #[derive(Clone, Debug)]
@@ -26,7 +50,7 @@ impl<K, V> Default for Sorted<K, V> {
 /// Where an entry stands: its piece, and its place there.
 type Place = (usize, usize);
 
-impl<K: Ord + Copy, V> Sorted<K, V> {
+impl<K: Ranked, V> Sorted<K, V> {
     /// Whether nothing is held.
     pub(crate) fn is_empty(&self) -> bool {
         self.pieces.is_empty()
@@ -35,8 +59,15 @@ impl<K: Ord + Copy, V> Sorted<K, V> {
     /// The first place whose key is at least this one; it may be the end of a piece.
     fn first_from(&self, key: K) -> Place {
         let piece = self.firsts.partition_point(|first| *first < key).saturating_sub(1);
-        let place = self.pieces.get(piece).map_or(0, |all| all.partition_point(|(held, _)| *held < key));
-        (piece, place)
+        let Some(all) = self.pieces.get(piece) else { return (piece, 0) };
+        let first = self.firsts[piece].number();
+        let next = self.firsts.get(piece + 1).or_else(|| all.last().map(|(last, _)| last));
+        let span = next.map_or(0, Ranked::number).saturating_sub(first);
+        let ahead = key.number().saturating_sub(first);
+        // Without their last bits, so that the product fits.
+        let guess = (ahead >> 8) * all.len() as u64 / ((span >> 8) + 1);
+        let guess = usize::try_from(guess).unwrap_or(all.len());
+        (piece, first_near(all.len(), guess, STEP, |place| all[place].0 < key))
     }
 
     /// The entry at a place, or at the beginning of the next piece if the place is the end of one.

@@ -11,6 +11,19 @@ pub struct Generator {
     state: u64,
 }
 
+/// Numbers that were drawn together, of which mostly some are never looked at.
+#[derive(Clone, Copy, Debug)]
+pub struct Dice {
+    before: u64,
+}
+
+impl Dice {
+    /// The number that this is, counted from 0.
+    pub fn die(self, place: u64) -> u64 {
+        mix(self.before.wrapping_add(GOLDEN_GAMMA.wrapping_mul(place + 1)))
+    }
+}
+
 const GOLDEN_GAMMA: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// Spreads a number over all 64 bits; a bijection.
@@ -107,6 +120,13 @@ impl Generator {
     pub fn draw(&mut self) -> u64 {
         self.state = self.state.wrapping_add(GOLDEN_GAMMA);
         mix(self.state)
+    }
+
+    /// The next so many numbers, each worked out when it is looked at.
+    pub fn dice(&mut self, count: u64) -> Dice {
+        let before = self.state;
+        self.state = before.wrapping_add(GOLDEN_GAMMA.wrapping_mul(count));
+        Dice { before }
     }
 
     /// A number below `bound`; 0 if `bound` is 0. The bias is below 2^-32 for the bounds in use.

@@ -142,9 +142,11 @@ impl Statement {
 
     /// The body that is signed for this statement in `fleet`.
     pub fn body(&self, fleet: FleetId) -> Body {
-        let mut body = vec![self.tag(), FORMAT_VERSION];
+        let payload = self.payload();
+        let mut body = Vec::with_capacity(HEADER_BYTES + payload.len());
+        body.extend_from_slice(&[self.tag(), FORMAT_VERSION]);
         body.extend_from_slice(&fleet.0.0);
-        body.extend_from_slice(&self.payload());
+        body.extend_from_slice(&payload);
         body.into()
     }
 

@@ -102,8 +102,10 @@ pub enum BadFrame {
 impl Frame {
     /// Encodes the frame.
     pub fn encode(&self) -> Vec<u8> {
-        let mut bytes = vec![FRAME_VERSION];
-        bytes.extend_from_slice(&codec::encode(self));
+        let frame = codec::encode(self);
+        let mut bytes = Vec::with_capacity(1 + frame.len());
+        bytes.push(FRAME_VERSION);
+        bytes.extend_from_slice(&frame);
         bytes
     }
 

@@ -148,10 +148,12 @@ impl World {
 
     /// Sends a message on, `wait` microseconds from now.
     fn pass_on(&mut self, node: u32, to: u32, hops: u8, flight: &Flight, wait: u64) {
-        let latency = self.links.latency_micros(node, to);
         // Its word that it has got this is here in time. Of a small message that word is its copy, which has waited there.
-        let waited = if flight.is_large() { 0 } else { self.overlay.wait_micros(to, flight) };
-        if flight.had(to, self.now.after_micros(wait), latency + waited) {
+        let since = || {
+            let waited = if flight.is_large() { 0 } else { self.overlay.wait_micros(to, flight) };
+            self.links.latency_micros(node, to) + waited
+        };
+        if flight.had(to, self.now.after_micros(wait), since) {
             self.counters.not_wanted += 1;
             return;
         }

@@ -13,7 +13,7 @@ mod places;
 mod tests;
 
 use super::queue::Moment;
-use crate::generator::{Generator, mix};
+use crate::generator::{Dice, Generator, mix};
 
 pub use law::{Bursts, ClassLaw, ClassName, Distance, LinkLaw, Reach};
 pub use places::Places;
@@ -113,9 +113,32 @@ pub struct Links {
     tally: Tally,
 }
 
-/// Whether a die of 64 bits falls into `permille` of 1,000.
-fn falls(die: u64, permille: u32) -> bool {
-    share(die, 1000) < u64::from(permille)
+/// What each of a frame's dice decides.
+#[derive(Clone, Copy)]
+enum Die {
+    Turn,
+    Loss,
+    Double,
+    Late,
+    Damage,
+    Jitter,
+    Place,
+    Again,
+}
+
+/// Dice of one frame.
+const DICE: u64 = 8;
+
+impl Die {
+    /// What this one shows.
+    fn shows(self, dice: Dice) -> u64 {
+        dice.die(self as u64)
+    }
+
+    /// Whether it falls into `permille` of 1,000.
+    fn falls(self, dice: Dice, permille: u32) -> bool {
+        permille > 0 && share(self.shows(dice), 1000) < u64::from(permille)
+    }
 }
 
 /// A die's share of `bound`: below it, or 0.
@@ -262,8 +285,7 @@ impl Links {
     /// Takes a frame of so many bytes, and says what becomes of it.
     pub fn carry(&mut self, now: Moment, from: u32, to: u32, bytes: u64) -> Arrivals {
         let line = &mut self.lines[from as usize];
-        let [turn, loss, double, late, damage, jitter, place, again] =
-            std::array::from_fn(|_| line.luck.draw());
+        let dice = line.luck.dice(DICE);
         if !self.passes(from, to) {
             self.tally.cut += 1;
             return [None; 2];
@@ -273,35 +295,37 @@ impl Links {
         let law = &self.law;
         let line = &mut self.lines[from as usize];
         line.ill = weather.bursts.is_some_and(|bursts| {
-            if line.ill { !falls(turn, bursts.end) } else { falls(turn, bursts.begin) }
+            if line.ill { !Die::Turn.falls(dice, bursts.end) } else { Die::Turn.falls(dice, bursts.begin) }
         });
         let bursting = weather.bursts.filter(|_| line.ill).map_or(0, |bursts| bursts.loss);
         let begins = line.free.max(now);
         let full = begins.0 - now.0 > LINE_QUEUE_MICROS;
-        if full || falls(loss, weather.loss + bursting) {
+        if full || Die::Loss.falls(dice, weather.loss + bursting) {
             self.tally.lost += 1;
             return [None; 2];
         }
         line.free = begins.after_micros(micros_of(bytes, line.up_bytes));
-        let held_up = falls(late, weather.late);
-        let late_by = if held_up { share(mix(late), law.late_by_micros) } else { 0 };
-        let mut at = line.free.after_micros(fixed + share(jitter, law.jitter_micros + 1) + late_by);
+        let held_up = Die::Late.falls(dice, weather.late);
+        let late_by = if held_up { share(mix(Die::Late.shows(dice)), law.late_by_micros) } else { 0 };
+        let mut at =
+            line.free.after_micros(fixed + share(Die::Jitter.shows(dice), law.jitter_micros + 1) + late_by);
         if let Some(until) = self.clogged_until(from, to) {
             self.tally.clogged += 1;
-            at = at.max(until.after_micros(share(again, CLOG_SPREAD_MICROS)));
+            at = at.max(until.after_micros(share(Die::Again.shows(dice), CLOG_SPREAD_MICROS)));
         }
-        let damaged = (bytes > 0 && falls(damage, weather.damage)).then(|| {
+        let damaged = (bytes > 0 && Die::Damage.falls(dice, weather.damage)).then(|| {
+            let place = Die::Place.shows(dice);
             let byte = usize::try_from(share(place, bytes)).unwrap_or(0);
             (byte, 1 << (mix(place) % 8))
         });
         self.tally.late += u64::from(held_up);
         self.tally.damaged += u64::from(damaged.is_some());
-        let doubled = falls(double, weather.duplicates);
+        let doubled = Die::Double.falls(dice, weather.duplicates);
         self.tally.doubled += u64::from(doubled);
-        let second = at.after_micros(share(again, law.jitter_micros + 1));
+        let second = || at.after_micros(share(Die::Again.shows(dice), law.jitter_micros + 1));
         let first = Arrival { at, damage: damaged };
         // The second copy is whole: what is damaged once need not be twice.
-        [Some(first), doubled.then_some(Arrival { at: second, damage: None })]
+        [Some(first), doubled.then(|| Arrival { at: second(), damage: None })]
     }
 
     fn clogged_until(&self, from: u32, to: u32) -> Option<Moment> {

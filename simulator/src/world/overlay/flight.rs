@@ -73,8 +73,8 @@ impl Flight {
     }
 
     /// Whether a machine got it so early that `after` microseconds later its word of that had come.
-    pub fn had(&self, node: u32, now: Moment, after: u64) -> bool {
-        self.0.seen.borrow().times.get(&node).is_some_and(|at| at.after_micros(after) <= now)
+    pub fn had(&self, node: u32, now: Moment, after: impl FnOnce() -> u64) -> bool {
+        self.0.seen.borrow().times.get(&node).is_some_and(|at| at.after_micros(after()) <= now)
     }
 
     /// A machine gets it. True: for the first time.

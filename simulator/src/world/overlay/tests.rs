@@ -102,12 +102,12 @@ fn messages_wait_only_where_judging_takes_time_and_then_it_is_known_who_had_them
     let mut at_once = Overlay::new(true, 4, &root);
     let flight = at_once.publish(Moment::seconds(1), 0, &small);
     assert_eq!((0..4).map(|node| at_once.wait_micros(node, &flight)).max(), Some(0));
-    assert!(!flight.had(0, Moment::seconds(9), 0), "nobody says of a small message that it is here");
+    assert!(!flight.had(0, Moment::seconds(9), || 0), "nobody says of a small message that it is here");
 
     let mut judging = Overlay::new(true, 4, &root).judging(5_000);
     let flight = judging.publish(Moment::seconds(1), 0, &small);
     let waits: BTreeSet<u64> = (0..4).map(|node| judging.wait_micros(node, &flight)).collect();
     assert!(waits.len() > 1 && waits.iter().all(|wait| *wait < 10_000), "{waits:?}");
-    assert!(flight.had(0, Moment::seconds(1).after_micros(300), 300), "its copy is here");
-    assert!(!flight.had(0, Moment::seconds(1).after_micros(299), 300), "its copy is under way");
+    assert!(flight.had(0, Moment::seconds(1).after_micros(300), || 300), "its copy is here");
+    assert!(!flight.had(0, Moment::seconds(1).after_micros(299), || 300), "its copy is under way");
 }
