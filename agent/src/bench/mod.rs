@@ -12,6 +12,7 @@ mod contender;
 mod network;
 mod node;
 mod picture;
+mod processes;
 mod race;
 mod torrent;
 mod tracker;

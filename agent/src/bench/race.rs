@@ -1,13 +1,10 @@
 //! One run of one contender in one case: build, start, watch, count, compare, remove.
 
 use std::fs::{self, File};
-use std::io::{BufRead, BufReader, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
-use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use groundswell_protocol::digest::Digest;
@@ -17,15 +14,12 @@ use super::case::Case;
 use super::contender::{Contender, Places};
 use super::network::Network;
 use super::node::{NodeTask, Role};
+use super::processes::{LOOK, Node, PATIENCE, Said, expect, spawn};
 
 /// How often the nodes' files are looked at, for the picture.
 const SAMPLE_EVERY: Duration = Duration::from_millis(50);
-/// How long things may take that take no time when all is well.
-const PATIENCE: Duration = Duration::from_secs(20);
 /// The longest a run may take, as a multiple of its bound, on top of [`PATIENCE`].
 const BOUND_TIMES: f64 = 12.0;
-/// How often a finished aria2 is looked for.
-const LOOK: Duration = Duration::from_millis(5);
 
 /// What a run came to.
 #[derive(Clone, Debug, Serialize)]
@@ -84,49 +78,6 @@ pub(super) struct Race<'a> {
     pub(super) stop: &'a AtomicBool,
 }
 
-/// A started program; dropping it ends it.
-struct Node {
-    child: Child,
-    number: usize,
-}
-
-impl Drop for Node {
-    fn drop(&mut self) {
-        // It may have ended by itself: then there is nothing to end.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-impl Node {
-    fn tell(&mut self) {
-        // A node that has ended is noticed by what it does not say.
-        let _ = self.child.stdin.as_mut().map(|stdin| stdin.write_all(b"\n"));
-    }
-
-    /// Bytes that have left its namespace, headers included.
-    fn sent_bytes(&self) -> u64 {
-        let counters = fs::read_to_string(format!("/proc/{}/net/dev", self.child.id())).unwrap_or_default();
-        let line = counters.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));
-        line.and_then(|line| line.split_whitespace().nth(8)?.parse().ok()).unwrap_or(0)
-    }
-
-    /// Processor time so far, in hundredths of a second as the kernel tells it.
-    fn cpu_seconds(&self) -> f64 {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id())).unwrap_or_default();
-        let after_name = stat.rsplit_once(')').map(|(_, rest)| rest).unwrap_or_default();
-        let ticks: u32 = after_name
-            .split_whitespace()
-            .skip(11)
-            .take(2)
-            .filter_map(|ticks| ticks.parse::<u32>().ok())
-            .sum();
-        f64::from(ticks) / 100.0
-    }
-}
-
-type Said = (usize, String);
-
 impl Race<'_> {
     /// Runs it.
     ///
@@ -147,17 +98,17 @@ impl Race<'_> {
         let mut running = Vec::new();
         let _tracker = self.contender.is_torrent().then(|| self.tracker(&network, &said)).transpose()?;
         if self.contender.is_torrent() {
-            self.expect(&hear, "ready", 1)?;
+            expect(&hear, "ready", 1, self.stop)?;
         }
         let first = if self.contender.talks() { nodes } else { 1 };
         for number in 0..first {
             running.push(self.start(&network, number, &said)?);
         }
         if self.contender.talks() {
-            self.expect(&hear, "ready", nodes)?;
+            expect(&hear, "ready", nodes, self.stop)?;
         } else {
             // Its first announcement says that the publisher serves.
-            self.expect(&hear, "announced", 1)?;
+            expect(&hear, "announced", 1, self.stop)?;
         }
         let began = now_ns();
         for number in first..nodes {
@@ -199,23 +150,6 @@ impl Race<'_> {
 
     fn start(&self, network: &Network, number: usize, said: &Sender<Said>) -> Result<Node, String> {
         spawn(self.places.command(self.contender, network, &self.task(number)), number, said)
-    }
-
-    /// Waits until `times` nodes have said `word`.
-    fn expect(&self, hear: &Receiver<Said>, word: &str, times: usize) -> Result<(), String> {
-        let deadline = Instant::now() + PATIENCE;
-        let mut heard = 0;
-        while heard < times {
-            self.check(deadline, || format!("{heard} of {times} nodes were {word}"))?;
-            match hear.recv_timeout(LOOK) {
-                Ok((_, line)) if line.starts_with(word) => heard += 1,
-                Ok((number, line)) if line.starts_with("failed") => {
-                    return Err(format!("node {number}: {line}"));
-                }
-                _ => {}
-            }
-        }
-        Ok(())
     }
 
     fn check(&self, deadline: Instant, so_far: impl FnOnce() -> String) -> Result<(), String> {
@@ -328,25 +262,6 @@ impl Race<'_> {
         }
         Ok(())
     }
-}
-
-fn spawn(mut command: Command, number: usize, said: &Sender<Said>) -> Result<Node, String> {
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
-    let mut child = spawned.map_err(|error| format!("node {number} cannot be started: {error}"))?;
-    let (output, errors) = (child.stdout.take(), child.stderr.take());
-    let outputs =
-        [output.map(|it| Box::new(it) as Box<dyn std::io::Read + Send>), errors.map(|it| Box::new(it) as _)];
-    for output in outputs.into_iter().flatten() {
-        let said = said.clone();
-        thread::spawn(move || {
-            for line in BufReader::new(output).lines().map_while(Result::ok) {
-                if said.send((number, line)).is_err() {
-                    return;
-                }
-            }
-        });
-    }
-    Ok(Node { child, number })
 }
 
 /// Ticks that all processors spent, and those among them that were idle.
