@@ -11,6 +11,7 @@
 //! | [`link`] | frames and streams between nodes; libp2p stays behind it |
 //! | [`store`] | content-addressed blobs, and the journal of the core's records |
 //! | [`transfer`] | moves pieces; what to ask of whom is the core's choice |
+//! | [`courtesy`] | holds what is sent to what other programs leave of the line |
 //! | [`slots`] | a place on disk for each version, and the switch between them |
 //! | [`service`], [`health`] | a component's process and its probes |
 //! | [`control`] | HTTP and JSON on a Unix socket, for everything below |
@@ -32,6 +33,7 @@ pub mod cli;
 pub mod config;
 pub mod console;
 pub mod control;
+pub mod courtesy;
 pub mod deltas;
 pub mod demo;
 pub mod driver;

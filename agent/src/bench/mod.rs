@@ -1,6 +1,7 @@
 //! Transfers measured: ourselves and other clients, one after the other, on the same network of namespaces.
 //!
-//! Two doors: [`run`] for swarms, [`caps_held`] for how exactly caps hold. A [`Case`] says what is measured, a [`Contender`] who; `network` builds namespaces with capped
+//! Three doors: [`run`] for swarms, [`caps_held`] for how exactly caps hold, [`courtesies`] for what other programs on
+//! the line notice. A [`Case`] says what is measured, a [`Contender`] who; `network` builds namespaces with capped
 //! links, `race` runs one contender once and compares every byte, `node` is one of our own nodes, `tracker` and
 //! `torrent` are what other clients need. Everything is removed afterwards, also when the run is interrupted.
 //!
@@ -9,6 +10,8 @@
 mod caps;
 mod case;
 mod contender;
+mod courtesy;
+mod foreground;
 mod network;
 mod node;
 mod picture;
@@ -28,6 +31,7 @@ use serde::Serialize;
 pub use caps::{CapHeld, caps_held};
 pub use case::{CAP, Case, size};
 pub use contender::Contender;
+pub use courtesy::{Courtesies, Shared, courtesies};
 pub use node::run as run_node;
 pub use picture::draw;
 pub use race::{Run, Sample};

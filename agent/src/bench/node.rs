@@ -18,7 +18,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 use super::network::address_of;
-use super::tracker;
+use super::{foreground, tracker};
+use crate::courtesy::{Courtesy, Line};
 use crate::driver::streams::{LinkStreams, opened_by_peers};
 use crate::link::{IncomingPieces, Link, LinkSettings, parse_address};
 use crate::store::blobs::{BlobStore, StoreLimits};
@@ -47,6 +48,10 @@ pub(super) struct NodeTask {
     pub(super) tcp: bool,
     /// Connections are there before it begins.
     pub(super) warm: bool,
+    /// Other programs on its line come first.
+    pub(super) yields: bool,
+    /// How many requests a program that asks makes.
+    pub(super) requests: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,6 +60,10 @@ pub(super) enum Role {
     Stream,
     Star,
     Tracker,
+    /// Another program, which answers requests.
+    Answers,
+    /// And one that makes them.
+    Asks,
 }
 
 type Failed = Box<dyn std::error::Error + Send + Sync>;
@@ -67,6 +76,8 @@ pub async fn run(task: &str) -> Result<(), String> {
     let task: NodeTask = serde_json::from_str(task).map_err(|error| error.to_string())?;
     let played = match task.role {
         Role::Tracker => tracker::serve(super::network::SWITCH_ADDRESS).map_err(Failed::from),
+        Role::Answers => foreground::answer().await.map_err(Failed::from),
+        Role::Asks => foreground::ask(task.requests).await.map_err(Failed::from),
         Role::Swarm => swarm(&task).await,
         Role::Stream => stream(&task).await,
         Role::Star => star(&task).await,
@@ -84,6 +95,7 @@ async fn swarm(task: &NodeTask) -> Result<(), Failed> {
     let limits = TransferLimits::default();
     let (transfer, mut events) =
         Transfer::start(me, store, Vec::new(), streams, opened_by_peers(incoming), limits);
+    let _courtesy = task.yields.then(|| courtesy(&link, &transfer));
     if task.warm {
         join(task, &link).await;
     }
@@ -107,6 +119,11 @@ async fn swarm(task: &NodeTask) -> Result<(), Failed> {
     let moved = transfer.counters();
     println!("moved {} {}", moved.uploaded_bytes, moved.downloaded_bytes);
     Ok(())
+}
+
+/// As an agent yields whose operator says so.
+fn courtesy(link: &Link, transfer: &Transfer) -> Courtesy {
+    crate::driver::yield_on(Line::new(Some("eth0".to_owned())), link, transfer)
 }
 
 /// One stream of the link to each receiver: what the transport itself can do.

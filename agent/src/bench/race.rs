@@ -141,6 +141,8 @@ impl Race<'_> {
             file: self.places.file.to_owned(),
             tcp: self.tcp,
             warm: self.warm,
+            yields: false,
+            requests: 0,
         }
     }
 

@@ -130,6 +130,16 @@ fn swarm(swarm: &SwarmView, screen: Screen) -> String {
     if swarm.caps != Caps::default() {
         let _ = writeln!(text, "caps    {}", swarm.caps.words());
     }
+    if let Some(courtesy) = &swarm.courtesy {
+        let others = if courtesy.others_send { "other programs send" } else { "no other program sends" };
+        let left = match courtesy.bytes_per_second {
+            Some(rate) => format!("{} a second left to pieces", bytes(rate)),
+            None => screen.warn(
+                "the line is not known, so all of it is left to pieces: name it with transfer.interface",
+            ),
+        };
+        let _ = writeln!(text, "yields  {others}   {left}");
+    }
     let site = &swarm.site;
     if !site.zone.is_empty() && site.inside_bytes + site.outside_bytes > 0 {
         let _ = writeln!(

@@ -1,4 +1,4 @@
-//! How much of the line the agent may take, and when: caps, per link and by the time of day.
+//! How much of the line the agent may take, and when: caps, per link and by the time of day, and what others leave.
 
 use std::fmt;
 use std::str::FromStr;
@@ -24,6 +24,14 @@ pub struct TransferConfig {
     /// The window of each minute from Monday on; empty without windows.
     minutes: Vec<Option<u8>>,
     zone: Option<TimeZone>,
+    yields: Option<Yields>,
+}
+
+/// Other programs of the machine come first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Yields {
+    /// The interface whose traffic counts; none for the one by which the machine reaches everywhere.
+    pub interface: Option<String>,
 }
 
 /// `[transfer]` as it is written.
@@ -33,6 +41,8 @@ pub(super) struct TransferFile {
     upload: Option<Rate>,
     download: Option<Rate>,
     link_upload: Option<Rate>,
+    yield_to_others: bool,
+    interface: Option<String>,
     clock: ScheduleClock,
     schedule: Vec<Window>,
 }
@@ -89,7 +99,26 @@ impl TransferConfig {
         Self { usual: caps, ..Self::default() }
     }
 
+    /// Whether other programs come first, and on which line.
+    pub fn yields(&self) -> Option<&Yields> {
+        self.yields.as_ref()
+    }
+
     pub(super) fn check(file: TransferFile) -> Result<Self, String> {
+        let yields = match (file.yield_to_others, file.interface.clone()) {
+            (true, interface) => Some(Yields { interface }),
+            (false, None) => None,
+            (false, Some(interface)) => {
+                return Err(format!(
+                    "transfer.interface = \"{interface}\" says where to look for others' traffic, but nothing yields to \
+                     it: say yield_to_others = true, or leave it out"
+                ));
+            }
+        };
+        Self::check_caps(file).map(|caps| Self { yields, ..caps })
+    }
+
+    fn check_caps(file: TransferFile) -> Result<Self, String> {
         let usual = Caps {
             upload_bytes_per_second: file.upload.and_then(|rate| rate.0),
             download_bytes_per_second: file.download.and_then(|rate| rate.0),
@@ -122,7 +151,7 @@ impl TransferConfig {
                 format!("the machine's time zone is not known ({error}): say transfer.clock = \"utc\"")
             })?,
         };
-        Ok(Self { usual, windows: file.schedule, minutes, zone: Some(zone) })
+        Ok(Self { usual, windows: file.schedule, minutes, zone: Some(zone), yields: None })
     }
 
     /// The caps at a moment, in milliseconds since 1970-01-01 UTC.
@@ -331,6 +360,16 @@ mod tests {
     }
 
     #[test]
+    fn others_come_first_where_an_operator_says_so() {
+        let yields = |text| read(text).expect("valid").yields().cloned();
+        assert_eq!(yields("upload = '1 MB/s'"), None);
+        assert_eq!(yields("yield_to_others = true"), Some(Yields { interface: None }));
+        let named = "yield_to_others = true\ninterface = 'wwan0'\nclock = 'utc'\n\
+                     schedule = [{ from = '00:00', to = '24:00', upload = '3 MB/s' }]";
+        assert_eq!(yields(named), Some(Yields { interface: Some("wwan0".to_owned()) }));
+    }
+
+    #[test]
     fn what_makes_no_sense_is_refused_in_words() {
         for (text, words) in [
             ("upload = '2 MBps'", "`2 MBps` is no rate: write it like `2 MB/s`"),
@@ -354,6 +393,7 @@ mod tests {
             ),
             ("schedule = [{ from = '08:00', to = '18:00', day = 'mon' }]", "unknown field `day`"),
             ("clock = 'berlin'", "unknown variant `berlin`"),
+            ("interface = 'eth0'", "nothing yields to it: say yield_to_others = true"),
         ] {
             let error = read(text).expect_err(text);
             assert!(error.contains(words), "{text}: {error}");

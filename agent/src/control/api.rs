@@ -127,12 +127,24 @@ pub struct SiteView {
     pub outside_bytes: u64,
 }
 
+/// What other programs of the machine leave of its line.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct CourtesyView {
+    /// Whether they send now.
+    pub others_send: bool,
+    /// What pieces may take, in bytes a second; none while the line is not known.
+    pub bytes_per_second: Option<u64>,
+}
+
 /// What the swarm's rules come to on this node.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct SwarmView {
     /// The caps that hold now.
     pub caps: Caps,
+    /// What other programs of the machine leave of its line; none if the agent does not yield to them.
+    pub courtesy: Option<CourtesyView>,
     /// This node's site.
     pub site: SiteView,
     /// What peers did that the piece protocol does not allow, by kind; kinds that never happened are left out.

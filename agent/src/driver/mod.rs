@@ -52,7 +52,8 @@ use self::ledger::Ledger;
 use self::recorder::Recorder;
 use crate::config::TransferConfig;
 use crate::control::EventLog;
-use crate::control::api::{AgentStatus, Counters, SiteView, SwarmView};
+use crate::control::api::{AgentStatus, Counters, CourtesyView, SiteView, SwarmView};
+use crate::courtesy::Courtesy;
 use crate::link::{self, Link, LinkEvent};
 use crate::slots::Slots;
 use crate::store::blobs::BlobStore;
@@ -61,6 +62,7 @@ use crate::telemetry::metrics::Metrics;
 use crate::telemetry::process;
 use crate::transfer::{Caps, Offence, Transfer, TransferEvent};
 
+pub(crate) use start::yield_on;
 pub use start::{AgentError, run};
 
 /// How often the wall clock and the agent's own usage are looked at.
@@ -94,6 +96,7 @@ struct Agent {
     /// The caps that were last set, and those of the configuration.
     caps: Caps,
     schedule: TransferConfig,
+    courtesy: Option<Courtesy>,
     /// The zone of this node, and its other members that are there, as the transfer was last told.
     site: (String, Vec<NodeId>),
     arrivals: Arrivals,
@@ -315,7 +318,12 @@ impl Agent {
         let offences = self.transfer.offences();
         let counted = Offence::ALL.map(|offence| (offence.word().to_owned(), offences.of(offence)));
         let offences = counted.into_iter().filter(|(_, count)| *count > 0).collect();
-        SwarmView { caps: self.caps, site, offences, egress: self.transfer.budgets() }
+        let courtesy = self.courtesy.as_ref().map(Courtesy::standing);
+        let courtesy = courtesy.map(|standing| CourtesyView {
+            others_send: standing.others_send,
+            bytes_per_second: standing.bytes_per_second,
+        });
+        SwarmView { caps: self.caps, courtesy, site, offences, egress: self.transfer.budgets() }
     }
 
     /// Members of the site come and go.

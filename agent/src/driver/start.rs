@@ -29,6 +29,7 @@ use crate::config::{Config, ConfigError};
 use crate::control::events::unix_ms;
 use crate::control::server::{BindError, Server};
 use crate::control::{EventLog, api::AgentStatus};
+use crate::courtesy::{Courtesy, Line, Own};
 use crate::link::{IncomingPieces, Link, LinkError, LinkSettings};
 use crate::release::bundle::Bundle;
 use crate::release::keys;
@@ -170,6 +171,8 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         .map_err(|error| AgentError::Component(error.to_string()))?;
     let (link, link_events, incoming) = Link::start(link_settings(config, &key, fleet)).await?;
     let (transfer, transfer_events) = start_transfer(config, &key, &store, &slots, &link, incoming);
+    let yields = config.transfer.yields();
+    let courtesy = yields.map(|on| yield_on(Line::new(on.interface.clone()), &link, &transfer));
     let (requests, requested) = mpsc::channel(REQUESTS_MAX);
     let (clock, origin_unix_ms) = (Clock::start(), unix_ms());
     let recorder = record.map(|place| Recorder::begin(place, Head { origin_unix_ms, ..head })).transpose();
@@ -194,6 +197,7 @@ async fn assemble(config: &Config, record: Option<&Path>) -> Result<Assembled, A
         arrivals: Arrivals::new(store.digests().into_iter()),
         store,
         ledger: Ledger::open(config.data.join("egress.json"), transfer.clone()),
+        courtesy,
         transfer,
         components,
         events: EventLog::new(),
@@ -304,6 +308,16 @@ fn start_transfer(
     let contents: Vec<Arc<dyn Content>> = vec![Arc::new(InSlots(Arc::clone(slots)))];
     let streams = LinkStreams(link.clone());
     Transfer::start(key.public(), store.clone(), contents, streams, opened_by_peers(incoming), limits)
+}
+
+/// Lets other programs on `line` come first: pieces take what they leave.
+pub(crate) fn yield_on(line: Line, link: &Link, transfer: &Transfer) -> Courtesy {
+    let (link, moved, told) = (link.clone(), transfer.clone(), transfer.clone());
+    let own = move || {
+        let (traffic, uploaded_bytes) = (link.traffic(), moved.counters().uploaded_bytes);
+        Own { sent_bytes: traffic.sent_bytes, received_bytes: traffic.received_bytes, uploaded_bytes }
+    };
+    Courtesy::begin(line, own, move |left| told.leave_room(left).is_ok())
 }
 
 /// Chunks of installed versions.

@@ -19,7 +19,7 @@ use super::serves::Serves;
 use super::sessions::{Gate, Note, Outgoing, SessionId, WRITE_QUEUE_MAX, run_answering, run_asking};
 use super::sources::Sources;
 use super::stream::{PieceStream, Streams};
-use super::{Command, TransferEvent, TransferLimits};
+use super::{Caps, Command, TransferEvent, TransferLimits};
 
 /// Notes from all streams that wait for the engine: at most 4 MiB of pieces.
 const NOTES_MAX: usize = 64;
@@ -83,6 +83,10 @@ pub(super) struct Engine<S> {
     ways: Ways<S>,
     fetches: Fetches,
     serves: Serves,
+    /// What the operator allows.
+    caps: Caps,
+    /// What others of this machine leave of its line, in bytes a second.
+    left_by_others: Option<u64>,
     notes: mpsc::Receiver<Note>,
     outcomes: mpsc::UnboundedReceiver<Done>,
     housekeeping: Time,
@@ -122,6 +126,8 @@ impl<S: Streams> Engine<S> {
             ways,
             fetches: Fetches::new(me, &limits),
             serves: Serves::new(limits.caps.upload_bytes_per_second, clock.now()),
+            caps: limits.caps,
+            left_by_others: None,
             notes: note_queue,
             outcomes,
             housekeeping: clock.now() + HOUSEKEEPING,
@@ -200,16 +206,27 @@ impl<S: Streams> Engine<S> {
                 self.fetches.set_site(site);
             }
             Command::SetCaps { caps } => {
+                self.caps = caps;
                 self.ways.gate.set(caps.download_bytes_per_second);
-                self.ways.pacing.set(&caps);
-                self.serves.set_rate(self.ways.clock.now(), caps.upload_bytes_per_second);
                 self.fetches.set_download_cap(caps.download_bytes_per_second);
+                self.pace_uploads();
+            }
+            Command::LeaveRoom { upload_bytes_per_second } => {
+                self.left_by_others = upload_bytes_per_second;
+                self.pace_uploads();
             }
             // Whoever asked may have gone away; then nobody needs the answers.
             Command::Budget { budget, answer } => drop(answer.send(self.serves.set_budget(&budget))),
             Command::Restore { records } => self.serves.restore_budgets(&records),
             Command::Records { answer } => drop(answer.send(self.serves.budget_records())),
         }
+    }
+
+    /// What an operator allows and what others leave hold together.
+    fn pace_uploads(&mut self) {
+        let caps = self.caps.with_upload_within(self.left_by_others);
+        self.ways.pacing.set(&caps);
+        self.serves.set_rate(self.ways.clock.now(), caps.upload_bytes_per_second);
     }
 
     fn done(&mut self, done: Done) {

@@ -73,6 +73,12 @@ pub struct Caps {
 }
 
 impl Caps {
+    /// These, and no more sent than so much.
+    fn with_upload_within(self, most: Option<u64>) -> Self {
+        let both = self.upload_bytes_per_second.into_iter().chain(most);
+        Self { upload_bytes_per_second: both.min(), ..self }
+    }
+
     /// In words, for logs and screens.
     pub fn words(&self) -> String {
         let rate = |rate: Option<u64>| match rate {
@@ -154,6 +160,7 @@ pub(super) enum Command {
     Cancel { blob: Digest },
     Announce { blob: Digest },
     SetCaps { caps: Caps },
+    LeaveRoom { upload_bytes_per_second: Option<u64> },
     SetSite { site: Vec<NodeId> },
     Budget { budget: Budget, answer: oneshot::Sender<Result<(), BudgetError>> },
     Restore { records: Vec<EgressRecord> },
@@ -230,6 +237,11 @@ impl Transfer {
     /// Changes the caps.
     pub fn set_caps(&self, caps: Caps) -> Result<(), NotTaken> {
         self.call(Command::SetCaps { caps })
+    }
+
+    /// Holds what is sent to what others of this machine leave of its line, beside the caps; `None`: all of it.
+    pub fn leave_room(&self, upload_bytes_per_second: Option<u64>) -> Result<(), NotTaken> {
+        self.call(Command::LeaveRoom { upload_bytes_per_second })
     }
 
     /// Says who else is of this node's site and there: pieces are brought in once for all of them. Holds for

@@ -410,23 +410,28 @@ async fn a_fetch_resumes_where_a_killed_run_stopped() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn caps_hold_in_both_directions() {
-    for upload in [true, false] {
+async fn caps_hold_in_both_directions_and_so_does_what_others_leave() {
+    for held_by in ["upload", "download", "others"] {
         let mut fleet = Fleet::new();
         let cap = Some(1 << 20);
-        if upload {
-            fleet.limits.caps.upload_bytes_per_second = cap;
-        }
+        // What others leave is less than the cap: the less of the two holds.
+        fleet.limits.caps.upload_bytes_per_second = match held_by {
+            "upload" => cap,
+            "others" => Some(16 << 20),
+            _ => None,
+        };
         let blob = content(1 << 20, 1);
         let publisher = fleet.node(1);
         publisher.store.insert(&blob).unwrap();
-        fleet.limits.caps.download_bytes_per_second = cap.filter(|_| !upload);
+        publisher.transfer.leave_room(cap.filter(|_| held_by == "others")).unwrap();
+        fleet.limits.caps =
+            Caps { download_bytes_per_second: cap.filter(|_| held_by == "download"), ..Caps::default() };
         let mut receiver = fleet.node(2);
         let started = Instant::now();
         receiver.transfer.fetch(want(&blob), vec![publisher.id]).unwrap();
         receiver.stored(&[want(&blob)]).await;
         let took = started.elapsed();
-        println!("1 MiB at 1 MiB/s took {took:?}");
+        println!("1 MiB at 1 MiB/s took {took:?}, held by {held_by}");
         // A burst of 100 ms and one piece are free.
         assert!(took > Duration::from_millis(800), "{took:?}");
     }

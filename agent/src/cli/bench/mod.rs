@@ -1,6 +1,7 @@
 //! `swell bench`: how well bytes travel.
 
 mod caps;
+mod courtesy;
 mod transfer;
 
 use std::process::ExitCode;
@@ -15,6 +16,7 @@ use super::screen::Screen;
 pub(super) enum BenchVerb {
     Transfer(transfer::TransferArgs),
     Caps(caps::CapsArgs),
+    Courtesy(courtesy::CourtesyArgs),
     #[command(hide = true)]
     Node(NodeArgs),
 }
@@ -30,6 +32,7 @@ pub(super) fn run(verb: BenchVerb, screen: Screen) -> Result<ExitCode, Failure> 
     match verb {
         BenchVerb::Transfer(args) => screen.print(&transfer::run(&args, screen)?),
         BenchVerb::Caps(args) => screen.print(&caps::run(&args, screen)?),
+        BenchVerb::Courtesy(args) => screen.print(&courtesy::run(&args, screen)?),
         BenchVerb::Node(args) => node(&args),
     }
 }

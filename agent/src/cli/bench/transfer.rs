@@ -81,14 +81,7 @@ fn parse_contender(text: &str) -> Result<Contender, String> {
 }
 
 pub(super) fn run(args: &TransferArgs, screen: Screen) -> Result<Answer, Failure> {
-    if !rustix::process::geteuid().is_root() {
-        return Err(Failure::new(
-            Code::Local,
-            "cannot build network namespaces",
-            "that is for root alone",
-            "run it with sudo, in a virtual machine if you like",
-        ));
-    }
+    needs_root()?;
     let (skipped, options) = args.options()?;
     let progress = Progress::new(screen);
     let stop = stop_on_signal()?;
@@ -124,8 +117,34 @@ pub(super) fn run(args: &TransferArgs, screen: Screen) -> Result<Answer, Failure
     Ok(Answer::new(words(&report, screen), &report).judged(!failed))
 }
 
+/// Network namespaces are for root alone.
+pub(super) fn needs_root() -> Result<(), Failure> {
+    if rustix::process::geteuid().is_root() {
+        return Ok(());
+    }
+    Err(Failure::new(
+        Code::Local,
+        "cannot build network namespaces",
+        "that is for root alone",
+        "run it with sudo, in a virtual machine if you like",
+    ))
+}
+
+/// The file of this program, which nodes of a bench run.
+pub(super) fn this_program() -> Result<PathBuf, Failure> {
+    std::env::current_exe().map_err(|error| {
+        Failure::new(Code::Local, "cannot find this program", error.to_string(), "run it from its file")
+    })
+}
+
+/// Where blobs are kept: where it was said, else in memory if that can be.
+pub(super) fn blob_directory(said: Option<&PathBuf>) -> PathBuf {
+    let memory = PathBuf::from(MEMORY);
+    said.cloned().unwrap_or_else(|| if memory.is_dir() { memory } else { std::env::temp_dir() })
+}
+
 /// Set when the run is to end early.
-fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
+pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
     use tokio::signal::unix::{SignalKind, signal};
     let stop = Arc::new(AtomicBool::new(false));
     let told = Arc::clone(&stop);
@@ -146,9 +165,7 @@ fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
 
 impl TransferArgs {
     fn options(&self) -> Result<(Vec<Skipped>, Options), Failure> {
-        let swell = std::env::current_exe().map_err(|error| {
-            Failure::new(Code::Local, "cannot find this program", error.to_string(), "run it from its file")
-        })?;
+        let swell = this_program()?;
         let mut skipped = Vec::new();
         let mut against = Vec::new();
         for contender in &self.against {
@@ -160,11 +177,7 @@ impl TransferArgs {
         let default =
             || CASES.iter().map(|case| case.parse().expect("BUG: our own cases are cases")).collect();
         let cases = if self.case.is_empty() { default() } else { self.case.clone() };
-        let memory = PathBuf::from(MEMORY);
-        let directory = self
-            .directory
-            .clone()
-            .unwrap_or_else(|| if memory.is_dir() { memory } else { std::env::temp_dir() });
+        let directory = blob_directory(self.directory.as_ref());
         let options =
             Options { cases, against, runs: self.runs, directory, swell, tcp: self.tcp, warm: self.warm };
         Ok((skipped, options))
