@@ -315,6 +315,8 @@ mod tests {
     use groundswell_protocol::digest::Digest;
     use groundswell_protocol::transfer::egress::EgressReport;
 
+    use crate::control::api::CourtesyView;
+
     #[test]
     fn budgets_are_said_with_what_is_left_or_what_went_beyond() {
         let budget = EgressReport {
@@ -339,6 +341,24 @@ mod tests {
                  because nobody else could be asked for them",
             ]
         );
+    }
+
+    #[test]
+    fn what_others_leave_of_the_line_is_said_where_the_agent_yields() {
+        let say = |others_send, bytes_per_second| {
+            let courtesy = Some(CourtesyView { others_send, bytes_per_second });
+            swarm(&SwarmView { courtesy, ..SwarmView::default() }, Screen::new(true))
+        };
+        assert_eq!(
+            say(true, Some(209_000)),
+            "yields  other programs send   209 kB a second left to pieces\n"
+        );
+        assert_eq!(
+            say(false, Some(3_900_000)),
+            "yields  no other program sends   3.90 MB a second left to pieces\n"
+        );
+        assert!(say(false, None).contains("name it with transfer.interface"));
+        assert_eq!(swarm(&SwarmView::default(), Screen::new(true)), "");
     }
 
     #[test]
