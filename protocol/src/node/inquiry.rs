@@ -32,6 +32,8 @@ pub(super) struct Inquiry {
     missed: usize,
     /// The rank from which it looks on.
     rank: u32,
+    /// Who was answered of late, and when: no more than there are jurors.
+    answered: Vec<(NodeId, Time)>,
 }
 
 impl Inquiry {
@@ -42,6 +44,18 @@ impl Inquiry {
         self.pause = if in_vain { self.pause.times(2).min(INQUIRY_PAUSE_MAX).max(pace) } else { pace };
         self.next_at = now + self.pause;
         (self.missed, self.rank) = (missed, rank);
+    }
+
+    /// Whether a juror may be answered now, which is then taken to be done: an answer weighs much more than a question, so
+    /// whoever asks twice as often as jurors ask all others together gets none.
+    fn may_answer(&mut self, now: Time, juror: NodeId, period: Span) -> bool {
+        let pause = Span(period.min(INQUIRY_EVERY_MAX).0 / 2);
+        self.answered.retain(|(_, at)| now < *at + pause);
+        let may = self.answered.iter().all(|(answered, _)| *answered != juror);
+        if may {
+            self.answered.push((juror, now));
+        }
+        may
     }
 }
 
@@ -105,7 +119,7 @@ impl Node {
     /// Answers a juror that misses news of others with what is here of them: votes, and signs of life of those who are
     /// not missed here as well, since old ones would keep the dead alive. Of itself it speaks as often as it should.
     pub(super) fn answer_inquiry(
-        &self,
+        &mut self,
         now: Time,
         from: NodeId,
         rollout: RolloutId,
@@ -113,10 +127,13 @@ impl Node {
         ranks: &[u32],
         out: &mut impl Outbox,
     ) {
-        let Some(tracked) = self.rollouts.get(&rollout).filter(|tracked| tracked.roster.is_juror(&from))
+        let Some(tracked) = self.rollouts.get_mut(&rollout).filter(|tracked| tracked.roster.is_juror(&from))
         else {
             return;
         };
+        if !tracked.inquiry.may_answer(now, from, tracked.manifest.plan.beacon_period()) {
+            return;
+        }
         let ranks = ranks.iter().filter_map(|rank| usize::try_from(*rank).ok());
         let members: Vec<(usize, NodeId)> =
             ranks.filter_map(|rank| Some((rank, *tracked.roster.members.get(rank)?))).collect();

@@ -94,6 +94,10 @@ fn jurors_alone_are_told_what_they_miss_and_the_dead_are_missed_rarely() {
     let told = ask(&mut fleet, juror);
     assert!(told.contains(&Key::Beacon(fleet.machines[dead].id)), "{told:?}");
     assert_eq!(told.len(), 63, "all jurors but the one that answers");
+    assert_eq!(ask(&mut fleet, juror), BTreeSet::new(), "who asks again at once is not answered");
+    assert_eq!(ask(&mut fleet, line[13]).len(), 63, "and keeps no other from its answer");
+    fleet.advance(Span::seconds(2));
+    assert!(!ask(&mut fleet, juror).is_empty());
     fleet.crash(dead);
     fleet.advance(Span::seconds(100));
     let questions = |fleet: &Fleet| fleet.referee.questions;
