@@ -133,7 +133,7 @@ pub struct SiteView {
 pub struct CourtesyView {
     /// Whether they send now.
     pub others_send: bool,
-    /// What pieces may take, in bytes a second; none while the line is not known.
+    /// What pieces may take, in bytes a second; none while the line is not there, or is not the one that they leave by.
     pub bytes_per_second: Option<u64>,
 }
 

@@ -8,6 +8,8 @@
 //!   the others by its share, and by a tenth is what they may be slowed;
 //! - the line is full of ours alone: a little less than it carries, until it is tried again some seconds later;
 //! - else more and more, as long as what is allowed is used.
+//!
+//! If hardly any of what we write leaves by this line, another one carries it, and nothing is held back.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -51,6 +53,12 @@ const FULL_REST: Duration = Duration::from_secs(5);
 /// After so long it may carry anything, as at the beginning.
 const NEVER_FULL: Duration = Duration::from_secs(60);
 
+/// Whether ours leave by this line at all is judged anew after so long, if they were so many bytes: if not, it carried less
+/// than one part in so many of them.
+const JUDGED_EVERY: Duration = Duration::from_secs(10);
+const JUDGED_BYTES_MIN: u64 = 256 << 10;
+const ELSEWHERE_PART: u64 = 8;
+
 /// What happened since the look before.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Look {
@@ -77,6 +85,9 @@ pub(super) struct Decision {
     /// How long others have been quiet, and how long ago the line was last full.
     quiet: Duration,
     since_full: Duration,
+    /// What is judged next, and how the last was: whether ours leave by another line.
+    judged: Moment,
+    elsewhere: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -99,14 +110,32 @@ impl Default for Decision {
             recent: VecDeque::new(),
             quiet: OTHERS_REST,
             since_full: NEVER_FULL,
+            judged: Moment::NONE,
+            elsewhere: false,
+        }
+    }
+}
+
+impl Moment {
+    const NONE: Self = Self { passed: Duration::ZERO, line: 0, own: 0, others: 0, backlog: u64::MAX };
+
+    /// Both together; of the backlogs the less.
+    fn and(self, other: Self) -> Self {
+        Self {
+            passed: self.passed + other.passed,
+            line: self.line.saturating_add(other.line),
+            own: self.own.saturating_add(other.own),
+            others: self.others.saturating_add(other.others),
+            backlog: self.backlog.min(other.backlog),
         }
     }
 }
 
 impl Decision {
-    /// Takes a look in; how many bytes a second the agent may send from now on.
-    pub(super) fn look(&mut self, look: Look) -> u64 {
+    /// Takes a look in; how many bytes a second the agent may send from now on. None if ours leave by another line.
+    pub(super) fn look(&mut self, look: Look) -> Option<u64> {
         let moment = self.attribute(look);
+        self.judge_the_line(moment);
         self.remember(moment);
         let lately = self.last(self.recent.len());
         self.line = self.line.max(per_second(lately.line, lately.passed)).min(CAP_MAX);
@@ -122,12 +151,23 @@ impl Decision {
             self.grow(lately);
         }
         self.cap = self.cap.clamp(CAP_MIN, CAP_MAX);
-        self.cap
+        (!self.elsewhere).then_some(self.cap)
     }
 
-    /// Whether others count as sending.
+    /// Whether others count as being in the way.
     pub(super) fn others_send_now(&self) -> bool {
-        self.quiet < OTHERS_REST
+        self.quiet < OTHERS_REST && !self.elsewhere
+    }
+
+    /// Sees whether ours leave by this line.
+    fn judge_the_line(&mut self, moment: Moment) {
+        self.judged = self.judged.and(moment);
+        if self.judged.passed >= JUDGED_EVERY {
+            if self.judged.own >= JUDGED_BYTES_MIN {
+                self.elsewhere = self.judged.line < self.judged.own / ELSEWHERE_PART;
+            }
+            self.judged = Moment::NONE;
+        }
     }
 
     /// Whose the line's bytes are.
@@ -177,16 +217,9 @@ impl Decision {
         }
     }
 
-    /// The last looks together; of the backlogs the least.
+    /// The last looks together.
     fn last(&self, looks: usize) -> Moment {
-        let none = Moment { passed: Duration::ZERO, line: 0, own: 0, others: 0, backlog: u64::MAX };
-        self.recent.iter().rev().take(looks).fold(none, |sum, one| Moment {
-            passed: sum.passed + one.passed,
-            line: sum.line.saturating_add(one.line),
-            own: sum.own.saturating_add(one.own),
-            others: sum.others.saturating_add(one.others),
-            backlog: sum.backlog.min(one.backlog),
-        })
+        self.recent.iter().rev().take(looks).fold(Moment::NONE, |sum, one| sum.and(*one))
     }
 
     fn others_send(&self) -> bool {
@@ -282,7 +315,7 @@ mod tests {
             let line_bytes = self.queue.min(self.bytes_per_second / LOOKS_A_SECOND);
             self.queue -= line_bytes;
             let look = Look { passed: LOOK, line_bytes, own_sent_bytes: own, own_received_bytes: 0 };
-            self.cap = self.decision.look(look);
+            self.cap = self.decision.look(look).expect("ours leave by it");
             own
         }
 
@@ -336,7 +369,7 @@ mod tests {
             for (passed, line_bytes, own_sent_bytes, own_received_bytes) in looks {
                 let passed = Duration::from_millis(passed);
                 let cap = decision.look(Look { passed, line_bytes, own_sent_bytes, own_received_bytes });
-                prop_assert!((CAP_MIN..=CAP_MAX).contains(&cap));
+                prop_assert!(cap.is_none_or(|cap| (CAP_MIN..=CAP_MAX).contains(&cap)));
             }
         }
     }
@@ -376,8 +409,28 @@ mod tests {
                 _ => 200,
             };
             let look = Look { passed: LOOK, line_bytes, own_sent_bytes: own, own_received_bytes: 3_000 };
-            assert!(decision.look(look) >= CAP_FIRST);
+            assert!(decision.look(look).is_some_and(|cap| cap >= CAP_FIRST));
         }
+    }
+
+    #[test]
+    fn nothing_is_held_back_for_a_line_that_ours_do_not_leave_by() {
+        let mut decision = Decision::default();
+        let mut cap = Some(CAP_FIRST);
+        for _ in 0..60 * LOOKS_A_SECOND {
+            // As much as may be, and some chatter of others here.
+            let own_sent_bytes = cap.unwrap_or(8 << 20) / LOOKS_A_SECOND;
+            cap =
+                decision.look(Look { passed: LOOK, line_bytes: 300, own_sent_bytes, own_received_bytes: 0 });
+        }
+        assert_eq!((cap, decision.others_send_now()), (None, false));
+        // The way to them has changed.
+        for _ in 0..30 * LOOKS_A_SECOND {
+            let own_sent_bytes = cap.unwrap_or(8 << 20) / LOOKS_A_SECOND;
+            let line_bytes = own_sent_bytes * 104 / 100;
+            cap = decision.look(Look { passed: LOOK, line_bytes, own_sent_bytes, own_received_bytes: 0 });
+        }
+        assert!(cap.is_some_and(|cap| cap > 1 << 20), "{cap:?}");
     }
 
     #[test]

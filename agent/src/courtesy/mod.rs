@@ -41,7 +41,7 @@ pub struct Own {
 /// How things stand.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Standing {
-    /// What the agent may send, in bytes a second; none while the line is not known.
+    /// What the agent may send, in bytes a second; none while the line is not there, or is not the one that pieces leave by.
     pub bytes_per_second: Option<u64>,
     /// Whether others send.
     pub others_send: bool,
@@ -95,7 +95,7 @@ async fn watch_over(
             moved_at = Some(now.at);
         }
         // While the line is not there nobody can be in the way.
-        let cap = now.since(&before).map(|look| decision.look(look));
+        let cap = now.since(&before).and_then(|look| decision.look(look));
         before = now;
         stands.send_replace(Standing { bytes_per_second: cap, others_send: decision.others_send_now() });
         if differs(told, cap) && tell(cap) {
