@@ -64,6 +64,9 @@ pub const WINDOW_BYTES_MAX: u32 = 256 << 20;
 pub(crate) const REGIONS_MAX: u32 = 1 << 19;
 /// Most bytes of references of one window; those that have no room any more are not predicted.
 pub(crate) const REFERENCES_BYTES_MAX: usize = 26 << 20;
+/// Most bytes of what is noted of the fields of a module while its wide form is made.
+pub(crate) const NOTES_BYTES_MAX: usize = 16 << 20;
+const _: () = assert!(NOTES_BYTES_MAX <= REFERENCES_BYTES_MAX);
 /// Fewest bytes that a window makes, if it is not the last.
 pub(crate) const WINDOW_BYTES_MIN: u64 = 16 << 20;
 /// Most windows of one patch.

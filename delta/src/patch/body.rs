@@ -10,7 +10,7 @@
 //! | module | number: size of the new module's wide form (`forms/wasm/`); windows, which make it of the old one's |
 
 use std::cell::Cell;
-use std::io::{BufReader, BufWriter, Read, Write};
+use std::io::{Read, Write};
 
 use super::follow::Follower;
 use super::weights::Weights;
@@ -234,15 +234,14 @@ fn made_bytes(windows: &[Located]) -> u64 {
 /// Writes the wide form of the old module to scratch space. That it is a module was known when the patch was made.
 fn widen_old(old: &dyn ReadAt, scratch: &dyn Scratch) -> Result<(Box<dyn ScratchFile>, Map), Reason> {
     let mut wide = scratch.file().map_err(Reason::Write)?;
-    let mut reading = BufReader::with_capacity(BUFFER_BYTES, Reading::new(old));
-    let mut out = BufWriter::with_capacity(BUFFER_BYTES, &mut *wide);
-    let widened = wasm::widen(&mut reading, old.size(), &mut out).map_err(|error| match error {
-        NotWasm::Write(error) => Reason::Write(error),
-        NotWasm::Read(error) => Reason::from_old(error),
-        _ => Reason::Malformed("the old file is no module, and it was taken for one"),
-    })?;
-    out.flush().map_err(Reason::Write)?;
-    drop(out);
+    // It reads and writes in large pieces.
+    let widened =
+        wasm::widen(&mut Reading::new(old), old.size(), &mut *wide).map_err(|error| match error {
+            NotWasm::Write(error) => Reason::Write(error),
+            NotWasm::Read(error) => Reason::from_old(error),
+            _ => Reason::Malformed("the old file is no module, and it was taken for one"),
+        })?;
+    wide.flush().map_err(Reason::Write)?;
     Ok((wide, widened.map))
 }
 

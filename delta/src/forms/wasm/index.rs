@@ -1,13 +1,15 @@
-//! Where the fields of a wide form are: found by reading it again, a block at a time.
+//! Where the fields of a wide form are, a block at a time: as noted when it was made, or found by reading it again.
 
 use std::io::{self, Read};
 use std::ops::Range;
 
 use super::buffered::Buffered;
 use super::module::Module;
+use super::notes::{self, Notes};
 use super::reading::{Found, Listener, Reading};
 use super::tape::Kind;
 use crate::access::ReadAt;
+use crate::limits::NOTES_BYTES_MAX;
 
 /// A block has at least so many bytes.
 const BLOCK_BYTES: u64 = 2 << 10;
@@ -30,12 +32,19 @@ pub(super) struct Reference {
 struct Beginning {
     at: u64,
     module: Module,
+    /// The opcode before it.
+    before: u8,
+    /// Where the notes of the block begin.
+    notes: usize,
+    /// Whether its fields are noted.
+    is_noted: bool,
 }
 
 /// The places of a wide form where reading can begin, found while it is made.
 #[derive(Debug)]
 pub(crate) struct Map {
     beginnings: Vec<Beginning>,
+    notes: Notes,
     stride: u64,
     end: u64,
     data_end: u64,
@@ -44,28 +53,63 @@ pub(crate) struct Map {
 impl Map {
     /// For a module of so many bytes.
     pub(super) fn new(bytes: u64) -> Self {
-        let beginnings = vec![Beginning { at: 0, module: Module::new() }];
-        Self { beginnings, stride: BLOCK_BYTES.max(bytes / BLOCKS), end: 0, data_end: 0 }
+        Self::with_stride(BLOCK_BYTES.max(bytes / BLOCKS), NOTES_BYTES_MAX)
     }
 
-    /// The form was written up to some place.
+    /// With blocks of at least so many bytes, and room for notes of so many.
+    pub(super) fn with_stride(stride: u64, notes_bytes: usize) -> Self {
+        let first = Beginning { at: 0, module: Module::new(), before: 0, notes: 0, is_noted: false };
+        Self { beginnings: vec![first], notes: Notes::new(notes_bytes), stride, end: 0, data_end: 0 }
+    }
+
+    /// What is noted of the block in work.
     #[inline]
-    pub(super) fn pass(&mut self, at: u64, module: &Module) {
-        if self.beginnings.last().is_none_or(|last| at >= last.at + self.stride) {
-            self.beginnings.push(Beginning { at, module: *module });
+    pub(super) fn notes(&mut self) -> &mut Notes {
+        &mut self.notes
+    }
+
+    /// The form was written up to some place, and the last instruction had this opcode. Returns whether a block begins there.
+    #[inline]
+    pub(super) fn pass(&mut self, at: u64, module: &Module, before: u8) -> bool {
+        let is_due = self.beginnings.last().is_none_or(|last| at >= last.at + self.stride);
+        if is_due {
+            self.end_block();
+            let notes = self.notes.begin_block(at);
+            self.beginnings.push(Beginning { at, module: *module, before, notes, is_noted: false });
+        }
+        is_due
+    }
+
+    fn end_block(&mut self) {
+        let is_noted = self.notes.end_block();
+        if let Some(last) = self.beginnings.last_mut() {
+            last.is_noted = is_noted;
         }
     }
 
-    /// What was written after some place was taken back.
-    pub(super) fn roll_back(&mut self, at: u64) {
+    /// What was written after some place was taken back, and so are the notes of it.
+    pub(super) fn roll_back(&mut self, at: u64, taken: notes::Taken) {
+        let ended = self.beginnings.len();
         while self.beginnings.len() > 1 && self.beginnings.last().is_some_and(|last| last.at > at) {
             self.beginnings.pop();
+        }
+        self.notes.give_up(taken);
+        if let Some(last) = self.beginnings.last().filter(|_| self.beginnings.len() < ended) {
+            self.notes.reopen_block(last.notes, last.is_noted);
         }
     }
 
     /// The form ends. The data ends in memory at some address, or before.
     pub(super) fn end(&mut self, at: u64, data_end: u64) {
+        self.end_block();
         (self.end, self.data_end) = (at, data_end);
+    }
+
+    /// The same without notes.
+    #[cfg(test)]
+    pub(super) fn without_notes(mut self) -> Self {
+        self.beginnings.iter_mut().for_each(|beginning| beginning.is_noted = false);
+        self
     }
 }
 
@@ -132,17 +176,28 @@ impl<'a> Index<'a> {
         if self.block == block {
             return Ok(true);
         }
-        let Some(Beginning { at, mut module }) = self.map.beginnings.get(block).copied() else {
+        let Some(Beginning { at, mut module, before, notes, is_noted }) =
+            self.map.beginnings.get(block).copied()
+        else {
             return Ok(false);
         };
-        let end = self.map.beginnings.get(block + 1).map_or(self.map.end, |next| next.at);
+        let next = self.map.beginnings.get(block + 1);
+        let end = next.map_or(self.map.end, |next| next.at);
         let Some(budget) = self.budget.checked_sub(end.saturating_sub(at)) else { return Ok(false) };
         self.budget = budget;
-        if self.block.wrapping_add(1) != block || self.reading.source.position() != at {
-            self.reading.restart(From { wide: self.wide, at }, at);
+        let goes_on = self.block.wrapping_add(1) == block;
+        self.reading.listener.found.clear();
+        if is_noted {
+            let notes = self.map.notes.of_block(notes, next.map(|next| next.notes));
+            notes::read(notes, at, goes_on, &mut self.reading.listener.found);
+            self.block = block;
+            return Ok(true);
+        }
+        if !goes_on || self.reading.source.position() != at {
+            let before = if goes_on { before } else { 0 };
+            self.reading.restart(From { wide: self.wide, at }, at, before);
         }
         self.block = usize::MAX;
-        self.reading.listener.found.clear();
         while self.reading.source.position() < end {
             self.reading.listener.body = module.body();
             let step = module.step(&mut self.reading);

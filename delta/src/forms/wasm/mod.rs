@@ -33,6 +33,7 @@ mod leb;
 mod locals;
 mod module;
 mod narrow;
+mod notes;
 mod reading;
 mod seen;
 mod space;

@@ -47,10 +47,10 @@ impl<R: Read, L: Listener> Reading<R, L> {
         Self { source, listener, opcode: 0, before: 0 }
     }
 
-    /// Goes on at another place.
-    pub(super) fn restart(&mut self, source: R, position: u64) {
+    /// Goes on at another place, after an opcode.
+    pub(super) fn restart(&mut self, source: R, position: u64, after: u8) {
         self.source.restart(source, position);
-        self.opcode = 0;
+        self.opcode = after;
         self.before = 0;
     }
 

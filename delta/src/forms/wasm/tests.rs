@@ -4,7 +4,7 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 
 use super::module::BODY_BYTES_MAX;
-use super::widen::Widened;
+use super::widen::{Widened, widen_with};
 use super::*;
 use crate::matching::Region;
 use crate::models::{Field, Model, Piece};
@@ -98,6 +98,46 @@ proptest! {
         let mut all = fields(&wide, 0..bytes as u64);
         all.retain(|field| field.0 >= from && field.0 + u64::from(field.1) <= to);
         prop_assert_eq!(fields(&wide, from..to.max(from)), all);
+    }
+
+    #[test]
+    fn notes_tell_what_reading_again_finds(
+        entropy in vec(any::<u8>(), 0..600),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 0..3),
+        (stride, room) in (1_u64..300, prop_oneof![0_usize..400, Just(usize::MAX)]),
+        stretches in vec((any::<prop::sample::Index>(), any::<prop::sample::Index>()), 1..9),
+    ) {
+        let mut module = module(&mut Dice::new(&entropy));
+        for (at, byte) in damage {
+            let at = at.index(module.len());
+            module[at] = byte;
+        }
+        let mapped = || {
+            let (map, mut wide) = (Map::with_stride(stride, room), Vec::new());
+            let widened = widen_with(map, &mut &module[..], module.len() as u64, &mut wide).ok()?;
+            Some((wide, widened.map))
+        };
+        let Some((wide, map)) = mapped() else { return Ok(()) };
+        let without = mapped().unwrap().1.without_notes();
+        let (mut noted, mut again) = (Index::new(&wide, &map), Index::new(&wide, &without));
+        noted.set_words(1..1 << 20);
+        again.set_words(1..1 << 20);
+        let bytes = wide.len() as u64;
+        let stretches = stretches.iter().map(|(from, to)| {
+            let (from, to) = (from.index(wide.len()) as u64, to.index(wide.len()) as u64);
+            from.min(to)..from.max(to)
+        });
+        for stretch in std::iter::once(0..bytes).chain(stretches) {
+            let fields = |index: &mut Index<'_>| {
+                let mut found = Vec::new();
+                index.visit(stretch.clone(), |field| {
+                    let body = if field.kind == tape::Kind::Local { field.body } else { 0 };
+                    found.push((field.at, field.bytes, field.kind, body));
+                }).unwrap();
+                found
+            };
+            prop_assert_eq!(fields(&mut noted), fields(&mut again));
+        }
     }
 
     #[test]

@@ -7,7 +7,8 @@ use super::index::Map;
 use super::instructions::copied;
 use super::leb;
 use super::module::{BODY_BYTES_MAX, Module};
-use super::tape::{self, Body, I32_CONST, I64_CONST, INDEX_BITS, INDEX_MASK, Kind, Tape, wide};
+use super::notes::{Note, Taken};
+use super::tape::{self, Body, GLOBAL_GET, I32_CONST, I64_CONST, INDEX_BITS, INDEX_MASK, Kind, Tape, wide};
 
 /// Written in pieces of about this size.
 const PIECE_BYTES: usize = 64 << 10;
@@ -36,44 +37,66 @@ pub(crate) struct Widened {
 
 /// Widens the module that is the next `bytes` of the reader. Holds one body at a time, at most [`BODY_BYTES_MAX`](super::module::BODY_BYTES_MAX) of it.
 pub(crate) fn widen(module: &mut dyn Read, bytes: u64, out: &mut dyn Write) -> Result<Widened, NotWasm> {
-    let mut widening = Widening::new(module.take(bytes));
+    widen_with(Map::new(bytes), module, bytes, out)
+}
+
+/// The same with a map that is empty yet.
+pub(super) fn widen_with(
+    map: Map,
+    module: &mut dyn Read,
+    bytes: u64,
+    out: &mut dyn Write,
+) -> Result<Widened, NotWasm> {
+    let mut widening = Widening::new(module.take(bytes), map);
     let mut module = Module::new();
-    let mut map = Map::new(bytes);
-    let mut written = 0;
     while !module.is_at_end() {
+        widening.body_number = module.body();
         if module.step(&mut widening).is_none() {
             if let Some(error) = widening.source.take_failure() {
                 return Err(NotWasm::Read(error));
             }
             module.leave_body(widening.roll_back().ok_or(NotWasm::Form)?);
-            map.roll_back(written + widening.out.len() as u64);
         }
-        map.pass(written + widening.out.len() as u64, &module);
+        let at = widening.at();
+        if widening.map.pass(at, &module, widening.opcode) {
+            widening.is_first = true;
+        }
         if widening.out.len() >= PIECE_BYTES && widening.body.is_none() || module.is_at_end() {
             out.write_all(&widening.out).map_err(NotWasm::Write)?;
-            written += widening.out.len() as u64;
+            widening.written = at;
             widening.out.clear();
         }
     }
-    map.end(written, widening.data_end);
+    widening.map.end(widening.written, widening.data_end);
     if let Some(error) = widening.source.take_failure() {
         return Err(NotWasm::Read(error));
     }
     if widening.source.position() != bytes {
         return Err(NotWasm::Read(io::ErrorKind::UnexpectedEof.into()));
     }
-    Ok(Widened { bytes: written, map })
+    Ok(Widened { bytes: widening.written, map: widening.map })
 }
 
 /// Takes from a module, writes its wide form.
 struct Widening<R> {
     source: Buffered<R>,
     out: Vec<u8>,
+    /// How much was written before the output.
+    written: u64,
+    map: Map,
     section_end: u64,
     /// Where data ends in memory; at least the size of all data.
     data_end: u64,
     data_bytes: u64,
     body: Option<Opened>,
+    /// The number that the body in work has for who takes the wide form apart.
+    body_number: u32,
+    /// The last opcode, or zero after instructions that were copied, and the one before it.
+    opcode: u8,
+    before: u8,
+    /// Whether no instruction of the block was taken yet, and whether the one in work is its first.
+    is_first: bool,
+    carries: bool,
 }
 
 /// A body in work.
@@ -85,13 +108,50 @@ struct Opened {
     bytes: u32,
     /// What is kept of its size's encoding.
     kept: u8,
+    /// What was known before it.
+    taken: Taken,
+    opcode: u8,
+    is_first: bool,
 }
 
 impl<R: Read> Widening<R> {
-    fn new(source: R) -> Self {
+    fn new(source: R, map: Map) -> Self {
         let out = Vec::with_capacity(2 * PIECE_BYTES);
         let source = Buffered::new(source, 0, buffered::PIECE_BYTES);
-        Self { source, out, section_end: 0, data_end: 0, data_bytes: 0, body: None }
+        Self {
+            source,
+            out,
+            written: 0,
+            map,
+            section_end: 0,
+            data_end: 0,
+            data_bytes: 0,
+            body: None,
+            body_number: 0,
+            opcode: 0,
+            before: 0,
+            is_first: false,
+            carries: false,
+        }
+    }
+
+    /// Where in the wide form the next byte comes.
+    #[inline]
+    fn at(&self) -> u64 {
+        self.written + self.out.len() as u64
+    }
+
+    /// Notes a field that comes next.
+    #[inline]
+    fn note(&mut self, kind: Kind, bytes: u8) {
+        let (at, body) = (self.at(), self.body_number);
+        self.map.notes().take(Note { at, bytes, kind, body, carried: self.carries });
+    }
+
+    /// The same for a number in code.
+    #[inline]
+    fn note_constant(&mut self) {
+        self.note(if self.before == GLOBAL_GET { Kind::Relative } else { Kind::Constant }, 4);
     }
 
     /// Gives up on the body in work. Returns how many bytes follow as they are.
@@ -101,6 +161,8 @@ impl<R: Read> Widening<R> {
         self.source.back(usize::try_from(taken).ok()?);
         self.source.lift_fence();
         self.out.truncate(body.out);
+        self.map.roll_back(self.at(), body.taken);
+        (self.opcode, self.is_first) = (body.opcode, body.is_first);
         self.out.push(wide::RAW | body.kept);
         self.out.extend_from_slice(&body.bytes.to_le_bytes());
         Some(body.bytes)
@@ -158,6 +220,7 @@ impl<R: Read> Tape for Widening<R> {
         self.data_bytes += u64::from(count);
         let end = u64::from(address) + u64::from(count);
         self.data_end = self.data_end.max(end).max(self.data_bytes);
+        self.map.notes().spoil();
         self.bytes(count)
     }
 
@@ -180,8 +243,11 @@ impl<R: Read> Tape for Widening<R> {
     }
 
     #[inline]
-    fn field(&mut self, _: Kind, base: u32) -> Option<u32> {
+    fn field(&mut self, kind: Kind, base: u32) -> Option<u32> {
         let (value, size) = self.unsigned()?;
+        if kind != Kind::Plain {
+            self.note(kind, 4);
+        }
         let kept = u32::from(tape::size_kept(value, size)) << INDEX_BITS;
         let distance = value.wrapping_sub(base) & INDEX_MASK;
         self.out.extend_from_slice(&(distance | kept).to_le_bytes());
@@ -208,7 +274,9 @@ impl<R: Read> Tape for Widening<R> {
             return None;
         }
         self.source.fence(bytes as usize);
-        self.body = Some(Opened { out: self.out.len(), begin, bytes, kept });
+        let (taken, out) = (self.map.notes().taken(), self.out.len());
+        let (opcode, is_first) = (self.opcode, self.is_first);
+        self.body = Some(Opened { out, begin, bytes, kept, taken, opcode, is_first });
         self.out.push(kept);
         Some(Body::Open)
     }
@@ -224,15 +292,26 @@ impl<R: Read> Tape for Widening<R> {
 
     #[inline]
     fn copied_instructions(&mut self) {
+        let (from, body) = (self.at(), self.body_number);
         let rest = self.source.rest();
-        let bytes = copied(rest, |_| {});
-        self.out.extend_from_slice(rest.get(..bytes).unwrap_or_default());
-        self.source.skip(bytes);
+        let notes = self.map.notes();
+        let bytes = copied(rest, |at| {
+            let at = from + at as u64;
+            notes.take(Note { at, bytes: 1, kind: Kind::Local, body, carried: false });
+        });
+        if bytes > 0 {
+            self.out.extend_from_slice(rest.get(..bytes).unwrap_or_default());
+            self.source.skip(bytes);
+            (self.opcode, self.is_first) = (0, false);
+        }
     }
 
     #[inline]
     fn opcode(&mut self) -> Option<u8> {
-        self.byte()
+        let opcode = self.byte()?;
+        (self.before, self.opcode) = (self.opcode, opcode);
+        (self.carries, self.is_first) = (self.is_first, false);
+        Some(opcode)
     }
 
     #[inline]
@@ -252,6 +331,7 @@ impl<R: Read> Tape for Widening<R> {
                 self.out.push(u8::try_from(size).ok()?);
             }
         }
+        self.note_constant();
         self.out.extend_from_slice(&value.to_le_bytes());
         Some(value.cast_unsigned())
     }
@@ -269,6 +349,7 @@ impl<R: Read> Tape for Widening<R> {
             self.out.extend_from_slice(&value.to_le_bytes());
         } else if let Ok(value) = i32::try_from(value) {
             self.become_opcode(wide::LONG_CONSTANT);
+            self.note_constant();
             self.out.extend_from_slice(&value.to_le_bytes());
         } else {
             self.become_opcode(wide::LONG_CONSTANT_WHOLE);
@@ -281,12 +362,14 @@ impl<R: Read> Tape for Widening<R> {
     fn local(&mut self) -> Option<()> {
         let (value, size) = self.unsigned()?;
         if size == 1 {
+            self.note(Kind::Local, 1);
             self.out.push(value.to_le_bytes()[0]);
             return Some(());
         }
         let short = u16::try_from(value).ok().filter(|_| size == leb::unsigned_size(value))?;
         let opcode = *self.out.last()?;
         self.become_opcode(opcode - tape::LOCAL_GET + wide::LOCAL_GET);
+        self.note(Kind::Local, 2);
         self.out.extend_from_slice(&short.to_le_bytes());
         Some(())
     }
@@ -311,6 +394,7 @@ impl<R: Read> Tape for Widening<R> {
             _ => return None,
         };
         *self.out.get_mut(at)? |= flags;
+        self.note(Kind::Offset, 4);
         self.out.extend_from_slice(&value.to_le_bytes());
         Some(())
     }
