@@ -97,10 +97,28 @@ impl<K: Ranked, V> Sorted<K, V> {
 
     /// Puts a value in the place of the one that is equal in this order, or beside the others of its key.
     pub(crate) fn put(&mut self, key: K, value: V, order: impl Fn(&V) -> Ordering) -> Option<V> {
-        let (piece, place) = match self.search(key, order) {
-            Ok((piece, place)) => return Some(std::mem::replace(&mut self.pieces[piece][place].1, value)),
-            Err(place) => place,
-        };
+        match self.search(key, order) {
+            Ok((piece, place)) => Some(std::mem::replace(&mut self.pieces[piece][place].1, value)),
+            Err(place) => {
+                self.insert(place, key, value);
+                None
+            }
+        }
+    }
+
+    /// The value that is equal in this order, or the one that is put where it belongs.
+    pub(crate) fn get_or_put(
+        &mut self,
+        key: K,
+        order: impl Fn(&V) -> Ordering,
+        make: impl FnOnce() -> V,
+    ) -> &mut V {
+        let (piece, place) = self.search(key, order).unwrap_or_else(|place| self.insert(place, key, make()));
+        &mut self.pieces[piece][place].1
+    }
+
+    /// Puts a value at a place where it belongs; returns where it stands then.
+    fn insert(&mut self, (piece, place): Place, key: K, value: V) -> Place {
         if self.pieces.is_empty() {
             self.firsts.push(key);
             self.pieces.push(Vec::new());
@@ -118,8 +136,11 @@ impl<K: Ranked, V> Sorted<K, V> {
             all.shrink_to_fit();
             self.firsts.insert(piece + 1, later[0].0);
             self.pieces.insert(piece + 1, later);
+            if let Some(place) = place.checked_sub(PIECE_MAX / 2) {
+                return (piece + 1, place);
+            }
         }
-        None
+        (piece, place)
     }
 
     /// The first value of this key for which `is` is true. What puts it in order must not change.
@@ -190,6 +211,11 @@ impl<K: Ranked, V> Sorted<K, V> {
         self.pieces.iter().flatten()
     }
 
+    /// All values, by rising key. What puts them in order must not change.
+    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
+        self.pieces.iter_mut().flatten().map(|(_, value)| value)
+    }
+
     /// Keeps those for which `keep` is true.
     pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
         for all in &mut self.pieces {
@@ -229,6 +255,9 @@ mod tests {
                     if let (Some(held), Some(there)) = (held, tree.get_mut(&(key, kind))) {
                         (held.1, *there) = (turn, turn);
                     }
+                } else if lot[9].is_multiple_of(5) {
+                    let held = list.get_or_put(key, |(held, _)| held.cmp(&kind), || (kind, turn));
+                    assert_eq!(held.1, *tree.entry((key, kind)).or_insert(turn));
                 } else {
                     let before = list.put(key, (kind, turn), |(held, _)| held.cmp(&kind));
                     assert_eq!(before, tree.insert((key, kind), turn).map(|turn| (kind, turn)));

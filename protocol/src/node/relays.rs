@@ -1,14 +1,12 @@
 //! How often one register's changes are passed on (hole H40).
 
-use std::collections::{BTreeMap, VecDeque};
+use std::cmp::Ordering;
 
 use crate::bounds::{RELAY_BURST, RELAY_BURST_BEACON, RELAY_WINDOW};
 use crate::facts::{Fact, Key};
 use crate::marks::mark;
+use crate::sorted::Sorted;
 use crate::time::Time;
-
-/// Room for so many windows stays when none is open.
-const ROOM_KEPT: usize = 16;
 
 #[derive(Debug)]
 struct Window {
@@ -18,13 +16,19 @@ struct Window {
     owed: Option<Box<Key>>,
 }
 
+impl Window {
+    fn new(now: Time) -> Self {
+        Self { ends: now + RELAY_WINDOW, relayed: 0, owed: None }
+    }
+}
+
 /// Counts relays per register, by its short key: registers that share one share their allowance, and sync carries
-/// what is held back. Holds one entry for each register that changed within the window.
+/// what is held back. Holds one entry for each register that changed within the last two windows.
 #[derive(Debug, Default)]
 pub(super) struct Relays {
-    windows: BTreeMap<u64, Window>,
-    /// The windows in the order in which they end; one that was begun anew stands here twice.
-    ends: VecDeque<(Time, u64)>,
+    windows: Sorted<u64, Window>,
+    /// When ended windows are forgotten next.
+    sweep_at: Time,
     /// Windows that owe something.
     owing: usize,
 }
@@ -33,14 +37,10 @@ impl Relays {
     /// Whether a change of the fact's register may be passed on now. If not, it is owed.
     pub(super) fn may_pass(&mut self, fact: &Fact, now: Time) -> bool {
         let burst = if matches!(fact.key, Key::Beacon(_)) { RELAY_BURST_BEACON } else { RELAY_BURST };
-        let fresh = || Window { ends: now + RELAY_WINDOW, relayed: 0, owed: None };
-        let window = self.windows.entry(fact.short).or_insert_with(fresh);
+        let window = self.windows.get_or_put(fact.short, |_| Ordering::Equal, || Window::new(now));
         if window.ends <= now {
             self.owing -= usize::from(window.owed.is_some());
-            *window = fresh();
-        }
-        if window.relayed == 0 && window.owed.is_none() {
-            self.ends.push_back((window.ends, fact.short));
+            *window = Window::new(now);
         }
         if window.relayed < burst {
             window.relayed += 1;
@@ -52,28 +52,27 @@ impl Relays {
         }
     }
 
-    /// The registers whose held-back change is due now. Ended windows are forgotten.
+    /// The registers whose held-back change is due now. Ended windows are forgotten now and then.
     pub(super) fn due(&mut self, now: Time) -> Vec<Key> {
         let mut due = Vec::new();
-        while let Some((ends, short)) = self.ends.pop_front_if(|(ends, _)| *ends <= now) {
-            if self.windows.get(&short).is_some_and(|window| window.ends == ends)
-                && let Some(Window { owed: Some(key), .. }) = self.windows.remove(&short)
-            {
-                mark!(RelayOwed);
-                self.owing -= 1;
-                due.push(*key);
+        if self.deadline().is_some_and(|at| at <= now) {
+            for window in self.windows.values_mut().filter(|window| window.ends <= now) {
+                due.extend(window.owed.take().map(|key| *key));
             }
+            mark!(RelayOwed);
+            self.owing -= due.len();
+            due.sort_unstable();
         }
-        if self.ends.is_empty() && self.ends.capacity() > ROOM_KEPT {
-            self.ends = VecDeque::new();
+        if self.sweep_at <= now {
+            self.sweep_at = now + RELAY_WINDOW;
+            self.windows.retain(|_, window| window.ends > now);
         }
-        due.sort_unstable();
         due
     }
 
     /// How many registers changed lately.
     pub(super) fn len(&self) -> usize {
-        self.windows.len()
+        self.windows.iter().count()
     }
 
     /// When the next held-back change is due.
@@ -81,6 +80,6 @@ impl Relays {
         if self.owing == 0 {
             return None;
         }
-        self.windows.values().filter(|window| window.owed.is_some()).map(|window| window.ends).min()
+        self.windows.iter().filter(|(_, window)| window.owed.is_some()).map(|(_, window)| window.ends).min()
     }
 }
