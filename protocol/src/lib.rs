@@ -37,6 +37,7 @@
 pub mod bounds;
 pub mod digest;
 pub mod facts;
+pub mod few;
 pub mod identity;
 pub mod marks;
 pub mod mutations;

@@ -51,7 +51,6 @@ mod tracked;
 mod writes;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
 use std::sync::Arc;
 
 use self::accept::Judged;
@@ -69,6 +68,7 @@ use self::tracked::Tracked;
 use self::writes::Writes;
 use crate::bounds::{ADDRESS_BYTES_MAX, ADDRESSES_MAX, FRAME_MAX};
 use crate::facts::{BadFact, Fact, Registers, RolloutId, SignedFact};
+use crate::few::{Few, FewOf};
 use crate::identity::{KeyPair, NodeId, Signature};
 use crate::marks::mark;
 use crate::rollout::freshness::Freshness;
@@ -106,8 +106,8 @@ pub struct Node {
     me: NodeId,
     trust: Trust,
     registers: Registers,
-    rollouts: BTreeMap<RolloutId, Box<Tracked>>,
-    components: BTreeMap<ComponentName, Box<Component>>,
+    rollouts: Few<RolloutId, Box<Tracked>>,
+    components: Few<ComponentName, Box<Component>>,
     bindings: BTreeMap<(ComponentName, ReleaseOrder), RolloutId>,
     tombstones: Tombstones,
     freshness: Freshness,
@@ -116,7 +116,7 @@ pub struct Node {
     beacons: Beacons,
     syncs: Syncs,
     relays: Relays,
-    links: BTreeSet<NodeId>,
+    links: FewOf<NodeId>,
     addresses: Vec<String>,
     wall_clock: Option<(UnixSeconds, Time)>,
     /// When a register other than a beacon last rose.
@@ -278,8 +278,7 @@ impl Node {
 
     /// The next rollout by name.
     fn rollout_after(&self, last: Option<RolloutId>) -> Option<RolloutId> {
-        let from = last.map_or(Bound::Unbounded, Bound::Excluded);
-        self.rollouts.range((from, Bound::Unbounded)).next().map(|(id, _)| *id)
+        self.rollouts.key_after(last.as_ref()).copied()
     }
 
     fn receive(&mut self, now: Time, from: NodeId, via: Via, bytes: &[u8], out: &mut impl Outbox) {

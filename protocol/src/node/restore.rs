@@ -18,6 +18,7 @@ use super::tombstones::{Tombstone, Tombstones};
 use super::tracked::Tracked;
 use super::writes::Writes;
 use crate::facts::{Fact, Registers, RolloutId, SignedFact, Statement};
+use crate::few::{Few, FewOf};
 use crate::node::accept::Judged;
 use crate::rollout::freshness::Freshness;
 use crate::time::Time;
@@ -42,7 +43,7 @@ pub(super) fn node(
         me,
         trust: Trust::default(),
         registers: Registers::default(),
-        rollouts: BTreeMap::new(),
+        rollouts: Few::default(),
         components,
         bindings: BTreeMap::new(),
         tombstones: Tombstones::default(),
@@ -53,7 +54,7 @@ pub(super) fn node(
         freeze: FreezeWatch::default(),
         syncs: Syncs::default(),
         relays: Relays::default(),
-        links: BTreeSet::new(),
+        links: FewOf::default(),
         addresses: Vec::new(),
         wall_clock: None,
         last_change: Time(0),

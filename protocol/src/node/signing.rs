@@ -1,7 +1,6 @@
 //! Own facts: nothing is signed before the node has heard what it signed earlier, and nothing that was
 //! signed leaves before it is durable (S9, S10; hole H11).
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::event::Event;
@@ -13,6 +12,7 @@ use super::writes::Then;
 use super::{Frame, Node};
 use crate::bounds::JURY_MAX;
 use crate::facts::{Beacon, Fact, SignedFact, Statement};
+use crate::few::FewOf;
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
@@ -27,7 +27,7 @@ pub(super) struct Signer {
     /// Drawn anew at each start.
     pub(super) incarnation: u64,
     /// Electors with whom a whole sync ended since the start.
-    heard: BTreeSet<NodeId>,
+    heard: FewOf<NodeId>,
     /// This start's number, once it is being written.
     boot: Option<u32>,
     durable: bool,
@@ -41,7 +41,7 @@ impl Signer {
         Self {
             last_boot,
             incarnation,
-            heard: BTreeSet::new(),
+            heard: FewOf::default(),
             boot: None,
             durable: false,
             cloned: false,
@@ -127,7 +127,7 @@ impl Node {
             let boot = self.signer.last_boot.saturating_add(1);
             if self.writes.write(Record::Boot(boot), Then::Boot, out) {
                 self.signer.boot = Some(boot);
-                self.signer.heard = BTreeSet::new();
+                self.signer.heard.clear();
                 self.beacons.hurry(now);
             }
         }

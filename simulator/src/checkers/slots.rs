@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use groundswell_protocol::bounds::TRIAL_BOOTS_MAX;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::few::FewOf;
 
 use super::{Property, Referees};
 use crate::world::queue::Moment;
@@ -115,7 +116,7 @@ impl Referees {
     }
 
     /// A machine gets power: some slot must start.
-    pub fn starting(&mut self, now: Moment, place: u32, active: Option<Digest>, here: &BTreeSet<Digest>) {
+    pub fn starting(&mut self, now: Moment, place: u32, active: Option<Digest>, here: &FewOf<Digest>) {
         let ran = self.began_from.keys().any(|(other, _)| *other == place);
         if active.is_some_and(|active| !here.contains(&active))
             || (active.is_none() && ran && !here.is_empty())

@@ -345,10 +345,10 @@ fn letting_go_of_what_runs_or_has_nothing_to_run_breaches_s6() {
     let mut bench = Bench::new();
     let (old, new) = (bench.releases[0].tree, bench.releases[1].tree);
     bench.referees.confirming(NOW, 0, Some(new), new, &[new, old]);
-    bench.referees.starting(NOW, 0, Some(new), &BTreeSet::from([new]));
+    bench.referees.starting(NOW, 0, Some(new), &std::iter::once(new).collect());
     assert_eq!(bench.breached(), []);
     bench.referees.confirming(NOW, 0, Some(new), new, &[old]);
-    bench.referees.starting(NOW, 0, Some(new), &BTreeSet::from([old]));
+    bench.referees.starting(NOW, 0, Some(new), &std::iter::once(old).collect());
     assert_eq!(bench.breached(), [Property::S6, Property::S6]);
     bench.referees.confirming(NOW, 0, Some(new), old, &[old, new]);
     bench.referees.reverting(NOW, 0, Some(new), Some(old), false);

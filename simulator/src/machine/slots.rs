@@ -1,11 +1,9 @@
 //! A component's slots on one machine: which trees are here, and which one runs. Durable.
 
-use std::collections::BTreeSet;
-
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::RolloutId;
+use groundswell_protocol::few::{Few, FewOf};
 
-use super::few::Few;
 use super::parts::Parts;
 
 /// The slots of one component.
@@ -14,9 +12,9 @@ pub struct Slots {
     /// The tree that runs.
     pub active: Option<Digest>,
     /// Complete and verified trees.
-    pub trees: BTreeSet<Digest>,
+    pub trees: FewOf<Digest>,
     /// Releases whose bytes are here, staged or not.
-    pub blobs: BTreeSet<RolloutId>,
+    pub blobs: FewOf<RolloutId>,
     /// Releases whose bytes are here in part.
     pub parts: Few<RolloutId, Parts>,
 }

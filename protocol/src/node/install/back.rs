@@ -263,7 +263,7 @@ impl Node {
 
     /// What was running before the agent ended did not start: again, until it does.
     pub(in crate::node) fn start_again(&mut self, now: Time, out: &mut impl Outbox) {
-        for (name, component) in &mut self.components {
+        for (name, component) in self.components.iter_mut() {
             if component.start_again_at.is_some_and(|at| at <= now) {
                 component.start_again_at = None;
                 if let Some(active) = component.installed.active.as_ref().filter(|_| component.runs.is_none())

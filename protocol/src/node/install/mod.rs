@@ -14,8 +14,6 @@ mod bytes;
 mod recipes;
 mod trial;
 
-use std::collections::BTreeSet;
-
 use super::Node;
 use super::event::{Event, Stage};
 use super::outbox::{Outbox, Work};
@@ -25,6 +23,7 @@ use super::writes::Then;
 use crate::digest::Digest;
 use crate::facts::health::{HealthNumbers, HealthReport};
 use crate::facts::{Failure, Key, RolloutId, Statement, Vote, VoteState};
+use crate::few::FewOf;
 use crate::identity::NodeId;
 use crate::marks::mark;
 use crate::mutations::{self, Mutation};
@@ -80,7 +79,7 @@ pub(super) struct Install {
     /// When this node began to tell jurors.
     announced_at: Option<Time>,
     /// Jurors that have seen my `Trying`.
-    acknowledged: BTreeSet<NodeId>,
+    acknowledged: FewOf<NodeId>,
     /// The numbers and words for the next vote.
     numbers: HealthNumbers,
     note: String,
@@ -108,7 +107,7 @@ impl Default for Install {
             attempt: 1,
             base: Sorted::default(),
             announced_at: None,
-            acknowledged: BTreeSet::new(),
+            acknowledged: FewOf::default(),
             numbers: HealthNumbers::default(),
             note: String::new(),
             failed_here: false,

@@ -1,7 +1,6 @@
 //! From staged to confirmed: fresh news, word to jurors, the switch, the trial.
 
 use std::cmp::Ordering;
-use std::collections::BTreeSet;
 
 use super::{Node, Part};
 use crate::bounds::{ANNOUNCE_EVERY, ANNOUNCE_TIMEOUT, FRESHEN_EVERY, START_RETRY, SWITCH_TIMEOUT};
@@ -272,7 +271,7 @@ impl Node {
     pub(in crate::node) fn acknowledged(&mut self, from: NodeId, entries: &[Entry]) {
         let me = self.me;
         self.rest.stir();
-        for (id, tracked) in &mut self.rollouts {
+        for (id, tracked) in self.rollouts.iter_mut() {
             if tracked.install.stage != Stage::Announcing || !tracked.roster.is_juror(&from) {
                 continue;
             }
@@ -390,7 +389,7 @@ impl Node {
         let ends = now + self.trial_span(id);
         if let Some(install) = self.install(id) {
             install.trial_ends = Some(ends);
-            install.acknowledged = BTreeSet::new();
+            install.acknowledged.clear();
         }
         self.enter(id, Stage::Trial, Some(ends), "", out);
     }
