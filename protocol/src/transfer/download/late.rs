@@ -91,10 +91,15 @@ impl Download {
         !lagging.is_empty()
     }
 
-    /// Whether a peer that neither lags nor failed of late has `piece`, other than `id`.
+    /// Whether a peer that neither lags nor failed of late has `piece`, other than `id`. Who is outside this node's site
+    /// does not count where `id` is inside: what is inside may not be asked of it.
     pub(super) fn is_elsewhere(&self, id: NodeId, piece: u32) -> bool {
+        let is_inside = self.locality.is_near(&id);
         let mut others = self.peers.iter().filter(|(other, _)| **other != id);
-        others.any(|(_, peer)| {
+        others.any(|(other, peer)| {
+            if is_inside && !self.locality.is_near(other) {
+                return false;
+            }
             let is_well = peer.standing == Standing::Ready && !peer.is_lagging() && peer.failures == 0;
             is_well && peer.pieces.contains(piece)
         })

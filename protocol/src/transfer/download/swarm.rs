@@ -95,6 +95,18 @@ fn about_one_copy_enters_each_site() {
 }
 
 #[test]
+fn nobody_in_a_site_waits_for_those_outside_whom_it_may_not_ask() {
+    // Who lagged inside was not asked while somebody outside had the piece, and that one not while it was inside.
+    for seed in 0..12 {
+        let mut swarm = Swarm::new(1 << 20, &healthy(19), seed, Some(500_000));
+        swarm.set_sites(4, true);
+        swarm.tell_all_of_the_publisher();
+        let took = swarm.run(Span::seconds(60)).unwrap();
+        assert!(took < Span::seconds(6), "{took:?} with seed {seed}");
+    }
+}
+
+#[test]
 fn a_referral_to_peers_for_whom_there_is_no_place_is_waited_on_all_the_same() {
     let content = vec![3; 2 * PIECE_BYTES as usize];
     let outline = Arc::new(Outline::of(&content).unwrap());
