@@ -8,6 +8,8 @@ use std::sync::mpsc::{Receiver, Sender};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::courtesy::Line;
+
 /// How long things may take that take no time when all is well.
 pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 /// How often what they said is looked at.
@@ -35,9 +37,7 @@ impl Node {
 
     /// Bytes that have left its namespace, headers included.
     pub(super) fn sent_bytes(&self) -> u64 {
-        let counters = fs::read_to_string(format!("/proc/{}/net/dev", self.child.id())).unwrap_or_default();
-        let line = counters.lines().find_map(|line| line.trim_start().strip_prefix("eth0:"));
-        line.and_then(|line| line.split_whitespace().nth(8)?.parse().ok()).unwrap_or(0)
+        Line::of_process(self.child.id(), "eth0").sent_bytes().unwrap_or(0)
     }
 
     /// Processor time so far, in hundredths of a second as the kernel tells it.

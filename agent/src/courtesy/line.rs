@@ -17,6 +17,11 @@ impl Line {
         Self { name, kernel: PathBuf::from("/proc/net") }
     }
 
+    /// The interface of this name where a process is, which may be in another network namespace.
+    pub fn of_process(process: u32, name: &str) -> Self {
+        Self { name: Some(name.to_owned()), kernel: PathBuf::from(format!("/proc/{process}/net")) }
+    }
+
     /// Bytes that it has sent since the machine started, headers included. None while there is no such interface, or
     /// where the kernel does not tell: that is known of Linux alone.
     pub fn sent_bytes(&self) -> Option<u64> {
