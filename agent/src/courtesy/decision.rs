@@ -81,17 +81,18 @@ pub(super) struct Decision {
     weight: u64,
     /// Our bytes that were written and not seen on the line.
     backlog: u64,
-    recent: VecDeque<Moment>,
+    recent: VecDeque<Attributed>,
     /// How long others have been quiet, and how long ago the line was last full.
     quiet: Duration,
     since_full: Duration,
     /// What is judged next, and how the last was: whether ours leave by another line.
-    judged: Moment,
+    judged: Attributed,
     elsewhere: bool,
 }
 
+/// One look, or several together: whose bytes the line carried.
 #[derive(Clone, Copy, Debug)]
-struct Moment {
+struct Attributed {
     passed: Duration,
     line: u64,
     own: u64,
@@ -110,13 +111,13 @@ impl Default for Decision {
             recent: VecDeque::new(),
             quiet: OTHERS_REST,
             since_full: NEVER_FULL,
-            judged: Moment::NONE,
+            judged: Attributed::NONE,
             elsewhere: false,
         }
     }
 }
 
-impl Moment {
+impl Attributed {
     const NONE: Self = Self { passed: Duration::ZERO, line: 0, own: 0, others: 0, backlog: u64::MAX };
 
     /// Both together; of the backlogs the less.
@@ -160,18 +161,18 @@ impl Decision {
     }
 
     /// Sees whether ours leave by this line.
-    fn judge_the_line(&mut self, moment: Moment) {
+    fn judge_the_line(&mut self, moment: Attributed) {
         self.judged = self.judged.and(moment);
         if self.judged.passed >= JUDGED_EVERY {
             if self.judged.own >= JUDGED_BYTES_MIN {
                 self.elsewhere = self.judged.line < self.judged.own / ELSEWHERE_PART;
             }
-            self.judged = Moment::NONE;
+            self.judged = Attributed::NONE;
         }
     }
 
     /// Whose the line's bytes are.
-    fn attribute(&mut self, look: Look) -> Moment {
+    fn attribute(&mut self, look: Look) -> Attributed {
         let acknowledgements = look.own_received_bytes.saturating_mul(ACKNOWLEDGED_PERCENT) / 100;
         let own = (look.own_sent_bytes.saturating_mul(self.weight) / 1000).saturating_add(acknowledgements);
         self.backlog = self.backlog.saturating_add(own);
@@ -183,7 +184,7 @@ impl Decision {
             // No queue grows now. What ours weigh is a guess, and a guess that is too high must not add up.
             self.backlog -= self.backlog / 32;
         }
-        Moment { passed: look.passed, line: look.line_bytes, own, others, backlog: self.backlog }
+        Attributed { passed: look.passed, line: look.line_bytes, own, others, backlog: self.backlog }
     }
 
     /// Whether we send more than the line is known to carry.
@@ -197,8 +198,9 @@ impl Decision {
     }
 
     /// Learns what ours weigh, while nobody else sends and no queue grows or shrinks.
-    fn weigh(&mut self, lately: Moment) {
-        let steady = self.since_full > DRAIN + WINDOW && self.backlog <= of(lately.line, DRAINED_MS);
+    fn weigh(&mut self, lately: Attributed) {
+        let carried = per_second(lately.line, lately.passed);
+        let steady = self.since_full > DRAIN + WINDOW && self.backlog <= carried_in(DRAINED_MS, carried);
         if self.others_send_now() || !steady || lately.own < CAP_MIN {
             return;
         }
@@ -208,7 +210,7 @@ impl Decision {
         }
     }
 
-    fn remember(&mut self, moment: Moment) {
+    fn remember(&mut self, moment: Attributed) {
         self.recent.push_back(moment);
         while self.recent.len() > 1
             && self.recent.iter().skip(1).map(|one| one.passed).sum::<Duration>() >= WINDOW
@@ -218,8 +220,8 @@ impl Decision {
     }
 
     /// The last looks together.
-    fn last(&self, looks: usize) -> Moment {
-        self.recent.iter().rev().take(looks).fold(Moment::NONE, |sum, one| sum.and(*one))
+    fn last(&self, looks: usize) -> Attributed {
+        self.recent.iter().rev().take(looks).fold(Attributed::NONE, |sum, one| sum.and(*one))
     }
 
     fn others_send(&self) -> bool {
@@ -232,9 +234,9 @@ impl Decision {
     }
 
     /// Sees when the line is full: what is written at once is a backlog too, but a short one.
-    fn mind_the_backlog(&mut self, lately: Moment) {
+    fn mind_the_backlog(&mut self, lately: Attributed) {
         let last = self.last(LAST_LOOKS);
-        let full = of(per_second(lately.line, lately.passed), FULL_MS).max(CAP_MIN);
+        let full = carried_in(FULL_MS, per_second(lately.line, lately.passed)).max(CAP_MIN);
         if !self.is_draining() && lately.passed >= WINDOW / 2 && last.backlog > full {
             (self.since_full, self.backlog) = (Duration::ZERO, 0);
             // The last looks alone: in the first of the second it may have been idle.
@@ -249,7 +251,7 @@ impl Decision {
 
     /// By half up to what the line is known to carry, then by a hundredth, by half again if it was not full for long;
     /// only if what is allowed is used.
-    fn grow(&mut self, lately: Moment) {
+    fn grow(&mut self, lately: Attributed) {
         let (used, known) = (per_second(lately.own, lately.passed), self.below_full());
         if self.cap < known {
             self.cap = (self.cap + self.cap / 2).min(known);
@@ -259,8 +261,8 @@ impl Decision {
     }
 }
 
-/// What is carried in so many milliseconds.
-fn of(bytes_per_second: u64, milliseconds: u64) -> u64 {
+/// What a line of this speed carries in so many milliseconds.
+fn carried_in(milliseconds: u64, bytes_per_second: u64) -> u64 {
     bytes_per_second.saturating_mul(milliseconds) / 1000
 }
 
