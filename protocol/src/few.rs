@@ -1,8 +1,6 @@
 //! Maps and sets of few entries: one list, as long as it must be. A tree's smallest node has room for eleven, and a
 //! hundred thousand machines of one process each have one component and follow one rollout.
 
-use std::slice;
-
 /// Values by rising key.
 #[derive(Clone, Debug)]
 pub struct Few<K, V>(Vec<(K, V)>);
@@ -91,8 +89,8 @@ impl<K: Ord, V> Few<K, V> {
     }
 
     /// The values, by rising key.
-    pub fn values(&self) -> Values<'_, K, V> {
-        Values(self.0.iter())
+    pub fn values(&self) -> impl Iterator<Item = &V> {
+        self.0.iter().map(|(_, value)| value)
     }
 
     /// The values, by rising key.
@@ -121,16 +119,6 @@ impl<K: Ord, V> FromIterator<(K, V)> for Few<K, V> {
         let mut few = Self::default();
         entries.into_iter().for_each(|(key, value)| few.insert(key, value));
         few
-    }
-}
-
-/// The values of a map, by rising key.
-pub struct Values<'a, K, V>(slice::Iter<'a, (K, V)>);
-
-impl<'a, K, V> Iterator for Values<'a, K, V> {
-    type Item = &'a V;
-    fn next(&mut self) -> Option<&'a V> {
-        self.0.next().map(|(_, value)| value)
     }
 }
 
