@@ -162,22 +162,26 @@ proptest! {
     }
 }
 
-/// A test of this binary that runs in a process of its own and can be killed, or run out of disk.
+/// Where a journal is kept, in a process that a test started: see [`child`].
+const ROOM: &str = "JOURNAL_ROOM";
+
+/// This test once more, in a process of its own that can be killed, or run out of disk: there [`room_of_child`] is set.
 fn child(name: &str, room: &Path, file_blocks_max: Option<u32>) -> Child {
     // The shell's children inherit that it ignores the signal, so that they see the error instead.
     let limit = file_blocks_max.map_or(String::new(), |blocks| format!("trap '' XFSZ; ulimit -f {blocks}; "));
     Command::new("sh")
         .arg("-c")
-        .arg(format!("{limit}exec \"$0\" --exact store::journal::tests::{name} --ignored --nocapture"))
+        .arg(format!("{limit}exec \"$0\" --exact store::journal::tests::{name} --nocapture"))
         .arg(std::env::current_exe().unwrap())
-        .env("JOURNAL_ROOM", room)
+        .env(ROOM, room)
         .stdout(Stdio::piped())
         .spawn()
         .unwrap()
 }
 
-fn room_of_child() -> PathBuf {
-    PathBuf::from(std::env::var_os("JOURNAL_ROOM").expect("run by its parent test")).join("journal")
+/// The journal's place, in a child.
+fn room_of_child() -> Option<PathBuf> {
+    std::env::var_os(ROOM).map(|room| PathBuf::from(room).join("journal"))
 }
 
 /// The lines that a child prints, as far as they are its own.
@@ -186,10 +190,8 @@ fn said_by(child: &mut Child) -> impl Iterator<Item = String> + use<> {
     lines.map_while(Result::ok).filter_map(|line| line.strip_prefix("said ").map(str::to_owned))
 }
 
-#[test]
-#[ignore = "run by its parent test"]
-fn child_that_commits_until_it_is_killed() {
-    let journal = Journal::open(&room_of_child()).unwrap();
+fn commit_until_killed(path: &Path) {
+    let journal = Journal::open(path).unwrap();
     let last = texts(&journal).last().map_or(0, |(_, value)| value.parse::<u64>().unwrap());
     for round in last + 1.. {
         let batch: Vec<Write> = (0..8).map(|n| put(&format!("key {n}"), &round.to_string())).collect();
@@ -200,10 +202,14 @@ fn child_that_commits_until_it_is_killed() {
 
 #[test]
 fn what_was_acknowledged_before_a_kill_is_there_and_batches_are_whole() {
+    if let Some(path) = room_of_child() {
+        return commit_until_killed(&path);
+    }
     let (room, path) = room();
     let mut acknowledged = 0;
     for kill in 0..6 {
-        let mut running = child("child_that_commits_until_it_is_killed", room.path(), None);
+        let mut running =
+            child("what_was_acknowledged_before_a_kill_is_there_and_batches_are_whole", room.path(), None);
         let mut said = said_by(&mut running);
         for _ in 0..=kill * 3 {
             acknowledged = said.next().expect("the child goes on").parse::<u64>().unwrap();
@@ -225,10 +231,8 @@ fn run_to_end<T>(future: impl Future<Output = T>) -> T {
     tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
 }
 
-#[test]
-#[ignore = "run by its parent test"]
-fn child_whose_disk_is_full() {
-    let journal = Journal::open(&room_of_child()).unwrap();
+fn write_on_a_full_disk(path: &Path) {
+    let journal = Journal::open(path).unwrap();
     journal.commit(&[put("small", "kept")]).unwrap();
     let large = Write { key: b"large".to_vec(), value: Some(vec![7; VALUE_BYTES_MAX]) };
     for _ in 0..2 {
@@ -253,8 +257,15 @@ fn child_whose_disk_is_full() {
 
 #[test]
 fn a_full_disk_loses_nothing_that_was_acknowledged_and_writing_goes_on() {
+    if let Some(path) = room_of_child() {
+        return write_on_a_full_disk(&path);
+    }
     let (room, path) = room();
-    let mut running = child("child_whose_disk_is_full", room.path(), Some(6 << 10));
+    let mut running = child(
+        "a_full_disk_loses_nothing_that_was_acknowledged_and_writing_goes_on",
+        room.path(),
+        Some(6 << 10),
+    );
     assert_eq!(said_by(&mut running).last().as_deref(), Some("done"));
     assert!(running.wait().unwrap().success());
     assert_eq!(texts(&Journal::open(&path).unwrap()).len(), 2);
