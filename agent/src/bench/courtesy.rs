@@ -71,50 +71,47 @@ enum Transfer {
     Yielding,
 }
 
-/// Measures it with this program, `swell`, and blobs in `directory`; each part takes `seconds` and some more. `tell` is told
-/// what begins.
+/// How it is measured.
+pub struct CourtesyOptions<'a> {
+    /// This program.
+    pub swell: &'a Path,
+    /// Where blobs are kept meanwhile.
+    pub directory: &'a Path,
+    /// How long requests are made, in each of the three parts.
+    pub seconds: u32,
+    /// Ends it early when it is set.
+    pub stop: &'a AtomicBool,
+}
+
+/// Measures it; `tell` is told what begins.
 ///
 /// # Errors
 /// In words. Everything is removed in any case.
-pub fn courtesies(
-    swell: &Path,
-    directory: &Path,
-    seconds: u32,
-    stop: &AtomicBool,
-    tell: &dyn Fn(&str),
-) -> Result<Courtesies, String> {
-    let work = directory.join(format!("swell-courtesy-{}", std::process::id()));
-    let measured = measure_all(swell, &work, seconds, stop, tell);
+pub fn courtesies(options: &CourtesyOptions<'_>, tell: &dyn Fn(&str)) -> Result<Courtesies, String> {
+    let work = options.directory.join(format!("swell-courtesy-{}", std::process::id()));
+    let measured = measure(options, &work, tell);
     // What is left there is ours alone, and no result.
     let _ = fs::remove_dir_all(&work);
     measured
 }
 
-fn measure_all(
-    swell: &Path,
-    work: &Path,
-    seconds: u32,
-    stop: &AtomicBool,
-    tell: &dyn Fn(&str),
-) -> Result<Courtesies, String> {
+fn measure(options: &CourtesyOptions<'_>, work: &Path, tell: &dyn Fn(&str)) -> Result<Courtesies, String> {
     let failed = |error| format!("{} cannot be used: {error}", work.display());
     fs::create_dir_all(work).map_err(failed)?;
     let blob = write_blob(&work.join("blob"), BLOB_BYTES).map_err(failed)?;
-    let measure = |transfer| Part { swell, work, seconds, stop, blob, transfer }.measure();
+    let part = |transfer| Part { options, work, blob, transfer }.measure();
     tell("requests alone");
-    let alone = measure(Transfer::None)?;
+    let alone = part(Transfer::None)?;
     tell("beside a transfer that takes what it can get");
-    let greedy = measure(Transfer::Greedy)?;
+    let greedy = part(Transfer::Greedy)?;
     tell("beside a transfer that yields");
-    let yielding = measure(Transfer::Yielding)?;
+    let yielding = part(Transfer::Yielding)?;
     Ok(Courtesies { cap: CAP, alone, greedy, yielding })
 }
 
 struct Part<'a> {
-    swell: &'a Path,
+    options: &'a CourtesyOptions<'a>,
     work: &'a Path,
-    seconds: u32,
-    stop: &'a AtomicBool,
     blob: Digest,
     transfer: Transfer,
 }
@@ -124,35 +121,30 @@ impl Part<'_> {
         let case: Case = format!("{}x{}B:cap=none:publisher={CAP}B", FETCHING + 1, BLOB_BYTES).parse()?;
         let network = Network::build(&case)?;
         let (said, hear) = channel();
-        let server = self.start(&network, 0, Role::Answers, &said)?;
-        expect(&hear, "ready", 1, self.stop)?;
+        let _server = self.start(&network, 0, Role::Answers, &said)?;
+        expect(&hear, "ready", 1, self.options.stop)?;
         let mut swarm = Vec::new();
         if self.transfer != Transfer::None {
             for number in 0..=FETCHING {
                 swarm.push(self.start(&network, number, Role::Swarm, &said)?);
             }
-            expect(&hear, "ready", FETCHING + 1, self.stop)?;
+            expect(&hear, "ready", FETCHING + 1, self.options.stop)?;
             swarm.iter_mut().for_each(Node::tell);
             self.pass(RUN_IN)?;
         }
-        let (began, sent_before) = (Instant::now(), network.sent_bytes(0)?);
-        let client = self.start(&network, FETCHING + 1, Role::Asks, &said)?;
-        let took_us = self.hear_how_long(&hear)?;
-        let line_bytes_per_second = per_second(network.sent_bytes(0)? - sent_before, began.elapsed());
-        drop(client);
+        let (took_us, line_bytes_per_second) = carried(&network, || {
+            let _client = self.start(&network, FETCHING + 1, Role::Asks, &said)?;
+            self.hear_how_long(&hear)
+        })?;
         self.pass(GO_ON)?;
-        let (began, sent_before) = (Instant::now(), network.sent_bytes(0)?);
-        self.pass(COUNTED)?;
-        let afterwards_bytes_per_second = per_second(network.sent_bytes(0)? - sent_before, began.elapsed());
-        drop((server, swarm));
+        let ((), afterwards_bytes_per_second) = carried(&network, || self.pass(COUNTED))?;
         let mut sorted = took_us.clone();
         sorted.sort_unstable();
-        let at = |permille: usize| {
-            sorted.get((sorted.len() * permille / 1000).min(sorted.len().saturating_sub(1)))
-        };
+        let within =
+            |permille: usize| sorted.get(sorted.len() * permille / 1000).copied().unwrap_or_default();
         Ok(Shared {
-            median_us: at(500).copied().unwrap_or_default(),
-            p99_us: at(990).copied().unwrap_or_default(),
+            median_us: within(500),
+            p99_us: within(990),
             took_us,
             line_bytes_per_second,
             afterwards_bytes_per_second,
@@ -182,16 +174,16 @@ impl Part<'_> {
             tcp: false,
             warm: false,
             yields: self.transfer == Transfer::Yielding,
-            requests: self.seconds * 1000 / u32::try_from(EVERY.as_millis()).unwrap_or(1),
+            requests: self.options.seconds * 1000 / u32::try_from(EVERY.as_millis()).unwrap_or(1),
         };
         let task = serde_json::to_string(&task).map_err(|error| error.to_string())?;
-        let mut command = network.command(number, self.swell);
+        let mut command = network.command(number, self.options.swell);
         command.args(["bench", "node", &task]);
         spawn(command, number, said)
     }
 
     fn hear_how_long(&self, hear: &Receiver<Said>) -> Result<Vec<u64>, String> {
-        let deadline = Instant::now() + PATIENCE + Duration::from_secs(u64::from(self.seconds));
+        let deadline = Instant::now() + PATIENCE + Duration::from_secs(u64::from(self.options.seconds));
         loop {
             self.check()?;
             if Instant::now() > deadline {
@@ -224,12 +216,17 @@ impl Part<'_> {
     }
 
     fn check(&self) -> Result<(), String> {
-        if self.stop.load(Ordering::Relaxed) { Err("interrupted".to_owned()) } else { Ok(()) }
+        if self.options.stop.load(Ordering::Relaxed) { Err("interrupted".to_owned()) } else { Ok(()) }
     }
 }
 
-fn per_second(bytes: u64, passed: Duration) -> u64 {
-    bytes.saturating_mul(1000) / u64::try_from(passed.as_millis()).unwrap_or(u64::MAX).max(1)
+/// What `during` comes to, and what left the publisher's line a second meanwhile.
+fn carried<T>(network: &Network, during: impl FnOnce() -> Result<T, String>) -> Result<(T, u64), String> {
+    let (began, before) = (Instant::now(), network.sent_bytes(0)?);
+    let outcome = during()?;
+    let bytes = network.sent_bytes(0)? - before;
+    let milliseconds = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX).max(1);
+    Ok((outcome, bytes.saturating_mul(1000) / milliseconds))
 }
 
 #[cfg(test)]

@@ -31,7 +31,7 @@ use serde::Serialize;
 pub use caps::{CapHeld, caps_held};
 pub use case::{CAP, Case, size};
 pub use contender::Contender;
-pub use courtesy::{Courtesies, Shared, courtesies};
+pub use courtesy::{Courtesies, CourtesyOptions, Shared, courtesies};
 pub use node::run as run_node;
 pub use picture::draw;
 pub use race::{Run, Sample};

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use clap::Args;
 
-use super::transfer::{blob_directory, needs_root, stop_on_signal, this_program};
-use crate::bench::{Courtesies, Shared, courtesies};
+use super::ground::{blob_directory, needs_root, stop_on_signal, this_program};
+use crate::bench::{Courtesies, CourtesyOptions, Shared, courtesies};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
 use crate::cli::screen::{Answer, Screen, table};
@@ -48,7 +48,9 @@ pub(super) fn run(args: &CourtesyArgs, screen: Screen) -> Result<Answer, Failure
         progress.step(what, done.get(), 3);
         done.set(done.get() + 1);
     };
-    let measured = courtesies(&swell, &directory, args.seconds, &stop, &tell).map_err(|why| {
+    let options =
+        CourtesyOptions { swell: &swell, directory: &directory, seconds: args.seconds, stop: &stop };
+    let measured = courtesies(&options, &tell).map_err(|why| {
         Failure::new(
             Code::Local,
             "cannot measure",

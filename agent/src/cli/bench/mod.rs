@@ -2,6 +2,7 @@
 
 mod caps;
 mod courtesy;
+mod ground;
 mod transfer;
 
 use std::process::ExitCode;

@@ -2,12 +2,11 @@
 
 use std::fmt::Write;
 use std::path::PathBuf;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use clap::Args;
 use serde::Serialize;
 
+use super::ground::{blob_directory, needs_root, stop_on_signal, this_program};
 use crate::bench::{CAP, Case, Contender, Measured, Options, Spread, draw, run as measure};
 use crate::cli::failure::{Code, Failure};
 use crate::cli::progress::Progress;
@@ -17,9 +16,6 @@ use crate::release::nearest::nearest;
 
 /// What the goals are about.
 const CASES: [&str; 4] = ["8x64MiB", "16x32MiB", "8x16MiB", "8x64MiB:publisher=1MiB"];
-/// Memory as a folder, so that disks are not measured.
-const MEMORY: &str = "/dev/shm";
-
 /// Measures the swarm against aria2 and libtorrent, each node in a network namespace of its own
 #[derive(Args, Debug)]
 #[command(
@@ -115,52 +111,6 @@ pub(super) fn run(args: &TransferArgs, screen: Screen) -> Result<Answer, Failure
         .any(|measured| measured.contender == Contender::Swell && !measured.failures.is_empty());
     let report = Report { measured, skipped };
     Ok(Answer::new(words(&report, screen), &report).judged(!failed))
-}
-
-/// Network namespaces are for root alone.
-pub(super) fn needs_root() -> Result<(), Failure> {
-    if rustix::process::geteuid().is_root() {
-        return Ok(());
-    }
-    Err(Failure::new(
-        Code::Local,
-        "cannot build network namespaces",
-        "that is for root alone",
-        "run it with sudo, in a virtual machine if you like",
-    ))
-}
-
-/// The file of this program, which nodes of a bench run.
-pub(super) fn this_program() -> Result<PathBuf, Failure> {
-    std::env::current_exe().map_err(|error| {
-        Failure::new(Code::Local, "cannot find this program", error.to_string(), "run it from its file")
-    })
-}
-
-/// Where blobs are kept: where it was said, else in memory if that can be.
-pub(super) fn blob_directory(said: Option<&PathBuf>) -> PathBuf {
-    let memory = PathBuf::from(MEMORY);
-    said.cloned().unwrap_or_else(|| if memory.is_dir() { memory } else { std::env::temp_dir() })
-}
-
-/// Set when the run is to end early.
-pub(super) fn stop_on_signal() -> Result<Arc<AtomicBool>, Failure> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let stop = Arc::new(AtomicBool::new(false));
-    let told = Arc::clone(&stop);
-    let runtime = crate::cli::run::runtime("wait for signals")?;
-    std::thread::spawn(move || {
-        runtime.block_on(async {
-            let (Ok(mut interrupt), Ok(mut end)) =
-                (signal(SignalKind::interrupt()), signal(SignalKind::terminate()))
-            else {
-                return;
-            };
-            tokio::select! { _ = interrupt.recv() => {} _ = end.recv() => {} }
-            told.store(true, Ordering::Relaxed);
-        });
-    });
-    Ok(stop)
 }
 
 impl TransferArgs {
