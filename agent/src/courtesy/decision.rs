@@ -56,7 +56,7 @@ const NEVER_FULL: Duration = Duration::from_secs(60);
 /// Whether ours leave by this line at all is judged anew after so long, if they were so many bytes: if not, it carried less
 /// than one part in so many of them.
 const JUDGED_EVERY: Duration = Duration::from_secs(10);
-const JUDGED_BYTES_MIN: u64 = 256 << 10;
+const JUDGED_BYTES_MIN: u64 = 64 << 10;
 const ELSEWHERE_PART: u64 = 8;
 
 /// What happened since the look before.
@@ -233,11 +233,14 @@ impl Decision {
         })
     }
 
-    /// Sees when the line is full: what is written at once is a backlog too, but a short one.
+    /// Sees when the line is full: what is written at once is a backlog too, but a short one. Who sends next to nothing
+    /// fills no line, even if none of it is seen there.
     fn mind_the_backlog(&mut self, lately: Attributed) {
         let last = self.last(LAST_LOOKS);
         let full = carried_in(FULL_MS, per_second(lately.line, lately.passed)).max(CAP_MIN);
-        if !self.is_draining() && lately.passed >= WINDOW / 2 && last.backlog > full {
+        let much = OTHERS_MIN.max(self.cap.min(self.line) / 2);
+        let sends_much = lately.passed >= WINDOW / 2 && per_second(lately.own, lately.passed) >= much;
+        if sends_much && !self.is_draining() && last.backlog > full {
             (self.since_full, self.backlog) = (Duration::ZERO, 0);
             // The last looks alone: in the first of the second it may have been idle.
             self.line = per_second(last.line, last.passed).min(CAP_MAX);
@@ -412,6 +415,20 @@ mod tests {
             };
             let look = Look { passed: LOOK, line_bytes, own_sent_bytes: own, own_received_bytes: 3_000 };
             assert!(decision.look(look).is_some_and(|cap| cap >= CAP_FIRST));
+        }
+    }
+
+    #[test]
+    fn what_is_said_at_rest_fills_no_line_even_if_it_leaves_by_another() {
+        let mut decision = Decision::default();
+        for _ in 0..600 {
+            let look = Look {
+                passed: Duration::from_secs(1),
+                line_bytes: 0,
+                own_sent_bytes: 3_000,
+                own_received_bytes: 3_000,
+            };
+            assert_eq!(decision.look(look), Some(CAP_FIRST));
         }
     }
 
