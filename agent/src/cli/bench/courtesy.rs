@@ -18,10 +18,10 @@ const GOAL_PERMILLE: u64 = 100;
 /// Measures how much longer other programs' requests take while a publisher sends
 #[derive(Args, Debug)]
 #[command(
-    after_help = "One publisher on a line of 4 MiB a second sends to three nodes, while a server beside it answers ten requests a
-second with 64 KiB each: alone, beside a publisher that takes what it can get, and beside one that yields to
-others (transfer.yield_to_others). The requests begin in the middle of the transfer, and none is left out: who has
-no answer at the end counts as having waited until then.
+    after_help = "One publisher on a line of 4 MiB a second sends to three nodes, while a server beside it answers
+ten requests a second with 64 KiB each: alone, beside a publisher that takes what it can get, and
+beside one that yields to others (transfer.yield_to_others). The requests begin in the middle of
+the transfer, and none is left out: who has no answer at the end counts as having waited until then.
 Fails if 99 of 100 requests take more than a tenth longer beside the one that yields.
 Needs root, Linux, iproute2 and util-linux. All is removed afterwards, also when it is interrupted.
 
