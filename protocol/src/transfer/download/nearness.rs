@@ -37,13 +37,15 @@ impl Download {
         }
     }
 
-    /// Those to be asked rather than `id`, for what they have: none if it is near itself.
+    /// Those to be asked rather than `id`, for what they have: none if it is near itself. Who lags is asked last of all, so
+    /// nobody is passed over for it: near the end each would wait for the other.
     pub(super) fn nearer_than(&self, now: Time, id: &NodeId) -> Vec<&Peer> {
         if !self.is_far(id) {
             return Vec::new();
         }
-        let has_room = |peer: &&Peer| peer.has_room(now) && peer.least.is_some() && !self.takes_long(peer);
-        self.peers.values().filter(has_room).collect()
+        let is_well = |peer: &&Peer| peer.has_room(now) && !peer.is_lagging();
+        let is_near = |peer: &&Peer| peer.least.is_some() && !self.takes_long(peer);
+        self.peers.values().filter(is_well).filter(is_near).collect()
     }
 }
 
@@ -65,20 +67,21 @@ mod tests {
     use crate::transfer::wire::{Answer, Ask, Have};
     use crate::transfer::{Outline, PieceSet};
 
-    /// How many pieces of 20 are asked at once of each of two holders whose first answers took so long.
-    fn asked(pieces: u32, milliseconds: [u64; 2]) -> [usize; 2] {
+    const HOLDERS: [NodeId; 2] = [PublicKey([1; 32]), PublicKey([2; 32])];
+
+    /// A download of which two holders have answered after so long, and the page of its outline that it waits for.
+    fn held_by_two(pieces: u32, milliseconds: [u64; 2]) -> (Download, Event) {
         let content = vec![3; pieces as usize * PIECE_BYTES as usize];
         let outline = Arc::new(Outline::of(&content).unwrap());
         let (blob, bytes) = (outline.blob(), outline.bytes());
-        let peers = [PublicKey([1; 32]), PublicKey([2; 32])];
         let none = PieceSet::none(pieces);
         let mut download = Download::new(PublicKey([0; 32]), blob, bytes, none, None, 1);
         let mut out = Vec::new();
-        for peer in peers {
+        for peer in HOLDERS {
             download.handle(Time(0), Event::Found { peer, hinted: true }, &mut out);
         }
         let have = Have::new(blob, bytes, &PieceSet::all(pieces), Vec::new());
-        for (peer, at) in peers.into_iter().zip(milliseconds) {
+        for (peer, at) in HOLDERS.into_iter().zip(milliseconds) {
             download.handle(Time(at), Event::Answered { peer, answer: Answer::Have(have.clone()) }, &mut out);
         }
         let first = out.iter().find_map(|action| match action {
@@ -86,12 +89,33 @@ mod tests {
             _ => None,
         });
         let page = Answer::outline_page(&outline, 0);
-        download.handle(Time(500), Event::Answered { peer: first.unwrap(), answer: page }, &mut out);
-        let of = |wanted: NodeId| {
-            let is_request = |action: &&Action| matches!(action, Action::Send { peer, ask: Ask::Request { .. } } if *peer == wanted);
+        (download, Event::Answered { peer: first.unwrap(), answer: page })
+    }
+
+    /// How many pieces are asked of each.
+    fn requests(out: &[Action]) -> [usize; 2] {
+        HOLDERS.map(|holder| {
+            let is_request = |action: &&Action| matches!(action, Action::Send { peer, ask: Ask::Request { .. } } if *peer == holder);
             out.iter().filter(is_request).count()
-        };
-        peers.map(of)
+        })
+    }
+
+    /// How many pieces are asked at once of each of two holders whose first answers took so long.
+    fn asked(pieces: u32, milliseconds: [u64; 2]) -> [usize; 2] {
+        let (mut download, page) = held_by_two(pieces, milliseconds);
+        let mut out = Vec::new();
+        download.handle(Time(500), page, &mut out);
+        requests(&out)
+    }
+
+    #[test]
+    fn who_is_far_is_asked_when_who_is_near_lags() {
+        let (mut download, page) = held_by_two(3, [1, 100]);
+        download.peers.get_mut(&HOLDERS[0]).unwrap().lags(Time(400));
+        let mut out = Vec::new();
+        // It has rested for long enough by then.
+        download.handle(Time(5_000), page, &mut out);
+        assert_eq!(requests(&out), [0, 3]);
     }
 
     #[test]
