@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::fmt;
+use std::sync::Arc;
 
 use ed25519_dalek::{Signer, SigningKey, VerifyingKey};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -84,14 +85,14 @@ impl fmt::Debug for Signature {
     }
 }
 
-/// A secret key with its public half. Never printed.
+/// A secret key with its public half. Never printed. Held once in memory, however many have a copy.
 #[derive(Clone)]
-pub struct KeyPair(SigningKey);
+pub struct KeyPair(Arc<SigningKey>);
 
 impl KeyPair {
     /// The key pair of a 32-byte seed (RFC 8032, "private key").
     pub fn from_seed(seed: &[u8; 32]) -> Self {
-        Self(SigningKey::from_bytes(seed))
+        Self(Arc::new(SigningKey::from_bytes(seed)))
     }
 
     /// The seed that this pair was made from: a secret.

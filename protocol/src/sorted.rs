@@ -211,11 +211,6 @@ impl<K: Ranked, V> Sorted<K, V> {
         self.pieces.iter().flatten()
     }
 
-    /// All values, by rising key. What puts them in order must not change.
-    pub(crate) fn values_mut(&mut self) -> impl Iterator<Item = &mut V> {
-        self.pieces.iter_mut().flatten().map(|(_, value)| value)
-    }
-
     /// Keeps those for which `keep` is true.
     pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
         for all in &mut self.pieces {

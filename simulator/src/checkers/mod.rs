@@ -299,9 +299,9 @@ impl Referees {
             return;
         }
         let Ok(heard) = self.reader.heard(self.fleet, frame) else { return };
-        for (_, part) in self.parts.range_mut(of_machine(place)) {
-            if let Some(news) = &mut part.news {
-                news.heard(from, &heard);
+        for ((_, rollout), part) in self.parts.range_mut(of_machine(place)) {
+            if let (Some(news), Some(known)) = (&mut part.news, self.releases.get(rollout)) {
+                news.heard(from, &heard, |node| known.seat(node));
             }
         }
     }

@@ -7,6 +7,7 @@ use groundswell_protocol::bounds::SILENCE;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Failure, RolloutId, VoteState};
 use groundswell_protocol::identity::NodeId;
+use groundswell_protocol::places::Places;
 use groundswell_protocol::time::Span;
 use groundswell_protocol::trust::manifest::ReleaseOrder;
 use groundswell_protocol::trust::plan::Plan;
@@ -36,6 +37,7 @@ pub(super) struct Known {
     /// How often its jurors speak.
     pub(super) juror_period: Span,
     pub(super) jury: Vec<NodeId>,
+    seats: Places,
     pub(super) quorum: usize,
     pub(super) stoppers: usize,
     pub(super) faulty: usize,
@@ -69,6 +71,7 @@ impl Known {
             plan: release.plan.clone(),
             juror_period: roster.juror_period(&release.plan),
             jury: roster.jury.clone(),
+            seats: Places::of(&roster.jury),
             quorum: (jurors + faulty + 1).div_ceil(2),
             stoppers: faulty + 1,
             faulty,
@@ -95,8 +98,9 @@ impl Known {
         self.ranks.get(node).map_or(self.members() + 1, |rank| rank + 1)
     }
 
-    pub(super) fn is_juror(&self, node: &NodeId) -> bool {
-        self.jury.contains(node)
+    /// Where in its jury a node sits.
+    pub(super) fn seat(&self, node: &NodeId) -> Option<usize> {
+        self.seats.find(&self.jury, node).and_then(|seat| usize::try_from(seat).ok())
     }
 
     /// Jurors whom a node asks for news and tells first: f + 1, or all others that there are.

@@ -1,9 +1,8 @@
 //! The shadow log: every statement that a node ever signed and let go, by register, over all crashes.
 
-use std::collections::BTreeSet;
-
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::facts::{Fact, Key};
+use groundswell_protocol::few::FewOf;
 
 use super::Property;
 
@@ -12,7 +11,7 @@ struct Register {
     rank: u64,
     top: Digest,
     /// All that was ever said here; a beacon's past is not kept, it never rests.
-    said: BTreeSet<Digest>,
+    said: FewOf<Digest>,
 }
 
 /// What one node has said.
@@ -20,7 +19,7 @@ struct Register {
 struct Said {
     /// Few: a node's own registers of each rollout, and its beacon's.
     registers: Vec<Register>,
-    durable: BTreeSet<Digest>,
+    durable: FewOf<Digest>,
 }
 
 /// The log.
@@ -49,7 +48,8 @@ impl Shadow {
             return Err((Property::S9, format!("sends {:?} before it is durable", fact.statement)));
         }
         let Some(register) = node.registers.iter_mut().find(|register| register.key == fact.key) else {
-            let said = if beacon { BTreeSet::new() } else { BTreeSet::from([fact.id]) };
+            let said = if beacon { FewOf::default() } else { FewOf::from_iter([fact.id]) };
+            node.registers.reserve_exact(1);
             node.registers.push(Register { key: fact.key.clone(), rank: fact.rank, top: fact.id, said });
             return Ok(true);
         };
@@ -74,6 +74,11 @@ impl Shadow {
 
     /// A statement of a node's own became durable. Returns whether that is new.
     pub fn durable(&mut self, place: u32, fact: &Fact) -> bool {
-        self.node(place).durable.insert(fact.id)
+        let durable = &mut self.node(place).durable;
+        let new = !durable.contains(&fact.id);
+        if new {
+            durable.insert(fact.id);
+        }
+        new
     }
 }

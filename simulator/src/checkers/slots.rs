@@ -87,9 +87,8 @@ impl Referees {
             breaches.push((Property::S5, "activates a release that it knows to be paused".to_owned()));
         }
         let me = self.nodes[place as usize];
-        let others = |heard: &BTreeSet<_>| heard.iter().filter(|n| **n != me && known.is_juror(n)).count();
-        let news = part.news.clone().unwrap_or_default();
-        let (fresh, told, needed) = (others(&news.beacons), others(&news.seen), known.confirmers());
+        let (news, seat) = (part.news.unwrap_or_default(), known.seat(&me));
+        let (fresh, told, needed) = (news.beacons.others(seat), news.seen.others(seat), known.confirmers());
         if fresh < needed {
             let what = format!("activates on fresh news of {fresh} jurors; it needs {needed}");
             breaches.push((Property::S5, what));

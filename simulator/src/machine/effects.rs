@@ -45,33 +45,41 @@ pub enum Effect {
 pub struct Effects {
     /// In the order in which they were decided.
     pub all: Vec<Effect>,
-    /// Small frames that were sent lately, by their names.
-    sent: Vec<Option<Payload>>,
+    /// Frames that were sent lately, by their names: the name alone until it comes a second time, so that those of which
+    /// there is but one are let go of when they have come.
+    sent: Vec<(u64, Option<Payload>)>,
 }
 
-/// Frames that are remembered, a power of two: those of a fleet that starts or rests are nearly all the same.
-const SENT_REMEMBERED: usize = 64;
+/// Frames that are remembered, a power of two. Those of a fleet that starts or rests are nearly all the same; when half
+/// a fleet is opened at once each juror tells thousands of machines the same news of itself, and has a second's worth
+/// of them on its line.
+const SENT_REMEMBERED: usize = 1024;
 /// Of so many bytes at most.
-const SENT_BYTES_MAX: usize = 128;
+const SENT_BYTES_MAX: usize = 1024;
 
 impl Default for Effects {
     fn default() -> Self {
-        Self { all: Vec::new(), sent: vec![None; SENT_REMEMBERED] }
+        Self { all: Vec::new(), sent: vec![(0, None); SENT_REMEMBERED] }
     }
 }
 
 impl Effects {
     /// A frame to one machine. Of small ones that many machines send the bytes are held, and read, once.
     fn direct(&mut self, frame: Vec<u8>) -> Payload {
-        if frame.len() > SENT_BYTES_MAX {
-            return Message::new(frame);
-        }
         let message = Message::new(frame);
+        if message.bytes().len() > SENT_BYTES_MAX {
+            return message;
+        }
         let place = usize::try_from(message.id() % SENT_REMEMBERED as u64).unwrap_or(0);
-        match &self.sent[place] {
+        let (name, known) = &mut self.sent[place];
+        if *name != message.id() {
+            (*name, *known) = (message.id(), None);
+            return message;
+        }
+        match known {
             Some(known) if known.bytes() == message.bytes() => Payload::clone(known),
             _ => {
-                self.sent[place] = Some(Payload::clone(&message));
+                *known = Some(Payload::clone(&message));
                 message
             }
         }

@@ -22,10 +22,12 @@ use super::message::Payload;
 use super::notary::Notary;
 use super::records::Name;
 
-/// Facts and signatures that are remembered for each machine of the run, and at most in all.
+/// Facts and signatures that are remembered for each machine of the run, and at most in all. A fact takes a kilobyte,
+/// and is mostly asked for while it is on its way.
 const REMEMBERED_PER_MACHINE: usize = 64;
 const REMEMBERED_MIN: usize = 1 << 10;
-const REMEMBERED_MAX: usize = 1 << 18;
+const FACTS_MAX: usize = 1 << 16;
+const SIGNATURES_MAX: usize = 1 << 18;
 /// Of the signatures that nodes of the run have made themselves, one of so many is verified all the same.
 const MADE_VERIFIED: u64 = 64;
 
@@ -83,12 +85,12 @@ impl Remembering {
     /// A reader for so many machines, of which runs of one story may share a memory of signatures.
     pub fn new(machines: usize, notary: Option<Arc<Notary>>) -> Arc<Self> {
         let size = machines.saturating_mul(REMEMBERED_PER_MACHINE).next_power_of_two();
-        let size = size.clamp(REMEMBERED_MIN, REMEMBERED_MAX);
+        let size = |most: usize| size.clamp(REMEMBERED_MIN, most);
         let memory = Memory {
             at_hand: None,
-            facts: (0..size).map(|_| None).collect(),
+            facts: (0..size(FACTS_MAX)).map(|_| None).collect(),
             documents: BTreeMap::new(),
-            checked: (0..size).map(|_| None).collect(),
+            checked: (0..size(SIGNATURES_MAX)).map(|_| None).collect(),
             rosters: BTreeMap::new(),
             members: Vec::new(),
             checks: Checks::default(),
