@@ -3,6 +3,7 @@
 use std::io::{self, Read, Write};
 
 use super::script::{NEW_BYTES_MAX, edit, sample, take, take_part};
+use crate::access::{ReadAt, load};
 use crate::forms::container::{Chain, Closed, Method, Options, open, unpack};
 
 /// Most memory that shells may take: a caller asks before it follows them.
@@ -18,7 +19,9 @@ pub fn containers(mut data: &[u8]) {
     edit(&mut old, take_part(&mut data));
     edit(&mut new, data);
     let options = Options { plain_bytes_max: NEW_BYTES_MAX, memory_bytes_max: MEMORY_BYTES_MAX };
-    let Some((opened_old, opened_new)) = open(&old, &new, options) else { return };
+    let opened = open(&old, &new, options).expect("memory");
+    let Some((opened_old, opened_new)) = opened else { return };
+    let all = |held: &dyn ReadAt| load(held, 0..held.size()).expect("what is held can be read");
     let mut told = Vec::new();
     opened_old.chain.put(&mut told);
     opened_new.chain.put(&mut told);
@@ -27,9 +30,10 @@ pub fn containers(mut data: &[u8]) {
     let new_chain = Chain::take(told).expect("shells read back");
     let mut plain = Vec::new();
     unpack(&old, &old_chain, &mut plain).expect("what was opened opens again");
-    assert_eq!(plain, opened_old.plain, "an old file opens to something else");
+    assert_eq!(plain, all(&opened_old.plain), "an old file opens to something else");
     let mut closed = Vec::new();
-    let mut reader = Closed::new(new_chain, &opened_new.plain[..]);
+    let plain = all(&opened_new.plain);
+    let mut reader = Closed::new(new_chain, &plain[..]);
     reader.read_to_end(&mut closed).expect("what was opened closes");
     assert_eq!(closed, new, "a new file closes to something else");
 }

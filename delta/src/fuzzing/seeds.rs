@@ -2,6 +2,7 @@
 
 use super::pairs::KINDS;
 use super::script::{choices, sample};
+use crate::access::{ReadAt, load};
 use crate::codec::{self, Strength};
 use crate::forms::container::{Options, open};
 use crate::memory::Memory;
@@ -84,10 +85,11 @@ fn window(which: u8) -> Vec<u8> {
 fn shells(which: u8) -> Option<Vec<u8>> {
     let pair = &sample(which).pair;
     let options = Options { plain_bytes_max: 1 << 20, memory_bytes_max: 64 << 20 };
-    let (old, _) = open(&pair.old, &pair.new, options)?;
+    let (old, _) = open(&pair.old, &pair.new, options).expect("memory")?;
     let mut out = vec![which];
     old.chain.put(&mut out);
-    out.extend(old.plain.iter().take(3000));
+    let plain = load(&old.plain, 0..old.plain.size().min(3000)).expect("what is held can be read");
+    out.extend(plain);
     Some(out)
 }
 

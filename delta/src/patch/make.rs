@@ -193,7 +193,7 @@ fn make_opened(
         plain_bytes_max: OPENED_PLAIN_BYTES_MAX,
         memory_bytes_max: options.container_memory_bytes,
     };
-    let opened = container::open(&view(old, 0..old.size())?, &view(new, 0..new.size())?, may);
+    let opened = container::open(&view(old, 0..old.size())?, &view(new, 0..new.size())?, may)?;
     let Some((old, new)) = opened else { return Ok(None) };
     let mut body = vec![OPENED];
     for chain in [&old.chain, &new.chain] {

@@ -18,6 +18,7 @@ mod close;
 mod deflate;
 mod find;
 mod headers;
+mod held;
 mod method;
 mod open;
 mod packer;

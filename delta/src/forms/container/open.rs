@@ -1,12 +1,15 @@
 //! Opens an old and a new file, so that their insides can be compared.
 
 use std::collections::HashSet;
+use std::io::{self, Write};
 
 use super::find::{Budget, Found, find};
+use super::held::Held;
 use super::method::Method;
 use super::shells::{Chain, Shell};
 use super::study::Student;
 use super::{NOTES_BYTES_MAX, deflate::Notes};
+use crate::access::ReadAt;
 
 /// What opening may cost.
 #[derive(Clone, Copy, Debug)]
@@ -21,16 +24,19 @@ pub(crate) struct Options {
 #[derive(Debug)]
 pub(crate) struct Opened {
     /// Its plain form.
-    pub(crate) plain: Vec<u8>,
+    pub(crate) plain: Held,
     /// Where its shells were.
     pub(crate) chain: Chain,
 }
 
 /// Opens what differs in two files. None when nothing can be opened in both.
-pub(crate) fn open(old: &[u8], new: &[u8], options: Options) -> Option<(Opened, Opened)> {
+///
+/// # Errors
+/// When a plain form cannot be packed to be held.
+pub(crate) fn open(old: &[u8], new: &[u8], options: Options) -> io::Result<Option<(Opened, Opened)>> {
     let mut old_found = find(old, 0, &mut Budget::new(old, options.plain_bytes_max));
     if old_found.is_empty() {
-        return None;
+        return Ok(None);
     }
     let mut new_found = find(new, 0, &mut Budget::new(new, options.plain_bytes_max));
     let same: HashSet<_> = digests(&old_found).intersection(&digests(&new_found)).copied().collect();
@@ -42,14 +48,15 @@ pub(crate) fn open(old: &[u8], new: &[u8], options: Options) -> Option<(Opened, 
     note_kinds(&new_chain, 0, &mut kinds);
     let old_chain = keep(old.len(), &mut old_found, 0, &kinds, options.memory_bytes_max);
     if old_chain.shells.is_empty() || new_chain.shells.is_empty() {
-        return None;
+        return Ok(None);
     }
-    let opened = |file, found: &[Found], chain: Chain| {
-        let mut plain = Vec::new();
-        flatten(file, found, &mut plain);
-        (plain.len() as u64 <= options.plain_bytes_max).then_some(Opened { plain, chain })
+    let opened = |file, found, chain| {
+        let mut plain = Held::new();
+        flatten(file, found, &mut plain)?;
+        io::Result::Ok((plain.size() <= options.plain_bytes_max).then_some(Opened { plain, chain }))
     };
-    Some((opened(old, &old_found, old_chain)?, opened(new, &new_found, new_chain)?))
+    let (old, new) = (opened(old, old_found, old_chain)?, opened(new, new_found, new_chain)?);
+    Ok(old.zip(new))
 }
 
 fn digests(found: &[Found]) -> HashSet<blake3::Hash> {
@@ -124,13 +131,13 @@ fn kind(method: Method) -> u8 {
     bytes[0]
 }
 
-/// Appends the plain form.
-fn flatten(file: &[u8], found: &[Found], plain: &mut Vec<u8>) {
+/// Writes the plain form. What is written is let go at once.
+fn flatten(file: &[u8], found: Vec<Found>, plain: &mut Held) -> io::Result<()> {
     let mut after = 0;
     for found in found {
-        plain.extend_from_slice(&file[after..found.packed.start]);
-        flatten(&found.plain, &found.inner, plain);
+        plain.write_all(&file[after..found.packed.start])?;
         after = found.end();
+        flatten(&found.plain, found.inner, plain)?;
     }
-    plain.extend_from_slice(&file[after..]);
+    plain.write_all(&file[after..])
 }
