@@ -19,7 +19,7 @@ pub fn containers(mut data: &[u8]) {
     edit(&mut old, take_part(&mut data));
     edit(&mut new, data);
     let options = Options { plain_bytes_max: NEW_BYTES_MAX, memory_bytes_max: MEMORY_BYTES_MAX };
-    let opened = open(&old, &new, options).expect("memory");
+    let opened = open(&old, &new, options).expect("what is opened can be held");
     let Some((opened_old, opened_new)) = opened else { return };
     let all = |held: &dyn ReadAt| load(held, 0..held.size()).expect("what is held can be read");
     let mut told = Vec::new();

@@ -85,7 +85,7 @@ fn window(which: u8) -> Vec<u8> {
 fn shells(which: u8) -> Option<Vec<u8>> {
     let pair = &sample(which).pair;
     let options = Options { plain_bytes_max: 1 << 20, memory_bytes_max: 64 << 20 };
-    let (old, _) = open(&pair.old, &pair.new, options).expect("memory")?;
+    let (old, _) = open(&pair.old, &pair.new, options).expect("what is opened can be held")?;
     let mut out = vec![which];
     old.chain.put(&mut out);
     let plain = load(&old.plain, 0..old.plain.size().min(3000)).expect("what is held can be read");

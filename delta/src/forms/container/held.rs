@@ -105,7 +105,7 @@ mod tests {
         fn what_is_held_reads_as_it_was_written(
             bytes in 0_usize..5 * BLOCK_BYTES,
             part in 1_usize..3 * BLOCK_BYTES,
-            reads in proptest::collection::vec((0_u64..6 * BLOCK_BYTES as u64, 0_usize..3 * BLOCK_BYTES), 1..20),
+            reads in proptest::collection::vec((0_u64..6 * BLOCK_BYTES as u64, 1_usize..3 * BLOCK_BYTES), 1..20),
         ) {
             let all: Vec<u8> = (0_u32..).flat_map(|n| (n / 3).wrapping_mul(0x9e37_79b9).to_le_bytes()).take(bytes).collect();
             let mut held = Held::new();
@@ -113,16 +113,11 @@ mod tests {
                 held.write_all(part).unwrap();
             }
             prop_assert_eq!(held.size(), bytes as u64);
-            for (at, count) in reads.into_iter().chain([(0, bytes), (bytes as u64, 0)]) {
+            for (at, count) in reads.into_iter().chain([(0, bytes)]) {
                 let (mut read, mut expected) = (vec![0; count], vec![0; count]);
-                let held = held.read_exact_at(&mut read, at);
-                if count == 0 {
-                    continue;
-                }
-                prop_assert_eq!(held.is_ok(), all.read_exact_at(&mut expected, at).is_ok());
-                if held.is_ok() {
-                    prop_assert!(read == expected);
-                }
+                let is_there = all.read_exact_at(&mut expected, at).is_ok();
+                prop_assert_eq!(held.read_exact_at(&mut read, at).is_ok(), is_there);
+                prop_assert!(!is_there || read == expected);
             }
         }
     }
