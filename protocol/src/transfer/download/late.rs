@@ -2,9 +2,9 @@
 
 use std::collections::BTreeSet;
 
-use super::Download;
 use super::door::Action;
 use super::peer::{Peer, Standing};
+use super::{BUSY_PAUSE, Download};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::transfer::wire::{Ask, PIECES_NAMED_MAX};
@@ -76,7 +76,7 @@ impl Download {
         }
         let mut lagging = BTreeSet::new();
         for (id, piece) in late_ones {
-            if !self.is_elsewhere(id, piece) {
+            if !self.is_elsewhere(now, id, piece) {
                 continue;
             }
             self.release(now, id, piece);
@@ -91,9 +91,9 @@ impl Download {
         !lagging.is_empty()
     }
 
-    /// Whether a peer that neither lags nor failed of late has `piece`, other than `id`. Who is outside this node's site
+    /// Whether a peer that neither lags nor failed of late, nor rests for long, has `piece`, other than `id`. Who is outside this node's site
     /// does not count where `id` is inside: what is inside may not be asked of it.
-    pub(super) fn is_elsewhere(&self, id: NodeId, piece: u32) -> bool {
+    pub(super) fn is_elsewhere(&self, now: Time, id: NodeId, piece: u32) -> bool {
         let is_inside = self.locality.is_near(&id);
         let mut others = self.peers.iter().filter(|(other, _)| **other != id);
         others.any(|(other, peer)| {
@@ -101,7 +101,8 @@ impl Download {
                 return false;
             }
             let is_well = peer.standing == Standing::Ready && !peer.is_lagging() && peer.failures == 0;
-            is_well && peer.pieces.contains(piece)
+            let is_soon = peer.rests_until() <= now + BUSY_PAUSE;
+            is_well && is_soon && peer.pieces.contains(piece)
         })
     }
 

@@ -119,6 +119,21 @@ mod tests {
     }
 
     #[test]
+    fn who_lags_is_asked_when_who_is_well_rests_for_long() {
+        let (mut download, page) = held_by_two(3, [1, 1]);
+        download.peers.get_mut(&HOLDERS[0]).unwrap().lags(Time(400));
+        let rests = download.peers.get_mut(&HOLDERS[1]).unwrap();
+        (0..2).for_each(|_| rests.lags(Time(400)));
+        rests.asked.insert(0, Time(400));
+        rests.measured(Time(450), 0);
+        rests.asked.clear();
+        assert!(!rests.is_lagging() && rests.rests_until() > Time(3_000));
+        let mut out = Vec::new();
+        download.handle(Time(2_000), page, &mut out);
+        assert_eq!(requests(&out), [1, 0], "a lagging one is asked for little");
+    }
+
+    #[test]
     fn the_nearer_of_two_holders_is_asked_and_the_farther_for_what_is_too_much_for_it() {
         assert_eq!(asked(3, [1, 100]), [3, 0]);
         assert_eq!(asked(3, [100, 1]), [0, 3]);

@@ -96,7 +96,7 @@ impl Download {
         let crowded = peer.refusals.len() >= REFUSALS_MAX;
         let nearer = self.nearer_than(now, &id);
         let fits = |piece: &u32| {
-            (!last_resort || !self.is_elsewhere(id, *piece))
+            (!last_resort || !self.is_elsewhere(now, id, *piece))
                 && !nearer.iter().any(|peer| peer.offers(*piece))
                 && match peer.refusals.get(piece) {
                     Some(refusal) => !refusal.stands(now, peer, &self.peers, late),
