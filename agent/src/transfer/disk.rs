@@ -7,6 +7,7 @@ use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::transfer::Outline;
 use groundswell_protocol::transfer::PieceSet;
 use groundswell_protocol::transfer::upload::Serve;
+use groundswell_protocol::transfer::wire::Answer;
 use tokio::sync::{Semaphore, mpsc};
 
 use super::sessions::SessionId;
@@ -30,7 +31,7 @@ pub(super) enum Done {
     Prepared { blob: Digest, fetch: u64, outcome: Result<Box<Prepared>, StoreError> },
     Written { blob: Digest, fetch: u64, piece: u32, outcome: Result<(), StoreError> },
     Finished { blob: Digest, fetch: u64, outcome: Result<(), StoreError> },
-    Read { serve: Serve, session: SessionId, data: Option<Vec<u8>> },
+    Read { serve: Serve, session: SessionId, answers: Option<Vec<Answer>> },
     OutlineRead { peer: NodeId, blob: Digest, page: u16, session: SessionId, outline: Option<Arc<Outline>> },
 }
 

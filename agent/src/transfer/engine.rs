@@ -4,6 +4,7 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
 use tokio::sync::mpsc;
@@ -75,6 +76,8 @@ pub(super) struct Ways<S> {
     sessions: SessionId,
     /// Peers whose asking stream was given up in this step: the downloads are told at its end.
     given_up: Vec<NodeId>,
+    /// Pieces of which some more came in this step: those who asked are told.
+    pub(super) begun: Vec<(Digest, u32)>,
     /// Peers whose answering stream was closed in this step: the serving side is told at its end.
     deaf: Vec<NodeId>,
 }
@@ -120,6 +123,7 @@ impl<S: Streams> Engine<S> {
             pacing: Pacing::new(&limits.caps, clock),
             sessions: 0,
             given_up: Vec::new(),
+            begun: Vec::new(),
             deaf: Vec::new(),
         };
         Self {
@@ -170,6 +174,9 @@ impl<S: Streams> Engine<S> {
     /// What is due after every step: deadlines, uploads that may go, streams that were given up.
     fn settle(&mut self) {
         self.fetches.wake(&mut self.ways);
+        for (blob, piece) in self.ways.begun.drain(..) {
+            self.serves.begun(blob, piece);
+        }
         self.serves.pump(&mut self.ways, &self.fetches);
         while let Some(peer) = self.ways.given_up.pop() {
             self.fetches.lost(peer, &mut self.ways);
@@ -243,8 +250,8 @@ impl<S: Streams> Engine<S> {
             Done::Finished { blob, fetch, outcome } => {
                 self.fetches.finished(blob, fetch, outcome, &mut self.ways);
             }
-            Done::Read { serve, session, data } => {
-                if !self.serves.read(serve, session, data, &mut self.ways) {
+            Done::Read { serve, session, answers } => {
+                if !self.serves.read(serve, session, answers.as_deref(), &mut self.ways) {
                     self.fetches.recheck(serve.piece.0, &mut self.ways);
                 }
             }

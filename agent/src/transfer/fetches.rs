@@ -8,8 +8,10 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::download::{Action, Download, Event};
+use groundswell_protocol::transfer::groups::GroupSet;
 use groundswell_protocol::transfer::locality::SITE_ASKED_MAX;
 use groundswell_protocol::transfer::shortage::ShortageWatch;
+use groundswell_protocol::transfer::upload::Serve;
 use groundswell_protocol::transfer::wire::{Answer, Ask};
 use groundswell_protocol::transfer::{
     BLOB_BYTES_MAX, Outline, OutlineError, PIECE_BYTES, PieceSet, piece_count,
@@ -155,9 +157,35 @@ impl Fetches {
 
     /// Whether a peer is known to have a piece that we fetched, so that it need not hear of ours.
     pub(super) fn knows_to_have(&self, blob: &Digest, peer: &NodeId, piece: u32) -> bool {
-        match self.fetches.get(blob).map(|fetch| &fetch.stage) {
-            Some(Stage::Running(running)) => running.download.knows_to_have(peer, piece),
-            _ => false,
+        self.running(blob).is_some_and(|running| running.download.knows_to_have(peer, piece))
+    }
+
+    /// Which groups of a piece are here that did not come whole.
+    pub(super) fn part(&self, blob: &Digest, piece: u32) -> GroupSet {
+        self.running(blob).map_or(GroupSet::NONE, |running| running.download.part(piece))
+    }
+
+    /// Pieces of which some is here and that hardly anybody has.
+    pub(super) fn begun_pieces(&self, blob: &Digest) -> Vec<u32> {
+        self.running(blob).into_iter().flat_map(|running| running.download.begun_pieces()).collect()
+    }
+
+    /// Whether a piece came and is not on the disk yet.
+    pub(super) fn is_being_written(&self, blob: &Digest, piece: u32) -> bool {
+        self.running(blob).is_some_and(|running| {
+            running.download.held().contains(piece) && !running.written.contains(piece)
+        })
+    }
+
+    /// What goes out of a piece that is not here whole; `None` if it is, or nothing of it.
+    pub(super) fn pass_on(&self, serve: &Serve) -> Option<Vec<Answer>> {
+        self.running(&serve.piece.0)?.download.pass_on(serve)
+    }
+
+    fn running(&self, blob: &Digest) -> Option<&Running> {
+        match &self.fetches.get(blob)?.stage {
+            Stage::Running(running) => Some(running),
+            Stage::Waiting | Stage::Preparing => None,
         }
     }
 
@@ -216,7 +244,7 @@ impl Fetches {
     pub(super) fn cancel<S: Streams>(&mut self, blob: Digest, ways: &mut Ways<S>) {
         if let Some(Fetch { stage: Stage::Running(running), .. }) = self.fetches.get(&blob) {
             for peer in running.download.known_peers() {
-                ways.ask(peer, outgoing(&Ask::Forget { blob }, None), false);
+                ways.ask(peer, outgoing(&Ask::Forget { blob }), false);
             }
         }
         self.waiting.retain(|waiting| *waiting != blob);
@@ -225,16 +253,7 @@ impl Fetches {
 
     /// A peer answered. True for a piece of a blob that is not fetched, as may be on its way when one is cancelled.
     pub(super) fn answered<S: Streams>(&mut self, peer: NodeId, answer: Answer, ways: &mut Ways<S>) -> bool {
-        let blob = match &answer {
-            Answer::Have(have) => have.blob,
-            Answer::NotHere { blob }
-            | Answer::Outline { blob, .. }
-            | Answer::Piece { blob, .. }
-            | Answer::Refer { blob, .. }
-            | Answer::Busy { blob, .. }
-            | Answer::Gained { blob, .. } => *blob,
-        };
-        let payload = if let Answer::Piece { data, .. } = &answer { data.len() as u64 } else { 0 };
+        let (blob, payload) = (answer.blob(), answer.payload_bytes());
         if payload > 0 {
             let near = self.site.binary_search(&peer).is_ok();
             ways.board.downloaded(ways.clock.now(), peer, payload, near);
@@ -273,7 +292,7 @@ impl Fetches {
         }
         let is_near = self.site.binary_search(&peer).is_ok();
         if let Some(brings) = ask.when_it_is_here(self.me).filter(|_| is_near) {
-            ways.ask(peer, outgoing(&brings, None), true);
+            ways.ask(peer, outgoing(&brings), true);
         }
     }
 
@@ -465,7 +484,7 @@ impl Fetches {
             match action {
                 Action::Send { peer, ask } => {
                     let eager = !matches!(ask, Ask::Forget { .. } | Ask::Cancel { .. } | Ask::Came { .. });
-                    ways.ask(peer, outgoing(&ask, None), eager);
+                    ways.ask(peer, outgoing(&ask), eager);
                 }
                 // Done at once, since pieces may follow in the same breath: a small file, not synced.
                 Action::Outlined(outline) => refused = running.partial.set_outline(outline).err().or(refused),
@@ -477,6 +496,7 @@ impl Fetches {
                         Done::Written { blob, fetch: number, piece, outcome }
                     });
                 }
+                Action::Begun { piece } => ways.begun.push((blob, piece)),
                 Action::Wasted { bytes, .. } => ways.board.wasted(bytes),
                 Action::Corrupt { peer } => {
                     tracing::warn!(peer = %peer.short(), blob = %blob.short(), "a peer served bytes that do not verify; it is asked no more");

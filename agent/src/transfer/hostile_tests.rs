@@ -1,12 +1,17 @@
 //! Peers that do what the piece protocol does not allow: refused, counted, scored, within bounds.
 
+use groundswell_protocol::transfer::groups::GroupSet;
 use groundswell_protocol::transfer::wire::WireError;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
 
 /// A peer that answers every ask with what `answer` makes of it.
-fn hostile_holder(fleet: &Fleet, number: u8, answer: impl Fn(Ask) -> Vec<Vec<u8>> + Clone + Send + 'static) {
+pub(super) fn hostile_holder(
+    fleet: &Fleet,
+    number: u8,
+    answer: impl Fn(Ask) -> Vec<Vec<u8>> + Clone + Send + 'static,
+) {
     let mut incoming = fleet.net.join(id(number));
     tokio::spawn(async move {
         while let Some((_, mut stream)) = incoming.recv().await {
@@ -24,7 +29,7 @@ fn hostile_holder(fleet: &Fleet, number: u8, answer: impl Fn(Ask) -> Vec<Vec<u8>
     });
 }
 
-fn framed(answer: &Answer) -> Vec<u8> {
+pub(super) fn framed(answer: &Answer) -> Vec<u8> {
     let bytes = answer.encode();
     let mut framed = u32::try_from(bytes.len()).unwrap().to_le_bytes().to_vec();
     framed.extend(bytes);
@@ -145,8 +150,13 @@ async fn ten_thousand_requests_at_once_cost_their_sender_its_stream_and_nobody_e
     let mut stream = hostile.open(publisher.id).await.unwrap();
     let flood = tokio::spawn(async move {
         for number in 0..10_000_u32 {
-            let ask =
-                Ask::Request { blob: want_of(4 << 20, 1), piece: number % 64, tried: vec![], insist: true };
+            let ask = Ask::Request {
+                blob: want_of(4 << 20, 1),
+                piece: number % 64,
+                here: GroupSet::NONE,
+                tried: vec![],
+                insist: true,
+            };
             if write_message(&mut stream, &ask.encode()).await.is_err() || flush(&mut stream).await.is_err() {
                 break;
             }

@@ -7,16 +7,17 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord};
+use groundswell_protocol::transfer::groups::{GroupSet, answers, group_values};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
 use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
-use groundswell_protocol::transfer::{Allowance, Outline, PieceSet, piece_count};
+use groundswell_protocol::transfer::{Allowance, Outline, PIECE_BYTES, PieceSet, piece_count};
 
 use super::Budget;
 use super::disk::Done;
 use super::engine::Ways;
 use super::fetches::{Fetches, nothing_of};
-use super::sessions::{SessionId, outgoing};
+use super::sessions::{SessionId, outgoing, outgoing_payload};
 use super::stream::Streams;
 
 /// News of further pieces is told at most this often: each message wakes two processes and fills a packet.
@@ -24,14 +25,22 @@ const NEWS_EVERY: Span = Span::milliseconds(40);
 
 pub(super) struct Serves {
     serving: Serving,
-    /// Pieces that came and were not told of yet.
-    news: Vec<(Digest, u32)>,
+    /// Pieces that came, and of which some came, that were not told of yet.
+    news: Vec<News>,
     /// When they may be told.
     news_at: Time,
     /// The budgets may stand otherwise than was last told.
     budgets_moved: bool,
     /// Releases of which it was said that their budget does not hold.
     said: BTreeSet<Digest>,
+}
+
+/// A piece of which all came, or some.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct News {
+    blob: Digest,
+    piece: u32,
+    is_whole: bool,
 }
 
 /// What is here of a blob.
@@ -133,6 +142,14 @@ impl Serves {
             fetches.said(peer, blob, ask.clone(), ways);
         }
         self.budgets_moved = true;
+        let mut part = GroupSet::NONE;
+        if let Ask::Request { piece, .. } = ask {
+            if fetches.is_being_written(&blob, piece) {
+                ways.answer(peer, session, outgoing(&Answer::NoMore { blob, piece }));
+                return;
+            }
+            part = fetches.part(&blob, piece);
+        }
         let here = here(&blob, ways, fetches);
         if let Ask::MayBring { .. } = ask {
             let is_whole = here.is_some_and(|here| here.pieces.is_full());
@@ -141,10 +158,15 @@ impl Serves {
         let holding = here.as_ref().map(|here| Holding {
             bytes: here.bytes,
             pieces: &here.pieces,
+            part,
             standing: here.standing,
         });
-        if let Some(answer) = self.serving.asked(ways.clock.now(), peer, ask, holding) {
-            ways.answer(peer, session, outgoing(&answer, None));
+        let Some(answer) = self.serving.asked(ways.clock.now(), peer, ask, holding) else { return };
+        ways.answer(peer, session, outgoing(&answer));
+        if let Answer::Have(_) = answer {
+            for piece in fetches.begun_pieces(&blob) {
+                ways.answer(peer, session, outgoing(&Answer::Begun { blob, piece }));
+            }
         }
     }
 
@@ -156,34 +178,48 @@ impl Serves {
                 continue;
             };
             let (blob, piece) = serve.piece;
+            if let Some(answers) = fetches.pass_on(&serve) {
+                self.read(serve, session, Some(&answers), ways);
+                continue;
+            }
+            if fetches.is_being_written(&blob, piece) {
+                // It was a part when it was granted.
+                self.serving.sent(serve, false);
+                ways.answer(serve.peer, session, outgoing(&Answer::NoMore { blob, piece }));
+                continue;
+            }
             let partial = fetches.fetching(&blob).and_then(|fetching| fetching.partial.cloned());
             let sources = ways.sources.clone();
             ways.disk.run(move || {
                 let data = sources.read_piece(&blob, piece, partial.as_deref());
-                Done::Read { serve, session, data }
+                let offset = u64::from(piece) * u64::from(PIECE_BYTES);
+                let answers = data.map(|data| answers(&serve, data, |data| group_values(offset, data)));
+                Done::Read { serve, session, answers }
             });
         }
         self.tell_news(ways, fetches);
         self.tell_budgets(ways);
     }
 
-    /// A piece was read, or could not be. False in the latter case.
+    /// A piece, or some of it, was read, or could not be. False in the latter case.
     pub(super) fn read<S: Streams>(
         &mut self,
         serve: Serve,
         session: SessionId,
-        data: Option<Vec<u8>>,
+        answers: Option<&[Answer]>,
         ways: &mut Ways<S>,
     ) -> bool {
-        let (blob, piece) = serve.piece;
-        let Some(data) = data else {
+        let Some((last, ahead)) = answers.and_then(<[Answer]>::split_last) else {
             self.serving.sent(serve, false);
-            ways.answer(serve.peer, session, outgoing(&Answer::NotHere { blob }, None));
+            ways.answer(serve.peer, session, outgoing(&Answer::NotHere { blob: serve.piece.0 }));
             return false;
         };
-        let bytes = data.len() as u64;
-        let message = outgoing(&Answer::Piece { blob, piece, data }, Some((serve, bytes)));
-        if !ways.answer(serve.peer, session, message) && ways.session_of(serve.peer) == Some(session) {
+        let bytes = ahead.iter().chain([last]).map(Answer::payload_bytes).sum();
+        let ahead = ahead.iter().map(|answer| outgoing_payload(answer, None));
+        let is_sent = ahead
+            .chain([outgoing_payload(last, Some((serve, bytes)))])
+            .all(|message| ways.answer(serve.peer, session, message));
+        if !is_sent && ways.session_of(serve.peer) == Some(session) {
             self.serving.sent(serve, false);
         }
         true
@@ -203,7 +239,15 @@ impl Serves {
 
     /// There is one piece more: those interested in the blob hear of it soon.
     pub(super) fn gained(&mut self, blob: Digest, piece: u32) {
-        self.news.push((blob, piece));
+        self.news.retain(|news| (news.blob, news.piece) != (blob, piece));
+        self.news.push(News { blob, piece, is_whole: true });
+    }
+
+    /// There is some more of a piece, and not all: those interested in the blob hear of that soon.
+    pub(super) fn begun(&mut self, blob: Digest, piece: u32) {
+        if !self.news.iter().any(|news| (news.blob, news.piece) == (blob, piece)) {
+            self.news.push(News { blob, piece, is_whole: false });
+        }
     }
 
     /// Tells of pieces that came, each to those who may lack it, if the time has come.
@@ -213,13 +257,15 @@ impl Serves {
             return;
         }
         self.news_at = now + NEWS_EVERY;
-        for (blob, piece) in std::mem::take(&mut self.news) {
+        for News { blob, piece, is_whole } in std::mem::take(&mut self.news) {
             let interested: Vec<NodeId> = self
                 .serving
                 .interested(&blob)
                 .filter(|peer| !fetches.knows_to_have(&blob, peer, piece))
                 .collect();
-            self.tell(interested, &Answer::Gained { blob, piece }, ways);
+            let answer =
+                if is_whole { Answer::Gained { blob, piece } } else { Answer::Begun { blob, piece } };
+            self.tell(interested, &answer, ways);
         }
     }
 
@@ -242,7 +288,7 @@ impl Serves {
         peer: NodeId,
     ) {
         let answer = outline.map_or(Answer::NotHere { blob }, |outline| Answer::outline_page(outline, page));
-        ways.answer(peer, session, outgoing(&answer, None));
+        ways.answer(peer, session, outgoing(&answer));
     }
 
     fn outline_asked<S: Streams>(
@@ -268,7 +314,7 @@ impl Serves {
     fn tell<S: Streams>(&mut self, peers: Vec<NodeId>, answer: &Answer, ways: &mut Ways<S>) {
         for peer in peers {
             if let Some(session) = ways.session_of(peer) {
-                ways.answer(peer, session, outgoing(answer, None));
+                ways.answer(peer, session, outgoing(answer));
             }
         }
     }

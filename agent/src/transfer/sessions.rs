@@ -65,10 +65,13 @@ pub(super) enum Note {
     },
 }
 
-/// One message to write; `serve` and the bytes of the piece if it is one, whose leaving is reported.
+/// One message to write.
 pub(super) struct Outgoing {
-    pub(super) bytes: Vec<u8>,
-    pub(super) serve: Option<(Serve, u64)>,
+    bytes: Vec<u8>,
+    /// It brings bytes of a blob, and so is held to the caps.
+    is_payload: bool,
+    /// What was granted and ends with it, and how many bytes of the blob that was: its leaving is reported.
+    serve: Option<(Serve, u64)>,
 }
 
 /// The cap on what comes in, shared by all readers: each waits until its piece is paid for, in turn.
@@ -135,8 +138,9 @@ pub(super) async fn run_asking(
             }
         };
         while let Some(answer) = read_message::<Answer>(&mut reader, &mut alive).await? {
-            if let Answer::Piece { data, .. } = &answer {
-                gate.pass(data.len() as u64, &mut alive).await;
+            let payload_bytes = answer.payload_bytes();
+            if payload_bytes > 0 {
+                gate.pass(payload_bytes, &mut alive).await;
             }
             if notes.send(Note::Answered { peer, session, answer }).await.is_err() {
                 break;
@@ -193,7 +197,7 @@ async fn write_all(
         let mut next = Some(first);
         while let Some(message) = next {
             match &mut pacing {
-                Some(pacing) if message.serve.is_some() => pacing.write(&mut writer, &message.bytes).await?,
+                Some(pacing) if message.is_payload => pacing.write(&mut writer, &message.bytes).await?,
                 _ => write_message(&mut writer, &message.bytes).await?,
             }
             sent.extend(message.serve);
@@ -210,6 +214,11 @@ async fn write_all(
 }
 
 /// A message for a writer.
-pub(super) fn outgoing(message: &impl Message, serve: Option<(Serve, u64)>) -> Outgoing {
-    Outgoing { bytes: message.encode(), serve }
+pub(super) fn outgoing(message: &impl Message) -> Outgoing {
+    Outgoing { bytes: message.encode(), is_payload: false, serve: None }
+}
+
+/// A message of what was granted; with `serve` the last.
+pub(super) fn outgoing_payload(answer: &Answer, serve: Option<(Serve, u64)>) -> Outgoing {
+    Outgoing { bytes: answer.encode(), is_payload: answer.payload_bytes() > 0, serve }
 }

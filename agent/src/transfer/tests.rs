@@ -15,6 +15,8 @@ use tokio::time::{Instant, timeout};
 
 #[path = "hostile_tests.rs"]
 mod hostile;
+#[path = "passing_tests.rs"]
+mod passing;
 
 use super::stream::{flush, read_message, write_message};
 use super::*;

@@ -390,6 +390,7 @@ mod tests {
     use super::*;
     use crate::identity::PublicKey;
     use crate::transfer::PIECE_BYTES;
+    use crate::transfer::groups::{GroupSet, Share};
     use crate::transfer::upload::{Standing, Upload, Verdict, Wanted};
 
     const BLOB: Digest = Digest([7; 32]);
@@ -402,7 +403,16 @@ mod tests {
     fn wanted(piece: u32, tried: &[NodeId]) -> Wanted<'_> {
         let insist = tried.len() >= PEERS_NAMED_MAX;
         let of = 40 * u64::from(PIECE_BYTES);
-        Wanted { piece: (BLOB, piece), of, bytes: PIECE_BYTES, tried, insist, standing: Standing::Origin }
+        let share = Share::of(GroupSet::all(PIECE_BYTES), GroupSet::NONE, PIECE_BYTES).unwrap();
+        Wanted {
+            piece: (BLOB, piece),
+            of,
+            share,
+            bytes: PIECE_BYTES,
+            tried,
+            insist,
+            standing: Standing::Origin,
+        }
     }
 
     /// A holder of 40 pieces with a budget, each of which it has sent to its own peer.

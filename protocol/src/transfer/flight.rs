@@ -27,6 +27,11 @@ const BEGUN: usize = 64;
 /// Blobs of which it is known how many pieces came, at most.
 const BLOBS_MAX: usize = 256;
 
+/// A line on which copies take so long to come is slow: what is sent over it is passed on before it is whole.
+const SLOW: Span = Span::milliseconds(150);
+/// A copy more weighs as one in so many.
+const WEIGHT: u64 = 8;
+
 /// Pieces under way that are noted, at most: more than any line has room for.
 const NOTED_MAX: usize = 1024;
 
@@ -38,6 +43,8 @@ pub(super) struct Flight {
     came: VecDeque<Time>,
     /// How many pieces of a blob came, up to [`BEGUN`].
     begun: BTreeMap<Digest, usize>,
+    /// How long copies take to come, in units of 1/[`WEIGHT`] ms; none before the first came.
+    takes: Option<u64>,
 }
 
 impl Flight {
@@ -53,7 +60,10 @@ impl Flight {
 
     /// `peer` says that a piece came.
     pub(super) fn came(&mut self, now: Time, peer: NodeId, piece: PieceName) {
-        if self.pieces.remove(&(peer, piece)).is_some() {
+        if let Some(left) = self.pieces.remove(&(peer, piece)) {
+            let took = now.since(left).0;
+            self.takes =
+                Some(self.takes.map_or(took * WEIGHT, |takes| takes - takes.div_ceil(WEIGHT) + took));
             self.note_begun(piece.0, 1);
             self.came.push_back(now);
             if self.came.len() > ROOM_MAX {
@@ -85,6 +95,11 @@ impl Flight {
         let until = of_it.map(|(_, left)| *left + UNDER_WAY_MAX).filter(|until| *until > now);
         let under_way: Vec<Time> = until.collect();
         under_way.iter().min().copied().filter(|_| under_way.len() >= FIRST + 2 * begun)
+    }
+
+    /// Whether copies take long to come, or nobody knows yet.
+    pub(super) fn is_slow(&self) -> bool {
+        self.takes.is_none_or(|takes| takes / WEIGHT > SLOW.0)
     }
 
     /// Nothing more is heard of those pieces of `peer`.
@@ -137,6 +152,21 @@ mod tests {
     #[test]
     fn the_quicker_a_line_the_more_it_takes_within_bounds() {
         assert_eq!([1000, 16, 1].map(room), [8, 15, 64]);
+    }
+
+    #[test]
+    fn a_line_is_slow_until_copies_come_soon_and_again_when_they_do_no_more() {
+        let mut flight = Flight::default();
+        let mut copies = |took| {
+            for number in 0..40 {
+                let left = Time(u64::from(number) * 10_000);
+                flight.left(left, peer(1), piece(number));
+                flight.came(left + Span(took), peer(1), piece(number));
+            }
+            flight.is_slow()
+        };
+        assert!(Flight::default().is_slow());
+        assert_eq!([20, 400, 0, 149, 160].map(&mut copies), [false, true, false, false, true]);
     }
 
     #[test]

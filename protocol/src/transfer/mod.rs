@@ -13,6 +13,7 @@ mod allowance;
 pub mod download;
 pub mod egress;
 mod flight;
+pub mod groups;
 pub mod locality;
 mod outline;
 mod pace;

@@ -7,6 +7,7 @@
 
 use blake3::hazmat::{self, ChainingValue, HasherExt, Mode};
 
+use super::groups::group_count;
 use crate::digest::Digest;
 
 /// Bytes of every piece but the last. A power of two times BLAKE3's chunk of 1 KiB, so that a piece is a
@@ -137,8 +138,22 @@ impl Outline {
             return false;
         }
         match self.values.get(piece as usize) {
-            Some(value) => piece_value(offset, data) == *value,
+            Some(value) => subtree_value(offset, data) == *value,
             None => Digest::of(data) == self.blob,
+        }
+    }
+
+    /// Whether `values` are those of all groups of piece number `piece`, in order.
+    pub(super) fn verify_groups(&self, piece: u32, values: &[ChainingValue]) -> bool {
+        let Some((_, length)) = piece_range(self.bytes, piece) else { return false };
+        if values.len() != usize::from(group_count(length)) {
+            return false;
+        }
+        match (self.values.get(piece as usize), values) {
+            (Some(value), _) => merge_inner(values) == *value,
+            // The only group of the only piece is the root, which has no chaining value of its own.
+            (None, [_]) => false,
+            (None, _) => merge_root(values) == self.blob,
         }
     }
 }
@@ -178,7 +193,7 @@ impl OutlineBuilder {
         if Outline::values_needed(self.bytes) == 0 {
             self.single = Some(Digest::of(data));
         } else {
-            self.values.push(piece_value(offset, data));
+            self.values.push(subtree_value(offset, data));
         }
         self.pushed += 1;
         Ok(())
@@ -198,17 +213,17 @@ impl OutlineBuilder {
     }
 }
 
-/// The chaining value of a piece at `offset`. `data` is never empty: only a blob of one piece may be.
-fn piece_value(offset: u64, data: &[u8]) -> ChainingValue {
+/// The chaining value of a piece or a group at `offset`. `data` is never empty: only a blob of one piece may be.
+pub(super) fn subtree_value(offset: u64, data: &[u8]) -> ChainingValue {
     let mut hasher = blake3::Hasher::new();
     hasher.set_input_offset(offset);
     hasher.update(data);
     hasher.finalize_non_root()
 }
 
-/// Merges the values of at least two pieces to the digest of their blob.
+/// Merges at least two values to the digest of their blob.
 fn merge_root(values: &[ChainingValue]) -> Digest {
-    let (left, right) = values.split_at(left_pieces(values.len()));
+    let (left, right) = values.split_at(left_subtrees(values.len()));
     Digest(*hazmat::merge_subtrees_root(&merge_inner(left), &merge_inner(right), Mode::Hash).as_bytes())
 }
 
@@ -216,13 +231,13 @@ fn merge_inner(values: &[ChainingValue]) -> ChainingValue {
     if let [value] = values {
         return *value;
     }
-    let (left, right) = values.split_at(left_pieces(values.len()));
+    let (left, right) = values.split_at(left_subtrees(values.len()));
     hazmat::merge_subtrees_non_root(&merge_inner(left), &merge_inner(right), Mode::Hash)
 }
 
-/// How many of `pieces` (at least two) hang below the left child: the largest power of two that leaves
+/// How many of `pieces`, or groups (at least two), hang below the left child: the largest power of two that leaves
 /// at least one to the right.
-fn left_pieces(pieces: usize) -> usize {
+fn left_subtrees(pieces: usize) -> usize {
     pieces.div_ceil(2).next_power_of_two()
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::groups::{GroupSet, Share};
 use super::outline::piece_range;
 use super::pieces::PieceSet;
 use super::upload::{Serve, Standing, Upload, Verdict, Wanted};
@@ -27,6 +28,8 @@ pub struct Holding<'a> {
     pub bytes: u64,
     /// The pieces that are here.
     pub pieces: &'a PieceSet,
+    /// Of the piece that is asked for, if it is not here whole: what is here.
+    pub part: GroupSet,
     /// How we came by them.
     pub standing: Standing,
 }
@@ -60,19 +63,31 @@ impl Serving {
                 let holding = holding.filter(|_| noted);
                 Some(holding.map_or(Answer::NotHere { blob }, |holding| self.have(peer, blob, holding)))
             }
-            Ask::Request { blob, piece, tried, insist } => {
+            Ask::Request { blob, piece, here, tried, insist } => {
                 let Some(holding) = holding else { return Some(Answer::NotHere { blob }) };
-                if !holding.pieces.contains(piece) {
+                let is_whole = holding.pieces.contains(piece);
+                let length = piece_range(holding.bytes, piece).map_or(0, |(_, length)| length);
+                if !is_whole && holding.part.is_empty() {
                     return Some(self.have(peer, blob, holding));
                 }
-                let bytes = piece_range(holding.bytes, piece).map_or(0, |(_, length)| length);
-                let standing = holding.standing;
-                let of = holding.bytes;
-                let wanted = Wanted { piece: (blob, piece), of, bytes, tried: &tried, insist, standing };
+                let of_it = if is_whole { GroupSet::all(length) } else { holding.part };
+                let Some(share) = Share::of(of_it, here, length) else {
+                    return Some(Answer::NoMore { blob, piece });
+                };
+                let wanted = Wanted {
+                    piece: (blob, piece),
+                    of: holding.bytes,
+                    share,
+                    bytes: share.groups.bytes(length),
+                    tried: &tried,
+                    insist,
+                    standing: holding.standing,
+                };
                 match self.upload.request(now, peer, wanted) {
                     Verdict::Wait => None,
                     Verdict::Refer(peers) => Some(Answer::Refer { blob, piece, peers }),
-                    Verdict::Busy => Some(Answer::Busy { blob, piece }),
+                    Verdict::Busy if is_whole => Some(Answer::Busy { blob, piece }),
+                    Verdict::Busy => Some(Answer::NoMore { blob, piece }),
                 }
             }
             Ask::Cancel { blob, piece } => {
@@ -167,7 +182,8 @@ mod tests {
 
     fn ask(serving: &mut Serving, from: u16, blob: Digest) -> Answer {
         let pieces = PieceSet::all(1);
-        let holding = Holding { bytes: 10, pieces: &pieces, standing: Standing::Origin };
+        let holding =
+            Holding { bytes: 10, pieces: &pieces, part: GroupSet::NONE, standing: Standing::Origin };
         serving.asked(Time(0), peer(from), Ask::Ask { blob }, Some(holding)).unwrap()
     }
 

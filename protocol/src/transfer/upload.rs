@@ -13,6 +13,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use super::allowance::Allowance;
 use super::egress::{Egress, Purse};
 use super::flight::Flight;
+use super::groups::Share;
 use super::spread::{Haste, Spread};
 use super::wire::PEERS_NAMED_MAX;
 use crate::digest::Digest;
@@ -69,7 +70,9 @@ pub struct Wanted<'a> {
     pub piece: PieceName,
     /// The size of its blob.
     pub of: u64,
-    /// Its length, as counted against the cap.
+    /// What of it.
+    pub share: Share,
+    /// The share's length, as counted against the cap.
     pub bytes: u32,
     /// Peers that the asker tried in vain.
     pub tried: &'a [NodeId],
@@ -97,17 +100,29 @@ pub struct Serve {
     pub peer: NodeId,
     /// What.
     pub piece: PieceName,
+    /// What of it.
+    pub share: Share,
+    /// Each group is a message of its own, so that the asker can pass on the first before the last has come.
+    pub apart: bool,
+}
+
+/// A request that was granted.
+#[derive(Clone, Copy)]
+struct Granted {
+    piece: PieceName,
+    share: Share,
+    bytes: u32,
 }
 
 #[derive(Default)]
 struct Asker {
-    waiting: VecDeque<(PieceName, u32)>,
-    sending: Vec<(PieceName, u32)>,
+    waiting: VecDeque<Granted>,
+    sending: Vec<Granted>,
 }
 
 impl Asker {
     fn has(&self, piece: PieceName) -> bool {
-        self.sending.iter().chain(&self.waiting).any(|(other, _)| *other == piece)
+        self.sending.iter().chain(&self.waiting).any(|other| other.piece == piece)
     }
 }
 
@@ -179,6 +194,10 @@ impl Upload {
         // A relay gives to whom it can at once: others who were given the piece are as busy as it is.
         let is_relay = wanted.standing == Standing::Relay;
         let gives = is_relay && !spent && self.flight.has_room(now, self.waiting());
+        if !wanted.share.completes && !gives {
+            // More of it comes: then whoever asks may be given all of it, or be told whom to ask.
+            return Verdict::Busy;
+        }
         if haste != Haste::Now
             && !gives
             && let Some(peers) = self.referral(peer, &wanted, spent)
@@ -207,7 +226,8 @@ impl Upload {
         if asker.waiting.is_empty() {
             self.turns.push_back(peer);
         }
-        asker.waiting.push_back((wanted.piece, wanted.bytes));
+        let Wanted { piece, share, bytes, .. } = wanted;
+        asker.waiting.push_back(Granted { piece, share, bytes });
         self.egress.charge(wanted.piece, wanted.bytes);
         self.grant(now, peer, wanted.piece);
         if haste == Haste::Now {
@@ -229,8 +249,8 @@ impl Upload {
         let (flight, mut waits) = (&self.flight, None::<Time>);
         let turn = self.turns.iter().position(|peer| {
             let free = self.askers.get(peer).filter(|asker| asker.sending.len() < SENDING_PER_PEER_MAX);
-            let Some(((blob, _), _)) = free.and_then(|asker| asker.waiting.front()) else { return false };
-            let until = flight.waits(now, *blob);
+            let Some(first) = free.and_then(|asker| asker.waiting.front()) else { return false };
+            let until = flight.waits(now, first.piece.0);
             waits = waits.into_iter().chain(until).min();
             until.is_none()
         });
@@ -238,25 +258,32 @@ impl Upload {
         let turn = turn?;
         let peer = self.turns.remove(turn)?;
         let asker = self.askers.get_mut(&peer)?;
-        let (piece, bytes) = asker.waiting.pop_front()?;
-        asker.sending.push((piece, bytes));
+        let granted = asker.waiting.pop_front()?;
+        let Granted { piece, share, .. } = granted;
+        asker.sending.push(granted);
         if !asker.waiting.is_empty() {
             self.turns.push_back(peer);
         }
         self.sending += 1;
         if let Some(cap) = &mut self.allowance {
-            cap.spend(now, u64::from(bytes));
+            cap.spend(now, u64::from(granted.bytes));
         }
-        self.flight.left(now, peer, piece);
-        Some(Serve { peer, piece })
+        let apart = !share.completes || share.groups.count() > 1 && self.flight.is_slow();
+        if share.completes {
+            // Of others nobody says that they came.
+            self.flight.left(now, peer, piece);
+        }
+        Some(Serve { peer, piece, share, apart })
     }
 
     /// A piece has left for its peer, or could not be read (`delivered` false: others are not referred
     /// to that peer for it).
     pub fn sent(&mut self, serve: Serve, delivered: bool) {
         let Some(asker) = self.askers.get_mut(&serve.peer) else { return };
-        let Some(at) = asker.sending.iter().position(|(piece, _)| *piece == serve.piece) else { return };
-        let (_, bytes) = asker.sending.swap_remove(at);
+        let Some(at) = asker.sending.iter().position(|granted| granted.piece == serve.piece) else {
+            return;
+        };
+        let Granted { bytes, .. } = asker.sending.swap_remove(at);
         self.sending -= 1;
         if asker.sending.is_empty() && asker.waiting.is_empty() {
             self.askers.remove(&serve.peer);
@@ -293,7 +320,7 @@ impl Upload {
         self.drop_waiting(peer, |_| true);
         if let Some(asker) = self.askers.remove(&peer) {
             self.sending -= asker.sending.len();
-            for (piece, bytes) in asker.sending {
+            for Granted { piece, bytes, .. } in asker.sending {
                 self.revoke(peer, piece, bytes, true);
             }
         }
@@ -401,16 +428,16 @@ impl Upload {
 
     fn drop_waiting(&mut self, peer: NodeId, unwanted: impl Fn(PieceName) -> bool) {
         let Some(asker) = self.askers.get_mut(&peer) else { return };
-        let (dropped, kept) = asker.waiting.drain(..).partition(|(piece, _)| unwanted(*piece));
+        let (dropped, kept) = asker.waiting.drain(..).partition(|granted| unwanted(granted.piece));
         asker.waiting = kept;
-        let dropped: VecDeque<(PieceName, u32)> = dropped;
+        let dropped: VecDeque<Granted> = dropped;
         if asker.waiting.is_empty() {
             self.turns.retain(|turn| *turn != peer);
             if asker.sending.is_empty() {
                 self.askers.remove(&peer);
             }
         }
-        for (piece, bytes) in dropped {
+        for Granted { piece, bytes, .. } in dropped {
             self.revoke(peer, piece, bytes, false);
         }
     }
@@ -420,6 +447,7 @@ impl Upload {
 mod tests {
     use super::*;
     use crate::identity::PublicKey;
+    use crate::transfer::groups::GroupSet;
     use proptest::prelude::*;
 
     fn peer(number: u8) -> NodeId {
@@ -427,7 +455,15 @@ mod tests {
     }
 
     fn wanted(piece: u32, tried: &[NodeId], standing: Standing) -> Wanted<'_> {
-        Wanted { piece: (Digest([7; 32]), piece), of: 10 << 20, bytes: 1000, tried, insist: false, standing }
+        Wanted {
+            piece: (Digest([7; 32]), piece),
+            of: 10 << 20,
+            share: Share::of(GroupSet::all(1000), GroupSet::NONE, 1000).unwrap(),
+            bytes: 1000,
+            tried,
+            insist: false,
+            standing,
+        }
     }
 
     #[test]

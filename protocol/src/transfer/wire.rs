@@ -6,9 +6,10 @@
 //!
 //! | asker | holder answers |
 //! |---|---|
-//! | `Ask` | `Have` or `NotHere`; afterwards a `Gained` for each further piece, until `Forget` |
+//! | `Ask` | `Have` or `NotHere`; afterwards a `Gained` for each further piece, and `Begun` for some before, until `Forget` |
 //! | `Outline` | `Outline`, or `NotHere` |
-//! | `Request` | `Piece`, `Refer`, `Busy`, or `Have` if the piece is not here |
+//! | `Request` | `Piece`, or a `Group` for each that was asked for; `Refer`, `Busy`, or `Have` if nothing of it is here |
+//! | `Request`, where the piece is not here whole | a `Group` for each that is here, and `NoMore` |
 //! | `Cancel`, `Forget`, `Came` | nothing |
 //! | `MayBring` | nothing on this stream: `Brings` on one of the other's own, which no pieces hold up |
 //!
@@ -17,6 +18,7 @@
 use wincode::config::Configuration;
 use wincode::{SchemaRead, SchemaWrite};
 
+use super::groups::{GROUP_BYTES, GROUPS_MAX, GroupSet};
 use super::outline::{BLOB_BYTES_MAX, Outline, PIECE_BYTES, piece_count};
 use super::pieces::PieceSet;
 use crate::digest::Digest;
@@ -64,6 +66,8 @@ pub enum Ask {
         blob: Digest,
         /// The piece.
         piece: u32,
+        /// What of it I have already.
+        here: GroupSet,
         /// Peers to whom I was referred for it in vain, at most [`PEERS_NAMED_MAX`].
         tried: Vec<NodeId>,
         /// I have tried as many as can be named: refer me no further.
@@ -168,6 +172,59 @@ pub enum Answer {
         /// The piece.
         piece: u32,
     },
+    /// One group of a piece.
+    Group {
+        /// The blob.
+        blob: Digest,
+        /// The piece.
+        piece: u32,
+        /// The group.
+        group: u8,
+        /// The values of all groups of the piece, at most [`GROUPS_MAX`]; none where they went ahead.
+        values: Vec<[u8; 32]>,
+        /// Its bytes, at most [`GROUP_BYTES`].
+        data: Vec<u8>,
+    },
+    /// Of this piece I have nothing more for you now.
+    NoMore {
+        /// The blob.
+        blob: Digest,
+        /// The piece.
+        piece: u32,
+    },
+    /// Some of this piece came to me, or some more: ask me for it, if nobody has it whole for you.
+    Begun {
+        /// The blob.
+        blob: Digest,
+        /// The piece.
+        piece: u32,
+    },
+}
+
+impl Answer {
+    /// The blob that it is about.
+    pub fn blob(&self) -> Digest {
+        match self {
+            Self::Have(have) => have.blob,
+            Self::NotHere { blob }
+            | Self::Outline { blob, .. }
+            | Self::Piece { blob, .. }
+            | Self::Refer { blob, .. }
+            | Self::Busy { blob, .. }
+            | Self::Gained { blob, .. }
+            | Self::Group { blob, .. }
+            | Self::NoMore { blob, .. }
+            | Self::Begun { blob, .. } => *blob,
+        }
+    }
+
+    /// Bytes of the blob in it.
+    pub fn payload_bytes(&self) -> u64 {
+        match self {
+            Self::Piece { data, .. } | Self::Group { data, .. } => data.len() as u64,
+            _ => 0,
+        }
+    }
 }
 
 /// What a holder has of a blob.
@@ -242,6 +299,9 @@ impl Message for Ask {
             wincode::config::deserialize_exact(body, configuration()).map_err(|_| WireError::Malformed)?;
         match &ask {
             Self::Request { tried, .. } if tried.len() > PEERS_NAMED_MAX => Err(WireError::Bound("peers")),
+            Self::Request { here, .. } if GroupSet::from_bits(here.bits()).is_none() => {
+                Err(WireError::Bound("groups"))
+            }
             Self::Came { pieces, .. } if pieces.is_empty() || pieces.len() > PIECES_NAMED_MAX => {
                 Err(WireError::Bound("pieces"))
             }
@@ -268,7 +328,13 @@ impl Answer {
     fn check(&self, bytes: usize) -> Result<(), WireError> {
         match self {
             Self::Piece { data, .. } if data.len() > PIECE_BYTES as usize => Err(WireError::Bound("data")),
-            Self::Piece { .. } => Ok(()),
+            Self::Group { data, .. } if data.len() > GROUP_BYTES as usize => Err(WireError::Bound("data")),
+            Self::Group { group, values, .. }
+                if *group >= GROUPS_MAX || values.len() > usize::from(GROUPS_MAX) =>
+            {
+                Err(WireError::Bound("groups"))
+            }
+            Self::Piece { .. } | Self::Group { .. } => Ok(()),
             _ if bytes > MESSAGE_BYTES_MAX => Err(WireError::Length(bytes)),
             Self::Have(have) if have.bytes > BLOB_BYTES_MAX => Err(WireError::Bound("size")),
             Self::Have(have) if have.peers.len() > PEERS_NAMED_MAX => Err(WireError::Bound("peers")),
@@ -326,8 +392,15 @@ mod tests {
         prop_oneof![
             digest().prop_map(|blob| Ask::Ask { blob }),
             (digest(), any::<u16>()).prop_map(|(blob, page)| Ask::Outline { blob, page }),
-            (digest(), any::<u32>(), peers(PEERS_NAMED_MAX), any::<bool>())
-                .prop_map(|(blob, piece, tried, insist)| Ask::Request { blob, piece, tried, insist }),
+            (digest(), any::<u32>(), 0_u8..16, peers(PEERS_NAMED_MAX), any::<bool>()).prop_map(
+                |(blob, piece, here, tried, insist)| Ask::Request {
+                    blob,
+                    piece,
+                    here: GroupSet::from_bits(here).unwrap(),
+                    tried,
+                    insist
+                }
+            ),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Ask::Cancel { blob, piece }),
             digest().prop_map(|blob| Ask::Forget { blob }),
             (digest(), prop::collection::vec(any::<u32>(), 1..=PIECES_NAMED_MAX))
@@ -367,6 +440,14 @@ mod tests {
             }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::Busy { blob, piece }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::Gained { blob, piece }),
+            (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::NoMore { blob, piece }),
+            (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::Begun { blob, piece }),
+            (digest(), any::<u32>(), 0..GROUPS_MAX, any::<bool>(), 0..=GROUP_BYTES as usize).prop_map(
+                |(blob, piece, group, first, bytes)| {
+                    let values = if first { vec![[4; 32]; usize::from(GROUPS_MAX)] } else { Vec::new() };
+                    Answer::Group { blob, piece, group, values, data: vec![9; bytes] }
+                }
+            ),
         ]
     }
 
@@ -416,8 +497,10 @@ mod tests {
     #[test]
     fn bytes_of_a_request_and_a_referral_stay_as_they_are() {
         let (blob, peer) = (Digest([0xab; 32]), PublicKey([0xcd; 32]));
-        let request = Ask::Request { blob, piece: 258, tried: vec![peer], insist: true };
-        let expected = format!("0102000000{}020100000100000000000000{}01", "ab".repeat(32), "cd".repeat(32));
+        let here = GroupSet::NONE.with(1);
+        let request = Ask::Request { blob, piece: 258, here, tried: vec![peer], insist: true };
+        let expected =
+            format!("0102000000{}02010000020100000000000000{}01", "ab".repeat(32), "cd".repeat(32));
         assert_eq!(hex::encode(request.encode()), expected);
         let refer = Answer::Refer { blob, piece: 1, peers: vec![peer] };
         let expected = format!("0104000000{}010000000100000000000000{}", "ab".repeat(32), "cd".repeat(32));
@@ -436,7 +519,8 @@ mod tests {
     fn bounds_are_held() {
         let blob = Digest([1; 32]);
         let many = vec![PublicKey([2; 32]); PEERS_NAMED_MAX + 1];
-        let request = Ask::Request { blob, piece: 0, tried: many.clone(), insist: false };
+        let request =
+            Ask::Request { blob, piece: 0, here: GroupSet::NONE, tried: many.clone(), insist: false };
         assert_eq!(Ask::decode(&request.encode()), Err(WireError::Bound("peers")));
         let came = Ask::Came { blob, pieces: vec![0; PIECES_NAMED_MAX + 1] };
         assert_eq!(Ask::decode(&came.encode()), Err(WireError::Bound("pieces")));
@@ -444,6 +528,22 @@ mod tests {
         assert_eq!(Answer::decode(&refer.encode()), Err(WireError::Bound("peers")));
         let large = Answer::Piece { blob, piece: 0, data: vec![0; PIECE_BYTES as usize + 1] };
         assert_eq!(Answer::decode(&large.encode()), Err(WireError::Bound("data")));
+        let group = |group, values, bytes| Answer::Group {
+            blob,
+            piece: 0,
+            group,
+            values: vec![[0; 32]; values],
+            data: vec![0; bytes],
+        };
+        for (refused, why) in
+            [(group(4, 4, 1), "groups"), (group(0, 5, 1), "groups"), (group(0, 4, 16_385), "data")]
+        {
+            assert_eq!(Answer::decode(&refused.encode()), Err(WireError::Bound(why)));
+        }
+        let request = Ask::Request { blob, piece: 0, here: GroupSet::NONE, tried: Vec::new(), insist: false };
+        let mut hostile = request.encode();
+        hostile[41] = 16;
+        assert_eq!(Ask::decode(&hostile), Err(WireError::Bound("groups")));
         let mut hostile = Answer::Piece { blob, piece: 0, data: vec![0; 4] }.encode();
         hostile[41..49].copy_from_slice(&u64::MAX.to_le_bytes());
         assert_eq!(Answer::decode(&hostile), Err(WireError::Malformed));

@@ -6,6 +6,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 
+use groundswell_protocol::transfer::groups::GROUPS_MAX;
 use groundswell_protocol::transfer::upload::Serve;
 use groundswell_protocol::transfer::wire::{Answer, Ask, Message};
 
@@ -18,15 +19,27 @@ const BUFFER_BYTES: u64 = 1 << 20;
 /// Bytes before each message, which say its length.
 const LENGTH_BYTES: u64 = 4;
 
-/// Bytes of the message around a piece.
+/// Bytes of the message around a piece,
 const PIECE_MESSAGE_BYTES: u64 = 49 + LENGTH_BYTES;
+
+/// around a group,
+const GROUP_MESSAGE_BYTES: u64 = 58 + LENGTH_BYTES;
+
+/// and of the values of a piece's groups before the first.
+const VALUE_BYTES: u64 = 32;
 
 /// What goes over a stream. The bytes of a piece are made when it comes.
 #[derive(Debug)]
 pub(super) enum What {
     Ask(Ask),
     Answer(Answer),
-    Piece(Serve),
+    /// Of what was granted: the piece, or one group of it; whether it is the first, with values, and the last.
+    Payload {
+        serve: Serve,
+        group: Option<u8>,
+        is_first: bool,
+        is_last: bool,
+    },
 }
 
 impl What {
@@ -35,9 +48,13 @@ impl What {
         let bytes = match self {
             Self::Ask(ask) => ask.encode().len() as u64,
             // By far the most messages are news: the same bytes each time.
-            Self::Answer(Answer::Gained { .. }) => 41,
+            Self::Answer(Answer::Gained { .. } | Answer::Begun { .. }) => 41,
             Self::Answer(answer) => answer.encode().len() as u64,
-            Self::Piece(_) => return PIECE_MESSAGE_BYTES,
+            Self::Payload { group: None, .. } => return PIECE_MESSAGE_BYTES,
+            Self::Payload { is_first: true, .. } => {
+                return GROUP_MESSAGE_BYTES + VALUE_BYTES * u64::from(GROUPS_MAX);
+            }
+            Self::Payload { .. } => return GROUP_MESSAGE_BYTES,
         };
         bytes + LENGTH_BYTES
     }
@@ -112,7 +129,7 @@ impl Line {
     pub(super) fn push(&mut self, to: StreamName, bytes: u64, what: What) {
         let Some(stream) = self.streams.get_mut(&to) else { return };
         stream.pushed += bytes;
-        if let What::Piece(serve) = &what {
+        if let What::Payload { serve, is_last: true, .. } = &what {
             stream.unsent.push_back((*serve, stream.pushed));
         }
         stream.parcels.push_back(Parcel { left: bytes, what });

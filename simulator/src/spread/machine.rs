@@ -25,8 +25,8 @@ pub(super) struct Machine {
     pub(super) wakes_at: u64,
     /// When its download was last told of parts of what others send.
     pub(super) alive_at: BTreeMap<u32, u64>,
-    /// Pieces that came and were not told of.
-    pub(super) news: Vec<u32>,
+    /// Pieces that came and were not told of, and whether all of each.
+    pub(super) news: Vec<(u32, bool)>,
     /// When they may be told.
     pub(super) news_at: u64,
     pub(super) left_at: u64,

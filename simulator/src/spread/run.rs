@@ -5,11 +5,14 @@ use std::sync::Arc;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::Time;
 use groundswell_protocol::transfer::download::{Action, Download, Event};
+use groundswell_protocol::transfer::groups::{GroupSet, group_range, group_values};
 use groundswell_protocol::transfer::locality::SITE_ASKED_MAX;
 use groundswell_protocol::transfer::serving::Holding;
 use groundswell_protocol::transfer::upload::{Serve, Standing};
 use groundswell_protocol::transfer::wire::{Answer, Ask};
-use groundswell_protocol::transfer::{Outline, OutlineBuilder, PieceSet, piece_count, piece_range};
+use groundswell_protocol::transfer::{
+    Outline, OutlineBuilder, PIECE_BYTES, PieceSet, piece_count, piece_range,
+};
 
 use super::line::{Burst, StreamName, What};
 use super::machine::Machine;
@@ -110,6 +113,11 @@ impl Content {
         }
         builder.finish().expect("BUG: every piece was handed in")
     }
+}
+
+/// A piece's length.
+fn length(piece: &[u8]) -> u32 {
+    u32::try_from(piece.len()).unwrap_or(PIECE_BYTES)
 }
 
 impl<'a> Run<'a> {
@@ -265,7 +273,9 @@ impl<'a> Run<'a> {
             match what {
                 What::Ask(ask) => self.asked(from, to, ask),
                 What::Answer(answer) => self.event(to, Event::Answered { peer, answer }),
-                What::Piece(serve) => self.piece_came(from, to, serve),
+                What::Payload { serve, group, is_first, .. } => {
+                    self.payload_came(from, to, &serve, group, is_first);
+                }
             }
         }
     }
@@ -279,20 +289,31 @@ impl<'a> Run<'a> {
         }
     }
 
-    fn piece_came(&mut self, from: u32, to: u32, serve: Serve) {
+    fn payload_came(&mut self, from: u32, to: u32, serve: &Serve, group: Option<u8>, is_first: bool) {
         let (blob, piece) = serve.piece;
-        let data = self.content.piece(piece).to_vec();
+        let whole = self.content.piece(piece);
+        let answer = match group
+            .and_then(|group| group_range(length(whole), group).map(|range| (group, range)))
+        {
+            None => Answer::Piece { blob, piece, data: whole.to_vec() },
+            Some((group, (from, length))) => {
+                let offset = u64::from(piece) * u64::from(PIECE_BYTES);
+                let values = if is_first { group_values(offset, whole) } else { Vec::new() };
+                let data = whole.get(from as usize..(from + length) as usize).unwrap_or_default().to_vec();
+                Answer::Group { blob, piece, group, values, data }
+            }
+        };
         if let Some(site) = self.places.site(to).filter(|_| !self.places.is_inside(from, to)) {
-            self.entered[site as usize] += data.len() as u64;
+            self.entered[site as usize] += answer.payload_bytes();
         }
         let peer = self.places.name(from);
         self.fingerprint = mix(self.fingerprint
             ^ mix(self.now)
             ^ (u64::from(from) << 40 ^ u64::from(to) << 20 ^ u64::from(piece)));
         if self.machines[to as usize].download.is_none() {
-            self.wasted += data.len() as u64;
+            self.wasted += answer.payload_bytes();
         }
-        self.event(to, Event::Answered { peer, answer: Answer::Piece { blob, piece, data } });
+        self.event(to, Event::Answered { peer, answer });
     }
 
     /// Something happens to a machine's download.
@@ -306,6 +327,7 @@ impl<'a> Run<'a> {
             match action {
                 Action::Send { peer, ask } => self.say(node, (place(&peer), false), What::Ask(ask)),
                 Action::Keep { piece, .. } => self.keep(node, piece),
+                Action::Begun { piece } => self.note_news(node, (piece, false)),
                 Action::Wasted { bytes, .. } => self.wasted += bytes,
                 Action::Complete => self.complete(node),
                 Action::Outlined(_) | Action::Corrupt { .. } => {}
@@ -331,7 +353,16 @@ impl<'a> Run<'a> {
         self.came += 1;
         let machine = &mut self.machines[node as usize];
         machine.held.insert(piece);
-        machine.news.push(piece);
+        machine.news.retain(|(begun, is_whole)| *is_whole || *begun != piece);
+        self.note_news(node, (piece, true));
+    }
+
+    fn note_news(&mut self, node: u32, news: (u32, bool)) {
+        let machine = &mut self.machines[node as usize];
+        if machine.news.contains(&news) {
+            return;
+        }
+        machine.news.push(news);
         if machine.news.len() == 1 {
             let at = machine.news_at.max(self.now);
             self.push(at, node, Happening::News(node));
@@ -349,10 +380,15 @@ impl<'a> Run<'a> {
         let blob = self.outline.blob();
         let interested: Vec<NodeId> = machine.serving.interested(&blob).collect();
         for peer in interested {
-            for piece in &news {
+            for (piece, is_whole) in &news {
                 let download = self.machines[node as usize].download.as_ref();
                 if !download.is_some_and(|download| download.knows_to_have(&peer, *piece)) {
-                    let answer = Answer::Gained { blob, piece: *piece };
+                    let piece = *piece;
+                    let answer = if *is_whole {
+                        Answer::Gained { blob, piece }
+                    } else {
+                        Answer::Begun { blob, piece }
+                    };
                     self.put(node, (place(&peer), true), What::Answer(answer));
                 }
             }
@@ -384,12 +420,23 @@ impl<'a> Run<'a> {
                 })
             }
             ask => {
-                let holding = Holding { bytes: self.outline.bytes(), pieces: &machine.held, standing };
+                let part = match (&ask, &machine.download) {
+                    (Ask::Request { piece, .. }, Some(download)) => download.part(*piece),
+                    _ => GroupSet::NONE,
+                };
+                let holding = Holding { bytes: self.outline.bytes(), pieces: &machine.held, part, standing };
                 machine.serving.asked(now, peer, ask, Some(holding))
             }
         };
+        let has = matches!(answer, Some(Answer::Have(_)));
         if let Some(answer) = answer {
             self.put(at, (from, true), What::Answer(answer));
+        }
+        let blob = self.outline.blob();
+        let download = self.machines[at as usize].download.as_ref().filter(|_| has);
+        let begun: Vec<u32> = download.into_iter().flat_map(Download::begun_pieces).collect();
+        for piece in begun {
+            self.put(at, (from, true), What::Answer(Answer::Begun { blob, piece }));
         }
         self.serve(at);
         self.send(at);
@@ -417,8 +464,24 @@ impl<'a> Run<'a> {
         let now = Time(self.now / 1000);
         while let Some(serve) = self.machines[node as usize].serving.upload.next(now) {
             let to = (place(&serve.peer), true);
-            self.put(node, to, What::Piece(serve));
+            self.put_payload(node, to, serve);
             self.count_sent(node, to);
+        }
+    }
+
+    fn put_payload(&mut self, node: u32, to: StreamName, serve: Serve) {
+        let (blob, piece) = serve.piece;
+        if serve.share.groups == GroupSet::all(length(self.content.piece(piece))) && !serve.apart {
+            let what = What::Payload { serve, group: None, is_first: true, is_last: true };
+            return self.put(node, to, what);
+        }
+        let groups: Vec<u8> = serve.share.groups.iter().collect();
+        for (number, group) in (1..).zip(&groups) {
+            let (is_first, is_last) = (number == 1 && !serve.share.begun, number == groups.len());
+            self.put(node, to, What::Payload { serve, group: Some(*group), is_first, is_last });
+        }
+        if !serve.share.completes {
+            self.put(node, to, What::Answer(Answer::NoMore { blob, piece }));
         }
     }
 
@@ -426,8 +489,8 @@ impl<'a> Run<'a> {
         let machine = &mut self.machines[node as usize];
         let mut any = false;
         while let Some(serve) = machine.line.take_sent(to) {
-            let length = piece_range(self.outline.bytes(), serve.piece.1).map_or(0, |(_, length)| length);
-            machine.payload_sent += u64::from(length);
+            let length = length(self.content.piece(serve.piece.1));
+            machine.payload_sent += u64::from(serve.share.groups.bytes(length));
             machine.serving.sent(serve, true);
             any = true;
         }
@@ -452,8 +515,9 @@ impl<'a> Run<'a> {
             }
         }
         let payload = match &what {
-            What::Piece(serve) => {
-                piece_range(self.outline.bytes(), serve.piece.1).map_or(0, |(_, length)| length)
+            What::Payload { serve, group, .. } => {
+                let length = length(self.content.piece(serve.piece.1));
+                group.and_then(|group| group_range(length, group)).map_or(length, |(_, length)| length)
             }
             What::Ask(_) | What::Answer(_) => 0,
         };

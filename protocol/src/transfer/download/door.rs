@@ -65,6 +65,12 @@ pub enum Action {
         /// Its bytes.
         data: Vec<u8>,
     },
+    /// Some of a piece is here that hardly anybody has: those who asked may hear that it has begun. See
+    /// [`super::Download::part`].
+    Begun {
+        /// Its number.
+        piece: u32,
+    },
     /// Payload that was of no use: a piece that had come already, or a bad one.
     Wasted {
         /// From whom.

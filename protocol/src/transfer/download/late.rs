@@ -91,8 +91,8 @@ impl Download {
         !lagging.is_empty()
     }
 
-    /// Whether a peer that neither lags nor failed of late, nor rests for long, has `piece`, other than `id`. Who is outside this node's site
-    /// does not count where `id` is inside: what is inside may not be asked of it.
+    /// Whether a peer that neither lags nor failed of late, nor rests for long, has `piece`, other than `id`. Who is
+    /// outside this node's site does not count where `id` is inside: what is inside may not be asked of it.
     pub(super) fn is_elsewhere(&self, now: Time, id: NodeId, piece: u32) -> bool {
         let is_inside = self.locality.is_near(&id);
         let mut others = self.peers.iter().filter(|(other, _)| **other != id);

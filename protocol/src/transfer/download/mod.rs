@@ -8,6 +8,7 @@
 //! A peer that serves a piece or an outline that does not verify is named and never asked again.
 //! Deliberately absent: streams, files, and the giving up, which is the driver's to decide.
 
+mod arrival;
 mod door;
 mod late;
 #[cfg(test)]
@@ -25,6 +26,7 @@ mod swarm;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
+use super::groups::Parts;
 use super::locality::Locality;
 use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
@@ -33,6 +35,7 @@ use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
 use crate::digest::Digest;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
+use arrival::Group;
 pub use door::{Action, Event};
 pub use late::ENDGAME_PIECES_MAX;
 use peer::{Peer, Standing};
@@ -82,6 +85,8 @@ pub struct Download {
     outline: Option<Arc<Outline>>,
     outline_fetch: Option<OutlineFetch>,
     held: PieceSet,
+    /// Pieces of which some is here.
+    parts: Parts,
     /// Held or asked for.
     taken: PieceSet,
     asked_of: BTreeMap<u32, Vec<NodeId>>,
@@ -131,6 +136,7 @@ impl Download {
             outline_fetch: None,
             taken: held.clone(),
             held,
+            parts: Parts::default(),
             asked_of: BTreeMap::new(),
             availability: vec![0; pieces as usize],
             usual: RoundTrip::default(),
@@ -212,8 +218,12 @@ impl Download {
             return;
         }
         if self.is_only_news(now, &event) {
-            if let Event::Answered { peer: id, answer: Answer::Gained { piece, .. } } = event {
-                self.gained(id, piece);
+            if let Event::Answered { peer: id, answer } = event {
+                match answer {
+                    Answer::Gained { piece, .. } => self.gained(id, piece),
+                    Answer::Begun { piece, .. } => self.begun(id, piece),
+                    _ => {}
+                }
                 self.peers.get_mut(&id).into_iter().for_each(|peer| peer.heard(now));
             }
             return;
@@ -312,9 +322,13 @@ impl Download {
     }
 
     fn answered(&mut self, now: Time, id: NodeId, answer: Answer, out: &mut Vec<Action>) {
-        if let Answer::Piece { piece, data, .. } = answer {
-            return self.piece_came(now, id, piece, data, out);
-        }
+        let answer = match answer {
+            Answer::Piece { piece, data, .. } => return self.piece_came(now, id, piece, data, out),
+            Answer::Group { piece, group, values, data, .. } => {
+                return self.group_came(now, id, Group { piece, group, values, data }, out);
+            }
+            other => other,
+        };
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if matches!(peer.standing, Standing::Away(_)) {
             return;
@@ -349,56 +363,13 @@ impl Download {
                 self.release(now, id, piece);
             }
             Answer::Gained { piece, .. } => self.gained(id, piece),
-            Answer::Piece { .. } => {}
+            Answer::Begun { piece, .. } => self.begun(id, piece),
+            Answer::NoMore { piece, .. } => self.no_more(now, id, piece),
+            Answer::Piece { .. } | Answer::Group { .. } => {}
         }
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.heard(now);
         }
-    }
-
-    fn piece_came(&mut self, now: Time, id: NodeId, piece: u32, data: Vec<u8>, out: &mut Vec<Action>) {
-        let Some(peer) = self.peers.get_mut(&id) else { return };
-        // Its sender counts what is under way.
-        out.push(Action::Send { peer: id, ask: Ask::Came { blob: self.blob, pieces: vec![piece] } });
-        let took = peer.measured(now, piece);
-        let wasted = Action::Wasted { peer: id, bytes: data.len() as u64 };
-        let asked = peer.asked.contains_key(&piece);
-        let Some(outline) = &self.outline else { return out.push(wasted) };
-        if self.held.contains(piece) && !asked {
-            return out.push(wasted);
-        }
-        if !outline.verify(piece, &data) {
-            out.push(wasted);
-            return self.ban(now, id, out);
-        }
-        peer.failures = 0;
-        peer.busies = 0;
-        if let Some((took, pause)) = took {
-            self.usual.sample(took);
-            self.pauses.sample(pause);
-        }
-        self.turns.came(piece);
-        self.release(now, id, piece);
-        if let Some(peer) = self.peers.get_mut(&id) {
-            peer.heard(now);
-        }
-        if !self.held.insert(piece) {
-            return out.push(wasted);
-        }
-        self.locality.came(now);
-        self.came.push(piece);
-        self.taken.insert(piece);
-        for other in self.asked_of.remove(&piece).unwrap_or_default() {
-            if let Some(peer) = self.peers.get_mut(&other) {
-                peer.asked.remove(&piece);
-                peer.note_owed(now);
-            }
-            out.push(Action::Send { peer: other, ask: Ask::Cancel { blob: self.blob, piece } });
-        }
-        for peer in self.peers.values_mut() {
-            peer.refusals.remove(&piece);
-        }
-        out.push(Action::Keep { peer: id, piece, data });
     }
 
     fn page_came(&mut self, now: Time, id: NodeId, page: u16, values: Vec<[u8; 32]>, out: &mut Vec<Action>) {
@@ -444,6 +415,7 @@ impl Download {
         if matches!(peer.standing, Standing::Absent(_)) {
             peer.standing = Standing::Ready;
         }
+        peer.begun.remove(&piece);
         if peer.pieces.insert(piece) {
             self.availability[piece as usize] += 1;
             if self.locality.is_near(&id) {
@@ -500,6 +472,7 @@ impl Download {
         let is_near = self.locality.is_near(&id);
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let before = std::mem::replace(&mut peer.pieces, pieces);
+        peer.begun.clear();
         for piece in before.without(&peer.pieces) {
             self.availability[piece as usize] -= 1;
             if is_near {
@@ -543,7 +516,8 @@ impl Download {
         let holders: Vec<NodeId> = self
             .peers
             .iter()
-            .filter(|(_, peer)| peer.standing == Standing::Ready && peer.pieces.held() > 0)
+            .filter(|(_, peer)| peer.standing == Standing::Ready)
+            .filter(|(_, peer)| peer.pieces.held() > 0 || !peer.begun.is_empty())
             .map(|(id, _)| *id)
             .collect();
         let Some(id) = self.pick(&holders) else { return };

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use super::*;
 use crate::identity::PublicKey;
+use crate::transfer::groups::{GroupSet, answers, group_values};
 use crate::transfer::outline::PIECE_BYTES;
 use crate::transfer::serving::{Holding, Serving};
 use crate::transfer::upload::{Serve, Upload};
@@ -203,7 +204,7 @@ impl Swarm {
                 line.turns.push_back(to);
             }
             let bytes = match &parcel {
-                Parcel::Answer(Answer::Piece { data, .. }, _) => data.len() as u64,
+                Parcel::Answer(answer, _) if answer.payload_bytes() > 0 => answer.payload_bytes(),
                 _ => 100,
             };
             waiting.push_back((bytes, parcel));
@@ -269,6 +270,10 @@ impl Swarm {
             match action {
                 Action::Send { peer, ask } => self.post(at, peer, Parcel::Ask(ask)),
                 Action::Keep { piece, data, .. } => self.keep(at, piece, &data),
+                Action::Begun { piece } => {
+                    let blob = self.outline.blob();
+                    self.tell(at, &Answer::Begun { blob, piece });
+                }
                 Action::Wasted { bytes, .. } => self.member(at).wasted += bytes,
                 Action::Corrupt { peer } => assert!(self.member(at).corrupt.insert(peer), "named twice"),
                 Action::Outlined(outline) => assert_eq!(outline, self.outline),
@@ -286,9 +291,14 @@ impl Swarm {
         assert_eq!(data, &self.content[from..from + data.len()], "only right bytes are kept");
         let blob = self.outline.blob();
         assert!(self.member(at).held.insert(piece), "a piece is kept once");
+        self.tell(at, &Answer::Gained { blob, piece });
+    }
+
+    fn tell(&mut self, at: NodeId, news: &Answer) {
+        let blob = self.outline.blob();
         let interested: Vec<NodeId> = self.member(at).serving.interested(&blob).collect();
         for peer in interested {
-            self.post(at, peer, Parcel::Answer(Answer::Gained { blob, piece }, None));
+            self.post(at, peer, Parcel::Answer(news.clone(), None));
         }
     }
 
@@ -310,13 +320,24 @@ impl Swarm {
         }
         let member = self.member(at);
         let standing = if member.origin { upload::Standing::Origin } else { upload::Standing::Relay };
-        let holding = Holding { bytes: outline.bytes(), pieces: &member.held, standing };
+        let part = match (&ask, &member.download) {
+            (Ask::Request { piece, .. }, Some(download)) => download.part(*piece),
+            _ => GroupSet::NONE,
+        };
+        let holding = Holding { bytes: outline.bytes(), pieces: &member.held, part, standing };
         let answer = match ask {
             Ask::Outline { page, .. } => Some(Answer::outline_page(&outline, page)),
             ask => member.serving.asked(now, from, ask, Some(holding)),
         };
+        let has = matches!(answer, Some(Answer::Have(_)));
         if let Some(answer) = answer {
             self.post(at, from, Parcel::Answer(answer, None));
+        }
+        let blob = self.outline.blob();
+        let download = self.member(at).download.as_ref().filter(|_| has);
+        let begun: Vec<u32> = download.into_iter().flat_map(Download::begun_pieces).collect();
+        for piece in begun {
+            self.post(at, from, Parcel::Answer(Answer::Begun { blob, piece }, None));
         }
         self.serve(at);
     }
@@ -324,25 +345,38 @@ impl Swarm {
     fn serve(&mut self, at: NodeId) {
         let now = self.now;
         while let Some(serve) = self.member(at).serving.upload.next(now) {
-            let ((blob, piece), peer) = (serve.piece, serve.peer);
-            let (offset, length) = piece_range(self.outline.bytes(), piece).unwrap();
-            let offset = usize::try_from(offset).unwrap();
-            let mut data = self.content[offset..offset + length as usize].to_vec();
-            if matches!(self.member(at).fate, Fate::Lies) {
-                data[0] ^= 1;
-            }
-            self.member(at).uploaded += u64::from(length);
+            let answers = self.answers(at, &serve);
+            let length: u64 = answers.iter().map(Answer::payload_bytes).sum();
+            self.member(at).uploaded += length;
             if self.site_of(at) != self.site_of(serve.peer) {
-                *self.crossed.entry(self.site_of(serve.peer)).or_default() += u64::from(length);
+                *self.crossed.entry(self.site_of(serve.peer)).or_default() += length;
             }
             let on_a_line = self.member(at).line.is_some();
             if on_a_line {
                 // As with streams whose buffers take whatever comes.
                 self.member(at).serving.sent(serve, true);
             }
-            let serve = (!on_a_line).then_some(serve);
-            self.post(at, peer, Parcel::Answer(Answer::Piece { blob, piece, data }, serve));
+            let last = answers.len();
+            for (number, answer) in (1..).zip(answers) {
+                let sent = (!on_a_line && number == last).then_some(serve);
+                self.post(at, serve.peer, Parcel::Answer(answer, sent));
+            }
         }
+    }
+
+    fn answers(&mut self, at: NodeId, serve: &Serve) -> Vec<Answer> {
+        let (blob, piece) = serve.piece;
+        if !self.member(at).held.contains(piece) {
+            let part = self.member(at).download.as_ref().and_then(|download| download.pass_on(serve));
+            return part.unwrap_or_else(|| vec![Answer::NoMore { blob, piece }]);
+        }
+        let (offset, length) = piece_range(self.outline.bytes(), piece).unwrap();
+        let from = usize::try_from(offset).unwrap();
+        let mut data = self.content[from..from + length as usize].to_vec();
+        if matches!(self.member(at).fate, Fate::Lies) {
+            data[0] ^= 1;
+        }
+        answers(serve, data, |data| group_values(offset, data))
     }
 
     fn deliver(&mut self, from: NodeId, to: NodeId, parcel: Parcel) {

@@ -37,6 +37,9 @@ const BETWEEN_SURE: Span = Span::milliseconds(4);
 /// The same before its habits are known.
 const FIRST_SILENCE: Span = Span::seconds(5);
 
+/// Pieces of which a peer has some and not all that are remembered, at most.
+pub(super) const BEGUN_MAX: usize = 64;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Standing {
     /// Asked what it has; no answer yet.
@@ -54,6 +57,8 @@ pub(super) struct Peer {
     pub(super) hinted: bool,
     pub(super) standing: Standing,
     pub(super) pieces: PieceSet,
+    /// Pieces of which it has some and not all, at most [`BEGUN_MAX`], and whether it said so since it was last asked.
+    pub(super) begun: BTreeMap<u32, bool>,
     /// Requests under way, and since when.
     pub(super) asked: BTreeMap<u32, Time>,
     /// Outline pages under way.
@@ -97,6 +102,7 @@ impl Peer {
             hinted,
             standing: Standing::Away(now),
             pieces: PieceSet::none(pieces),
+            begun: BTreeMap::new(),
             asked: BTreeMap::new(),
             pages: 0,
             refusals: BTreeMap::new(),
@@ -224,7 +230,12 @@ impl Peer {
                 (self.standing == Standing::Asked).then_some(self.asked_at)
             }
             Answer::Refer { piece, .. } | Answer::Busy { piece, .. } => self.asked.get(piece).copied(),
-            Answer::Outline { .. } | Answer::Piece { .. } | Answer::Gained { .. } => None,
+            Answer::Outline { .. }
+            | Answer::Piece { .. }
+            | Answer::Group { .. }
+            | Answer::NoMore { .. }
+            | Answer::Begun { .. }
+            | Answer::Gained { .. } => None,
         }
     }
 

@@ -24,10 +24,12 @@ impl Download {
     /// Most events are news of one piece: those are cheap, or a large fleet would do nothing but look at them.
     pub(super) fn concerned(&self, event: &Event) -> Whom {
         match event {
-            Event::Answered { answer: Answer::Gained { piece, .. }, .. } if self.taken.contains(*piece) => {
-                Whom::Nobody
+            Event::Answered {
+                answer: Answer::Gained { piece, .. } | Answer::Begun { piece, .. }, ..
+            } if self.taken.contains(*piece) => Whom::Nobody,
+            Event::Answered { answer: Answer::Gained { .. } | Answer::Begun { .. }, peer } => {
+                Whom::One(*peer)
             }
-            Event::Answered { answer: Answer::Gained { .. }, peer } => Whom::One(*peer),
             Event::Said { ask: Ask::MayBring { .. }, .. } => Whom::Nobody,
             Event::Said { ask: Ask::Brings { who, .. }, .. } if *who != self.me => Whom::Nobody,
             _ => Whom::All,
@@ -37,7 +39,11 @@ impl Download {
     /// Whether a peer that answers has one piece more which is here or asked for, and nothing else is due: most events
     /// are that, and they change nothing but what is known.
     pub(super) fn is_only_news(&self, now: Time, event: &Event) -> bool {
-        let Event::Answered { peer, answer: Answer::Gained { piece, .. } } = event else { return false };
+        let Event::Answered { peer, answer: Answer::Gained { piece, .. } | Answer::Begun { piece, .. } } =
+            event
+        else {
+            return false;
+        };
         let is_ready =
             self.peers.get(peer).is_some_and(|peer| peer.standing == Standing::Ready && !peer.silent);
         is_ready && self.taken.contains(*piece) && self.deadline.is_some_and(|deadline| now < deadline)
@@ -65,7 +71,10 @@ impl Download {
         for mut ids in [near, crowded, far] {
             while !ids.is_empty() {
                 ids.retain(|id| {
-                    let chosen = self.choose(now, *id, false).or_else(|| self.choose_late(now, *id));
+                    let chosen = self
+                        .choose(now, *id, false)
+                        .or_else(|| self.choose_begun(now, *id))
+                        .or_else(|| self.choose_late(now, *id));
                     if let Some(piece) = chosen {
                         self.request(now, *id, piece, out);
                     }
@@ -112,6 +121,17 @@ impl Download {
         candidates.filter(|piece| !waits || self.is_open(now, *piece)).filter(fits).min_by_key(rarity)
     }
 
+    /// Where a peer has no whole piece to give: the rarest of which it has some.
+    pub(super) fn choose_begun(&mut self, now: Time, id: NodeId) -> Option<u32> {
+        let salt = self.random;
+        let peer = self.may_ask(now, id, false).filter(|peer| !peer.begun.is_empty())?;
+        if self.waits_for_leave(now, &id) {
+            return None;
+        }
+        let rarity = |piece: &u32| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece)));
+        peer.begun.keys().copied().filter(|piece| !self.taken.contains(*piece)).min_by_key(rarity)
+    }
+
     pub(super) fn request(&mut self, now: Time, id: NodeId, piece: u32, out: &mut Vec<Action>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         let (tried, insist) = match peer.refusals.get_mut(&piece) {
@@ -122,11 +142,12 @@ impl Download {
             None => (Vec::new(), false),
         };
         peer.asked.insert(piece, now);
+        peer.begun.entry(piece).and_modify(|said_since| *said_since = false);
         peer.note_owed(now);
         self.turns.used(piece);
         self.taken.insert(piece);
         self.asked_of.entry(piece).or_default().push(id);
-        let ask = Ask::Request { blob: self.blob, piece, tried, insist };
+        let ask = Ask::Request { blob: self.blob, piece, here: self.parts.here(piece), tried, insist };
         out.push(Action::Send { peer: id, ask });
     }
 

@@ -58,9 +58,13 @@ fn run(receivers: usize, bytes: usize, ill: Ill, seed: u64) -> Run {
 
 #[test]
 fn a_peer_at_a_hundredth_of_the_rate_delays_the_others_by_less_than_a_tenth() {
-    let (well, slow) = (run(8, 8 << 20, Ill::Nobody, 1), run(8, 8 << 20, Ill::Slow, 1));
-    assert!(slow.time < well.time * 11 / 10, "{slow:?} beside {well:?}");
-    assert!(slow.published <= 1050 && slow.duplicates <= 5, "{slow:?}");
+    let runs = |ill| (1..=4).map(|seed| run(8, 8 << 20, ill, seed)).collect::<Vec<_>>();
+    let (well, slow) = (runs(Ill::Nobody), runs(Ill::Slow));
+    let sum = |runs: &[Run], of: fn(&Run) -> u64| runs.iter().map(of).sum::<u64>();
+    let time = |runs| sum(runs, |run| run.time);
+    assert!(time(&slow) < time(&well) * 11 / 10, "{slow:?} beside {well:?}");
+    assert!(sum(&slow, |run| run.published) <= 4 * 1050, "{slow:?}");
+    assert!(slow.iter().all(|run| run.published <= 1100 && run.duplicates <= 5), "{slow:?}");
 }
 
 #[test]

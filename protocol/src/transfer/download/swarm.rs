@@ -6,7 +6,9 @@ use std::sync::Arc;
 use proptest::prelude::*;
 
 use super::model::{Fate, Swarm, healthy, id};
+use super::peer::BEGUN_MAX;
 use super::*;
+use crate::transfer::groups::group_values;
 use crate::transfer::outline::PIECE_BYTES;
 
 #[test]
@@ -242,7 +244,7 @@ proptest! {
 
     #[test]
     fn hostile_answers_neither_panic_nor_grow_tables(
-        answers in prop::collection::vec((0_usize..100, 0_u8..7, 0_u32..80, prop::collection::vec(0_usize..200, 0..9)), 0..200),
+        answers in prop::collection::vec((0_usize..100, 0_u8..10, 0_u32..80, prop::collection::vec(0_usize..200, 0..9)), 0..200),
         seed: u64,
     ) {
         let content = vec![5; 70 * PIECE_BYTES as usize];
@@ -266,13 +268,22 @@ proptest! {
                 3 => Event::Answered { peer: id(from), answer: Answer::Gained { blob, piece } },
                 4 => Event::Answered { peer: id(from), answer: Answer::Piece { blob, piece, data: vec![5; 65_536] } },
                 5 => Event::Answered { peer: id(from), answer: Answer::Outline { blob, page: 0, values: outline.values().to_vec() } },
+                6 => Event::Answered { peer: id(from), answer: Answer::Begun { blob, piece } },
+                7 => Event::Answered { peer: id(from), answer: Answer::NoMore { blob, piece } },
+                8 => {
+                    let data = vec![5; 16_384];
+                    let values = group_values(u64::from(piece) * u64::from(PIECE_BYTES), &[5; 65_536]);
+                    let group = u8::try_from(now % 4).unwrap();
+                    Event::Answered { peer: id(from), answer: Answer::Group { blob, piece, group, values, data } }
+                }
                 _ => Event::Lost { peer: id(from) },
             };
             download.handle(Time(now * 50), event, &mut out);
             prop_assert!(download.peers.len() <= PEERS_MAX && download.banned.len() <= BANNED_MAX);
             let mut available = vec![0; 70];
             for peer in download.peers.values() {
-                prop_assert!(peer.asked.len() <= REQUESTS_PER_PEER);
+                prop_assert!(peer.asked.len() <= REQUESTS_PER_PEER && peer.begun.len() <= BEGUN_MAX);
+                prop_assert!(peer.begun.keys().all(|piece| !peer.pieces.contains(*piece)));
                 peer.pieces.iter().for_each(|piece| available[piece as usize] += 1);
             }
             prop_assert_eq!(&download.availability, &available);
