@@ -172,9 +172,13 @@ impl Fetches {
 
     /// Whether a piece came and is not on the disk yet.
     pub(super) fn is_being_written(&self, blob: &Digest, piece: u32) -> bool {
-        self.running(blob).is_some_and(|running| {
-            running.download.held().contains(piece) && !running.written.contains(piece)
-        })
+        self.is_not_written(blob, piece)
+            && self.running(blob).is_some_and(|running| running.download.held().contains(piece))
+    }
+
+    /// Whether the blob is under way and a piece of it not on the disk.
+    pub(super) fn is_not_written(&self, blob: &Digest, piece: u32) -> bool {
+        self.running(blob).is_some_and(|running| !running.written.contains(piece))
     }
 
     /// What goes out of a piece that is not here whole; `None` if it is, or nothing of it.

@@ -182,8 +182,8 @@ impl Serves {
                 self.read(serve, session, Some(&answers), ways);
                 continue;
             }
-            if fetches.is_being_written(&blob, piece) {
-                // It was a part when it was granted.
+            if fetches.is_not_written(&blob, piece) {
+                // It was a part when it was granted, and is whole by now or had to make room.
                 self.serving.sent(serve, false);
                 ways.answer(serve.peer, session, outgoing(&Answer::NoMore { blob, piece }));
                 continue;
