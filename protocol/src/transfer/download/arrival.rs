@@ -170,3 +170,105 @@ impl Download {
         self.release(now, id, piece);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::super::model::id;
+    use super::super::{Download, Event};
+    use super::*;
+    use crate::transfer::groups::{GROUP_BYTES, group_values};
+    use crate::transfer::outline::PIECE_BYTES;
+    use crate::transfer::wire::Have;
+    use crate::transfer::{Outline, PieceSet};
+
+    /// Two pieces of which two peers have nothing whole.
+    struct Scene {
+        content: Vec<u8>,
+        download: Download,
+        out: Vec<Action>,
+    }
+
+    impl Scene {
+        fn new() -> Self {
+            let content: Vec<u8> = (0..2 * PIECE_BYTES).map(|at| u8::try_from(at % 251).unwrap()).collect();
+            let outline = Arc::new(Outline::of(&content).unwrap());
+            let (blob, bytes) = (outline.blob(), outline.bytes());
+            let download = Download::new(id(0), blob, bytes, PieceSet::none(2), Some(outline), 1);
+            let mut scene = Self { content, download, out: Vec::new() };
+            for peer in [1, 2] {
+                scene.download.handle(Time(0), Event::Found { peer: id(peer), hinted: true }, &mut scene.out);
+                scene.tell(peer, Answer::Have(Have::new(blob, bytes, &PieceSet::none(2), Vec::new())));
+            }
+            scene.out.clear();
+            scene
+        }
+
+        fn tell(&mut self, peer: usize, answer: Answer) {
+            self.download.handle(Time(1), Event::Answered { peer: id(peer), answer }, &mut self.out);
+        }
+
+        fn begun(&mut self, peer: usize) {
+            self.tell(peer, Answer::Begun { blob: self.download.blob(), piece: 1 });
+        }
+
+        fn no_more(&mut self, peer: usize) {
+            self.tell(peer, Answer::NoMore { blob: self.download.blob(), piece: 1 });
+        }
+
+        fn group(&mut self, peer: usize, group: u8) {
+            let piece = &self.content[PIECE_BYTES as usize..];
+            let values = group_values(u64::from(PIECE_BYTES), piece);
+            let data = piece.chunks(GROUP_BYTES as usize).nth(usize::from(group)).unwrap().to_vec();
+            self.tell(peer, Answer::Group { blob: self.download.blob(), piece: 1, group, values, data });
+        }
+
+        /// Of whom the piece was asked since the last call, and what was said to be here.
+        fn asked(&mut self) -> Vec<(NodeId, GroupSet)> {
+            let asked = self.out.drain(..).filter_map(|action| match action {
+                Action::Send { peer, ask: Ask::Request { piece: 1, here, .. } } => Some((peer, here)),
+                _ => None,
+            });
+            asked.collect()
+        }
+    }
+
+    #[test]
+    fn a_piece_that_has_begun_is_asked_for_again_when_there_is_more_of_it_and_never_for_what_is_here() {
+        let mut scene = Scene::new();
+        scene.begun(1);
+        assert_eq!(scene.asked(), [(id(1), GroupSet::NONE)]);
+        scene.begun(2);
+        assert_eq!(scene.asked(), [], "one is asked");
+        scene.group(1, 0);
+        assert!(scene.out.contains(&Action::Begun { piece: 1 }), "others may have it from here");
+        assert_eq!(scene.download.part(1), GroupSet::NONE.with(0));
+        scene.no_more(1);
+        let first = GroupSet::NONE.with(0);
+        assert_eq!(scene.asked(), [(id(2), first)], "who said nothing new since is not asked");
+        scene.no_more(2);
+        assert_eq!(scene.asked(), []);
+        scene.begun(1);
+        assert_eq!(scene.asked(), [(id(1), first)]);
+        scene.begun(1);
+        scene.no_more(1);
+        assert_eq!(scene.asked(), [(id(1), first)], "it had more when it had answered");
+        (1..4).for_each(|group| scene.group(1, group));
+        assert!(scene.out.iter().any(|action| matches!(action, Action::Keep { piece: 1, .. })));
+        assert_eq!(scene.download.part(1), GroupSet::NONE);
+    }
+
+    #[test]
+    fn groups_that_come_twice_are_wasted_and_one_that_is_none_costs_its_sender_its_place() {
+        let mut scene = Scene::new();
+        scene.begun(1);
+        scene.group(1, 2);
+        scene.group(2, 2);
+        assert!(scene.out.contains(&Action::Wasted { peer: id(2), bytes: u64::from(GROUP_BYTES) }));
+        scene.content[PIECE_BYTES as usize + 3 * GROUP_BYTES as usize] ^= 1;
+        scene.group(2, 3);
+        assert!(scene.out.contains(&Action::Corrupt { peer: id(2) }));
+        assert_eq!(scene.download.part(1), GroupSet::NONE.with(2), "what is right stays");
+    }
+}
