@@ -9,7 +9,7 @@ use crate::transfer::groups::{Arrived, GroupSet, answers};
 use crate::transfer::upload::Serve;
 use crate::transfer::wire::{Answer, Ask};
 
-/// A piece that so many peers have whole is passed on soon by one of them: nobody need hear that some of it is here.
+/// Others hear that some of a piece is here while no more peers than this have it whole: of those beyond they soon have it.
 const RARE: u16 = 1;
 
 /// A group as it came.
