@@ -261,7 +261,7 @@ impl Parts {
     }
 
     /// The piece came otherwise. How many bytes of it were here.
-    pub(super) fn drop(&mut self, piece: u32) -> u64 {
+    pub(super) fn remove(&mut self, piece: u32) -> u64 {
         let part = self.0.remove(&piece);
         part.map_or(0, |part| u64::from(part.here.bytes(u32::try_from(part.data.len()).unwrap_or(0))))
     }
@@ -320,7 +320,7 @@ mod tests {
         }
         assert!((100..150).all(|piece| parts.get(piece).is_some()));
         (0..100).for_each(|piece| {
-            parts.drop(piece);
+            parts.remove(piece);
         });
         (150..200).for_each(|piece| {
             parts.take_values(&outline, piece, values(piece as usize), |_| true);

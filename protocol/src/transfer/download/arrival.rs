@@ -60,15 +60,15 @@ impl Download {
             out.push(wasted);
             return self.ban(now, id, out);
         }
-        let known = self.parts.drop(piece);
+        let known = self.parts.remove(piece);
         if known > 0 {
             out.push(Action::Wasted { peer: id, bytes: known });
         }
-        self.is_whole(now, id, piece, data, out);
+        self.keep_piece(now, id, piece, data, out);
     }
 
     /// All of a piece is here, verified, the last of it from `id`.
-    fn is_whole(&mut self, now: Time, id: NodeId, piece: u32, data: Vec<u8>, out: &mut Vec<Action>) {
+    fn keep_piece(&mut self, now: Time, id: NodeId, piece: u32, data: Vec<u8>, out: &mut Vec<Action>) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         out.push(Action::Send { peer: id, ask: Ask::Came { blob: self.blob, pieces: vec![piece] } });
         let took = peer.measured(now, piece);
@@ -127,7 +127,7 @@ impl Download {
             Arrived::New => {}
         }
         match self.parts.take_whole(piece) {
-            Some(data) => self.is_whole(now, id, piece, data, out),
+            Some(data) => self.keep_piece(now, id, piece, data, out),
             None if self.is_rare(piece) => out.push(Action::Begun { piece }),
             None => {}
         }
@@ -135,8 +135,9 @@ impl Download {
 
     /// Hardly anybody has the piece whole, or nobody of this node's site.
     fn is_rare(&self, piece: u32) -> bool {
-        let of = if self.locality.is_alone() { (&self.availability, RARE) } else { (&self.inside, 0) };
-        of.0.get(piece as usize).is_some_and(|have| *have <= of.1)
+        let (holders, most) =
+            if self.locality.is_alone() { (&self.availability, RARE) } else { (&self.inside, 0) };
+        holders.get(piece as usize).is_some_and(|holders| *holders <= most)
     }
 
     /// A peer has some of a piece, or some more.
