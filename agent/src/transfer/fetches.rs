@@ -10,6 +10,7 @@ use groundswell_protocol::time::{Span, Time};
 use groundswell_protocol::transfer::download::{Action, Download, Event};
 use groundswell_protocol::transfer::groups::GroupSet;
 use groundswell_protocol::transfer::locality::SITE_ASKED_MAX;
+use groundswell_protocol::transfer::news::News;
 use groundswell_protocol::transfer::shortage::ShortageWatch;
 use groundswell_protocol::transfer::upload::Serve;
 use groundswell_protocol::transfer::wire::{Answer, Ask};
@@ -166,8 +167,8 @@ impl Fetches {
     }
 
     /// Pieces of which some is here and that hardly anybody has.
-    pub(super) fn begun_pieces(&self, blob: &Digest) -> Vec<u32> {
-        self.running(blob).into_iter().flat_map(|running| running.download.begun_pieces()).collect()
+    pub(super) fn begun_pieces(&self, blob: &Digest) -> News {
+        self.running(blob).map(|running| running.download.begun_pieces()).unwrap_or_default()
     }
 
     /// Whether a piece came and is not on the disk yet.

@@ -1,13 +1,14 @@
 //! The answering side: what is here, read from the disk piece by piece as its turn comes.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
-use groundswell_protocol::time::{Span, Time};
+use groundswell_protocol::time::Time;
 use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord};
 use groundswell_protocol::transfer::groups::{GroupSet, answers, group_values};
+use groundswell_protocol::transfer::news::{NEWS_EVERY, News};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
 use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
@@ -20,27 +21,16 @@ use super::fetches::{Fetches, nothing_of};
 use super::sessions::{SessionId, outgoing, outgoing_payload};
 use super::stream::Streams;
 
-/// News of further pieces is told at most this often: each message wakes two processes and fills a packet.
-const NEWS_EVERY: Span = Span::milliseconds(40);
-
 pub(super) struct Serves {
     serving: Serving,
-    /// Pieces that came, and of which some came, that were not told of yet.
-    news: Vec<News>,
-    /// When they may be told.
+    /// What came and was not told of yet.
+    news: BTreeMap<Digest, News>,
+    /// When it may be told.
     news_at: Time,
     /// The budgets may stand otherwise than was last told.
     budgets_moved: bool,
     /// Releases of which it was said that their budget does not hold.
     said: BTreeSet<Digest>,
-}
-
-/// A piece of which all came, or some.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct News {
-    blob: Digest,
-    piece: u32,
-    is_whole: bool,
 }
 
 /// What is here of a blob.
@@ -55,7 +45,7 @@ impl Serves {
         let allowance = bytes_per_second.map(|rate| Allowance::new(rate, now));
         Self {
             serving: Serving::new(Upload::new(allowance)),
-            news: Vec::new(),
+            news: BTreeMap::new(),
             news_at: now,
             budgets_moved: false,
             said: BTreeSet::new(),
@@ -164,8 +154,8 @@ impl Serves {
         let Some(answer) = self.serving.asked(ways.clock.now(), peer, ask, holding) else { return };
         ways.answer(peer, session, outgoing(&answer));
         if let Answer::Have(_) = answer {
-            for piece in fetches.begun_pieces(&blob) {
-                ways.answer(peer, session, outgoing(&Answer::Begun { blob, piece }));
+            for answer in fetches.begun_pieces(&blob).answers(blob, |_| false) {
+                ways.answer(peer, session, outgoing(&answer));
             }
         }
     }
@@ -239,15 +229,12 @@ impl Serves {
 
     /// There is one piece more: those interested in the blob hear of it soon.
     pub(super) fn gained(&mut self, blob: Digest, piece: u32) {
-        self.news.retain(|news| (news.blob, news.piece) != (blob, piece));
-        self.news.push(News { blob, piece, is_whole: true });
+        self.news.entry(blob).or_default().gained(piece);
     }
 
     /// There is some more of a piece, and not all: those interested in the blob hear of that soon.
     pub(super) fn begun(&mut self, blob: Digest, piece: u32) {
-        if !self.news.iter().any(|news| (news.blob, news.piece) == (blob, piece)) {
-            self.news.push(News { blob, piece, is_whole: false });
-        }
+        self.news.entry(blob).or_default().begun(piece);
     }
 
     /// Tells of pieces that came, each to those who may lack it, if the time has come.
@@ -257,15 +244,13 @@ impl Serves {
             return;
         }
         self.news_at = now + NEWS_EVERY;
-        for News { blob, piece, is_whole } in std::mem::take(&mut self.news) {
-            let interested: Vec<NodeId> = self
-                .serving
-                .interested(&blob)
-                .filter(|peer| !fetches.knows_to_have(&blob, peer, piece))
-                .collect();
-            let answer =
-                if is_whole { Answer::Gained { blob, piece } } else { Answer::Begun { blob, piece } };
-            self.tell(interested, &answer, ways);
+        for (blob, news) in std::mem::take(&mut self.news) {
+            for peer in self.serving.interested(&blob) {
+                let Some(session) = ways.session_of(peer) else { continue };
+                for answer in news.answers(blob, |piece| fetches.knows_to_have(&blob, &peer, piece)) {
+                    ways.answer(peer, session, outgoing(&answer));
+                }
+            }
         }
     }
 

@@ -4,7 +4,7 @@
 //! which; [`download::Download`] fetches one blob from many peers; [`serving::Serving`] answers those who
 //! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer, within the budgets of
 //! [`egress::Egress`]; [`wire`] has the messages and their bytes; [`locality::Locality`] and the turns
-//! beside it let a site fetch each piece once; [`Allowance`] and [`Pace`] cap a rate; [`shortage::ShortageWatch`]
+//! beside it let a site fetch each piece once; [`news::News`] is what peers are told of pieces that came; [`Allowance`] and [`Pace`] cap a rate; [`shortage::ShortageWatch`]
 //! says which pieces are nowhere.
 //!
 //! Deliberately absent: streams, files and clocks. The driver moves bytes and hands in time and entropy.
@@ -15,6 +15,7 @@ pub mod egress;
 mod flight;
 pub mod groups;
 pub mod locality;
+pub mod news;
 mod outline;
 mod pace;
 mod pieces;

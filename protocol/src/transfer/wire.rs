@@ -6,7 +6,7 @@
 //!
 //! | asker | holder answers |
 //! |---|---|
-//! | `Ask` | `Have` or `NotHere`; afterwards a `Gained` for each further piece, and `Begun` for some before, until `Forget` |
+//! | `Ask` | `Have` or `NotHere`; afterwards `News` of further pieces, until `Forget` |
 //! | `Outline` | `Outline`, or `NotHere` |
 //! | `Request` | `Piece`, or a `Group` for each that was asked for; `Refer`, `Busy`, or `Have` if nothing of it is here |
 //! | `Request`, where the piece is not here whole | a `Group` for each that is here, and `NoMore` |
@@ -165,12 +165,14 @@ pub enum Answer {
         /// The piece.
         piece: u32,
     },
-    /// I have one piece more.
-    Gained {
+    /// What came to me: 1 to [`PIECES_NAMED_MAX`] pieces in all.
+    News {
         /// The blob.
         blob: Digest,
-        /// The piece.
-        piece: u32,
+        /// Pieces that I have.
+        gained: Vec<u32>,
+        /// Pieces of which I have some, or some more: ask me for them, if nobody has them whole for you.
+        begun: Vec<u32>,
     },
     /// One group of a piece.
     Group {
@@ -192,13 +194,6 @@ pub enum Answer {
         /// The piece.
         piece: u32,
     },
-    /// Some of this piece came to me, or some more: ask me for it, if nobody has it whole for you.
-    Begun {
-        /// The blob.
-        blob: Digest,
-        /// The piece.
-        piece: u32,
-    },
 }
 
 impl Answer {
@@ -211,10 +206,9 @@ impl Answer {
             | Self::Piece { blob, .. }
             | Self::Refer { blob, .. }
             | Self::Busy { blob, .. }
-            | Self::Gained { blob, .. }
+            | Self::News { blob, .. }
             | Self::Group { blob, .. }
-            | Self::NoMore { blob, .. }
-            | Self::Begun { blob, .. } => *blob,
+            | Self::NoMore { blob, .. } => *blob,
         }
     }
 
@@ -345,6 +339,11 @@ impl Answer {
             Self::Refer { peers, .. } if peers.is_empty() || peers.len() > PEERS_NAMED_MAX => {
                 Err(WireError::Bound("peers"))
             }
+            Self::News { gained, begun, .. }
+                if !(1..=PIECES_NAMED_MAX).contains(&(gained.len() + begun.len())) =>
+            {
+                Err(WireError::Bound("pieces"))
+            }
             _ => Ok(()),
         }
     }
@@ -439,9 +438,16 @@ mod tests {
                 Answer::Refer { blob, piece, peers }
             }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::Busy { blob, piece }),
-            (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::Gained { blob, piece }),
+            (
+                digest(),
+                prop::collection::vec(any::<u32>(), 1..=PIECES_NAMED_MAX),
+                any::<prop::sample::Index>()
+            )
+                .prop_map(|(blob, mut gained, at)| {
+                    let begun = gained.split_off(at.index(gained.len()));
+                    Answer::News { blob, gained, begun }
+                }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::NoMore { blob, piece }),
-            (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::Begun { blob, piece }),
             (digest(), any::<u32>(), 0..GROUPS_MAX, any::<bool>(), 0..=GROUP_BYTES as usize).prop_map(
                 |(blob, piece, group, first, bytes)| {
                     let values = if first { vec![[4; 32]; usize::from(GROUPS_MAX)] } else { Vec::new() };
@@ -526,6 +532,11 @@ mod tests {
         assert_eq!(Ask::decode(&came.encode()), Err(WireError::Bound("pieces")));
         let refer = Answer::Refer { blob, piece: 0, peers: many };
         assert_eq!(Answer::decode(&refer.encode()), Err(WireError::Bound("peers")));
+        for named in [0, PIECES_NAMED_MAX + 1] {
+            let (gained, begun) = (vec![0; named / 2], vec![0; named.div_ceil(2)]);
+            let news = Answer::News { blob, gained, begun };
+            assert_eq!(Answer::decode(&news.encode()), Err(WireError::Bound("pieces")));
+        }
         let large = Answer::Piece { blob, piece: 0, data: vec![0; PIECE_BYTES as usize + 1] };
         assert_eq!(Answer::decode(&large.encode()), Err(WireError::Bound("data")));
         let group = |group, values, bytes| Answer::Group {

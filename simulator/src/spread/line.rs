@@ -47,8 +47,6 @@ impl What {
     pub(super) fn weight(&self) -> u64 {
         let bytes = match self {
             Self::Ask(ask) => ask.encode().len() as u64,
-            // By far the most messages are news: the same bytes each time.
-            Self::Answer(Answer::Gained { .. } | Answer::Begun { .. }) => 41,
             Self::Answer(answer) => answer.encode().len() as u64,
             Self::Payload { group: None, .. } => return PIECE_MESSAGE_BYTES,
             Self::Payload { is_first: true, .. } => {

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use groundswell_protocol::transfer::PieceSet;
 use groundswell_protocol::transfer::download::Download;
+use groundswell_protocol::transfer::news::News;
 use groundswell_protocol::transfer::serving::Serving;
 use groundswell_protocol::transfer::upload::Upload;
 
@@ -25,9 +26,9 @@ pub(super) struct Machine {
     pub(super) wakes_at: u64,
     /// When its download was last told of parts of what others send.
     pub(super) alive_at: BTreeMap<u32, u64>,
-    /// Pieces that came and were not told of, and whether all of each.
-    pub(super) news: Vec<(u32, bool)>,
-    /// When they may be told.
+    /// What came and was not told of yet.
+    pub(super) news: News,
+    /// When it may be told.
     pub(super) news_at: u64,
     pub(super) left_at: u64,
     /// How long it was away, in all.
@@ -49,7 +50,7 @@ impl Machine {
             life: 0,
             wakes_at: u64::MAX,
             alive_at: BTreeMap::new(),
-            news: Vec::new(),
+            news: News::default(),
             news_at: 0,
             left_at: 0,
             away: 0,

@@ -7,6 +7,7 @@ use groundswell_protocol::time::Time;
 use groundswell_protocol::transfer::download::{Action, Download, Event};
 use groundswell_protocol::transfer::groups::{GroupSet, group_range, group_values};
 use groundswell_protocol::transfer::locality::SITE_ASKED_MAX;
+use groundswell_protocol::transfer::news::{NEWS_EVERY, News};
 use groundswell_protocol::transfer::serving::Holding;
 use groundswell_protocol::transfer::upload::{Serve, Standing};
 use groundswell_protocol::transfer::wire::{Answer, Ask};
@@ -20,9 +21,6 @@ use super::places::{PUBLISHER, Places, place};
 use super::{Outcome, Plan, Stuck};
 use crate::generator::{Generator, mix};
 use crate::world::queue::{Moment, Queue, WORLD};
-
-/// News of pieces is told at most this often, as by the agent.
-const NEWS_MICROS: u64 = 40_000;
 
 /// That some of an answer came is told at most this often, as by the agent.
 const ALIVE_MICROS: u64 = 50_000;
@@ -327,7 +325,7 @@ impl<'a> Run<'a> {
             match action {
                 Action::Send { peer, ask } => self.say(node, (place(&peer), false), What::Ask(ask)),
                 Action::Keep { piece, .. } => self.keep(node, piece),
-                Action::Begun { piece } => self.note_news(node, (piece, false)),
+                Action::Begun { piece } => self.note_news(node, |news| news.begun(piece)),
                 Action::Wasted { bytes, .. } => self.wasted += bytes,
                 Action::Complete => self.complete(node),
                 Action::Outlined(_) | Action::Corrupt { .. } => {}
@@ -353,17 +351,14 @@ impl<'a> Run<'a> {
         self.came += 1;
         let machine = &mut self.machines[node as usize];
         machine.held.insert(piece);
-        machine.news.retain(|(begun, is_whole)| *is_whole || *begun != piece);
-        self.note_news(node, (piece, true));
+        self.note_news(node, |news| news.gained(piece));
     }
 
-    fn note_news(&mut self, node: u32, news: (u32, bool)) {
+    fn note_news(&mut self, node: u32, note: impl FnOnce(&mut News)) {
         let machine = &mut self.machines[node as usize];
-        if machine.news.contains(&news) {
-            return;
-        }
-        machine.news.push(news);
-        if machine.news.len() == 1 {
+        let is_first = machine.news.is_empty();
+        note(&mut machine.news);
+        if is_first {
             let at = machine.news_at.max(self.now);
             self.push(at, node, Happening::News(node));
         }
@@ -372,7 +367,7 @@ impl<'a> Run<'a> {
     /// Those who lack a piece that came hear of it.
     fn tell_news(&mut self, node: u32) {
         let machine = &mut self.machines[node as usize];
-        machine.news_at = self.now + NEWS_MICROS;
+        machine.news_at = self.now + NEWS_EVERY.0 * 1000;
         let news = std::mem::take(&mut machine.news);
         if !machine.is_here {
             return;
@@ -380,17 +375,10 @@ impl<'a> Run<'a> {
         let blob = self.outline.blob();
         let interested: Vec<NodeId> = machine.serving.interested(&blob).collect();
         for peer in interested {
-            for (piece, is_whole) in &news {
-                let download = self.machines[node as usize].download.as_ref();
-                if !download.is_some_and(|download| download.knows_to_have(&peer, *piece)) {
-                    let piece = *piece;
-                    let answer = if *is_whole {
-                        Answer::Gained { blob, piece }
-                    } else {
-                        Answer::Begun { blob, piece }
-                    };
-                    self.put(node, (place(&peer), true), What::Answer(answer));
-                }
+            let download = self.machines[node as usize].download.as_ref();
+            let has = |piece| download.is_some_and(|download| download.knows_to_have(&peer, piece));
+            for answer in news.answers(blob, has) {
+                self.put(node, (place(&peer), true), What::Answer(answer));
             }
         }
         self.send(node);
@@ -433,10 +421,9 @@ impl<'a> Run<'a> {
             self.put(at, (from, true), What::Answer(answer));
         }
         let blob = self.outline.blob();
-        let download = self.machines[at as usize].download.as_ref().filter(|_| has);
-        let begun: Vec<u32> = download.into_iter().flat_map(Download::begun_pieces).collect();
-        for piece in begun {
-            self.put(at, (from, true), What::Answer(Answer::Begun { blob, piece }));
+        let begun = self.machines[at as usize].download.as_ref().filter(|_| has).map(Download::begun_pieces);
+        for answer in begun.unwrap_or_default().answers(blob, |_| false) {
+            self.put(at, (from, true), What::Answer(answer));
         }
         self.serve(at);
         self.send(at);

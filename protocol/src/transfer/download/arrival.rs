@@ -6,6 +6,7 @@ use super::{Download, Standing};
 use crate::identity::NodeId;
 use crate::time::Time;
 use crate::transfer::groups::{Arrived, GroupSet, answers};
+use crate::transfer::news::News;
 use crate::transfer::upload::Serve;
 use crate::transfer::wire::{Answer, Ask};
 
@@ -27,8 +28,11 @@ impl Download {
     }
 
     /// Pieces of which some is here and that hardly anybody has: who asks what is here may hear that they have begun.
-    pub fn begun_pieces(&self) -> impl Iterator<Item = u32> {
-        self.parts.pieces().filter(|piece| !self.parts.here(*piece).is_empty() && self.is_rare(*piece))
+    pub fn begun_pieces(&self) -> News {
+        self.parts
+            .pieces()
+            .filter(|piece| !self.parts.here(*piece).is_empty() && self.is_rare(*piece))
+            .collect()
     }
 
     /// What goes out for a request that was granted of a piece which is not here whole; `None` if those groups are no
@@ -211,7 +215,7 @@ mod tests {
         }
 
         fn begun(&mut self, peer: usize) {
-            self.tell(peer, Answer::Begun { blob: self.download.blob(), piece: 1 });
+            self.tell(peer, Answer::News { blob: self.download.blob(), gained: Vec::new(), begun: vec![1] });
         }
 
         fn no_more(&mut self, peer: usize) {

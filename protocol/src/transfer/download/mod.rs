@@ -218,12 +218,8 @@ impl Download {
             return;
         }
         if self.is_only_news(now, &event) {
-            if let Event::Answered { peer: id, answer } = event {
-                match answer {
-                    Answer::Gained { piece, .. } => self.gained(id, piece),
-                    Answer::Begun { piece, .. } => self.begun(id, piece),
-                    _ => {}
-                }
+            if let Event::Answered { peer: id, answer: Answer::News { gained, begun, .. } } = event {
+                self.told(id, &gained, &begun);
                 self.peers.get_mut(&id).into_iter().for_each(|peer| peer.heard(now));
             }
             return;
@@ -362,8 +358,7 @@ impl Download {
                 }
                 self.release(now, id, piece);
             }
-            Answer::Gained { piece, .. } => self.gained(id, piece),
-            Answer::Begun { piece, .. } => self.begun(id, piece),
+            Answer::News { gained, begun, .. } => self.told(id, &gained, &begun),
             Answer::NoMore { piece, .. } => self.no_more(now, id, piece),
             Answer::Piece { .. } | Answer::Group { .. } => {}
         }
@@ -408,6 +403,11 @@ impl Download {
         }
         self.release(now, id, piece);
         others.into_iter().for_each(|other| self.found(other, false, now));
+    }
+
+    fn told(&mut self, id: NodeId, gained: &[u32], begun: &[u32]) {
+        begun.iter().for_each(|piece| self.begun(id, *piece));
+        gained.iter().for_each(|piece| self.gained(id, *piece));
     }
 
     fn gained(&mut self, id: NodeId, piece: u32) {

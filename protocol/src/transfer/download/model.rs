@@ -272,7 +272,7 @@ impl Swarm {
                 Action::Keep { piece, data, .. } => self.keep(at, piece, &data),
                 Action::Begun { piece } => {
                     let blob = self.outline.blob();
-                    self.tell(at, &Answer::Begun { blob, piece });
+                    self.tell(at, &Answer::News { blob, gained: Vec::new(), begun: vec![piece] });
                 }
                 Action::Wasted { bytes, .. } => self.member(at).wasted += bytes,
                 Action::Corrupt { peer } => assert!(self.member(at).corrupt.insert(peer), "named twice"),
@@ -291,7 +291,7 @@ impl Swarm {
         assert_eq!(data, &self.content[from..from + data.len()], "only right bytes are kept");
         let blob = self.outline.blob();
         assert!(self.member(at).held.insert(piece), "a piece is kept once");
-        self.tell(at, &Answer::Gained { blob, piece });
+        self.tell(at, &Answer::News { blob, gained: vec![piece], begun: Vec::new() });
     }
 
     fn tell(&mut self, at: NodeId, news: &Answer) {
@@ -334,10 +334,9 @@ impl Swarm {
             self.post(at, from, Parcel::Answer(answer, None));
         }
         let blob = self.outline.blob();
-        let download = self.member(at).download.as_ref().filter(|_| has);
-        let begun: Vec<u32> = download.into_iter().flat_map(Download::begun_pieces).collect();
-        for piece in begun {
-            self.post(at, from, Parcel::Answer(Answer::Begun { blob, piece }, None));
+        let begun = self.member(at).download.as_ref().filter(|_| has).map(Download::begun_pieces);
+        for answer in begun.unwrap_or_default().answers(blob, |_| false) {
+            self.post(at, from, Parcel::Answer(answer, None));
         }
         self.serve(at);
     }

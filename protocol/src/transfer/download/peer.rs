@@ -234,8 +234,7 @@ impl Peer {
             | Answer::Piece { .. }
             | Answer::Group { .. }
             | Answer::NoMore { .. }
-            | Answer::Begun { .. }
-            | Answer::Gained { .. } => None,
+            | Answer::News { .. } => None,
         }
     }
 

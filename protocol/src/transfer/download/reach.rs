@@ -21,14 +21,11 @@ pub(super) enum Whom {
 }
 
 impl Download {
-    /// Most events are news of one piece: those are cheap, or a large fleet would do nothing but look at them.
+    /// Most events are news: those are cheap, or a large fleet would do nothing but look at them.
     pub(super) fn concerned(&self, event: &Event) -> Whom {
         match event {
-            Event::Answered {
-                answer: Answer::Gained { piece, .. } | Answer::Begun { piece, .. }, ..
-            } if self.taken.contains(*piece) => Whom::Nobody,
-            Event::Answered { answer: Answer::Gained { .. } | Answer::Begun { .. }, peer } => {
-                Whom::One(*peer)
+            Event::Answered { answer: Answer::News { gained, begun, .. }, peer } => {
+                if self.are_taken(gained, begun) { Whom::Nobody } else { Whom::One(*peer) }
             }
             Event::Said { ask: Ask::MayBring { .. }, .. } => Whom::Nobody,
             Event::Said { ask: Ask::Brings { who, .. }, .. } if *who != self.me => Whom::Nobody,
@@ -36,17 +33,19 @@ impl Download {
         }
     }
 
-    /// Whether a peer that answers has one piece more which is here or asked for, and nothing else is due: most events
+    /// Whether a peer that answers has more pieces which are all here or asked for, and nothing else is due: most events
     /// are that, and they change nothing but what is known.
     pub(super) fn is_only_news(&self, now: Time, event: &Event) -> bool {
-        let Event::Answered { peer, answer: Answer::Gained { piece, .. } | Answer::Begun { piece, .. } } =
-            event
-        else {
+        let Event::Answered { peer, answer: Answer::News { gained, begun, .. } } = event else {
             return false;
         };
         let is_ready =
             self.peers.get(peer).is_some_and(|peer| peer.standing == Standing::Ready && !peer.silent);
-        is_ready && self.taken.contains(*piece) && self.deadline.is_some_and(|deadline| now < deadline)
+        is_ready && self.are_taken(gained, begun) && self.deadline.is_some_and(|deadline| now < deadline)
+    }
+
+    fn are_taken(&self, gained: &[u32], begun: &[u32]) -> bool {
+        gained.iter().chain(begun).all(|piece| self.taken.contains(*piece))
     }
 
     /// One request a peer in turn until nobody can be asked for anything, then the same of those who mind turns and so are

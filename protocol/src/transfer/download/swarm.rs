@@ -265,10 +265,10 @@ proptest! {
                     Event::Answered { peer: id(from), answer: Answer::Have(have) }
                 }
                 2 => Event::Answered { peer: id(from), answer: Answer::Refer { blob, piece, peers: names } },
-                3 => Event::Answered { peer: id(from), answer: Answer::Gained { blob, piece } },
+                3 => Event::Answered { peer: id(from), answer: Answer::News { blob, gained: vec![piece, piece / 2], begun: vec![piece / 3] } },
                 4 => Event::Answered { peer: id(from), answer: Answer::Piece { blob, piece, data: vec![5; 65_536] } },
                 5 => Event::Answered { peer: id(from), answer: Answer::Outline { blob, page: 0, values: outline.values().to_vec() } },
-                6 => Event::Answered { peer: id(from), answer: Answer::Begun { blob, piece } },
+                6 => Event::Answered { peer: id(from), answer: Answer::News { blob, gained: Vec::new(), begun: vec![piece] } },
                 7 => Event::Answered { peer: id(from), answer: Answer::NoMore { blob, piece } },
                 8 => {
                     let data = vec![5; 16_384];
