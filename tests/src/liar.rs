@@ -155,6 +155,7 @@ fn answer(ask: &Ask, blobs: &Blobs, served: &AtomicU64) -> Option<Answer> {
         Ask::Cancel { .. }
         | Ask::Came { .. }
         | Ask::MayBring { .. }
+        | Ask::Wait { .. }
         | Ask::Brings { .. }
         | Ask::Forget { .. } => None,
     }

@@ -115,6 +115,7 @@ async fn who_serves_bad_bytes_of_three_blobs_is_dropped_and_all_of_them_complete
             Ask::Cancel { .. }
             | Ask::Came { .. }
             | Ask::MayBring { .. }
+            | Ask::Wait { .. }
             | Ask::Brings { .. }
             | Ask::Forget { .. } => Vec::new(),
         }

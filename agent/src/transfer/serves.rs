@@ -121,6 +121,7 @@ impl Serves {
             | Ask::Cancel { blob, .. }
             | Ask::Came { blob, .. }
             | Ask::MayBring { blob, .. }
+            | Ask::Wait { blob, .. }
             | Ask::Brings { blob, .. }
             | Ask::Forget { blob } => *blob,
         };
@@ -128,7 +129,7 @@ impl Serves {
             // Who asks for what we fetch ourselves may soon have pieces for us.
             fetches.add_holders(blob, &[peer], false, ways);
         }
-        if matches!(ask, Ask::Brings { .. } | Ask::Cancel { .. }) {
+        if ask.is_of_turns() && !matches!(ask, Ask::MayBring { .. }) {
             fetches.said(peer, blob, ask.clone(), ways);
         }
         self.budgets_moved = true;

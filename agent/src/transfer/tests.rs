@@ -166,6 +166,7 @@ fn fake_holder(
                         Ask::Cancel { .. }
                         | Ask::Came { .. }
                         | Ask::MayBring { .. }
+                        | Ask::Wait { .. }
                         | Ask::Brings { .. }
                         | Ask::Forget { .. } => continue,
                     };

@@ -103,7 +103,7 @@ impl Serving {
                 self.forget_interest(peer, blob);
                 None
             }
-            Ask::Outline { .. } | Ask::MayBring { .. } | Ask::Brings { .. } => None,
+            Ask::Outline { .. } | Ask::MayBring { .. } | Ask::Wait { .. } | Ask::Brings { .. } => None,
         }
     }
 

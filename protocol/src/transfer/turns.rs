@@ -4,14 +4,19 @@
 //! word. Who knows a holder outside asks it for leave, and it names the one who brings the piece in. So one brings it,
 //! and it is one who can: whose lot it is to fetch a piece may not know anybody who has it.
 //!
+//! A warden gives leave for no more pieces at once than lately came in, and one: the site's line may be narrow, and what
+//! it does not carry is late for all who wait for it. Who asks beyond that is told to wait, and hears when it is its turn.
+//!
 //! Who is refused outside gives its leave back, and the next who asked has it. A warden that does not answer is passed
 //! over. That waiting has an end in any case is for [`super::locality`] to see to.
 //!
 //! What members say is not proven: a liar costs its site copies or time, never pieces.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 
+use super::intake::Intake;
 use super::locality::{draw, salt};
+use super::round_trip::RoundTrip;
 use super::wire::Ask;
 use crate::digest::Digest;
 use crate::identity::NodeId;
@@ -23,19 +28,31 @@ pub(super) const WARDENS: usize = 4;
 /// How long a warden is waited for.
 const ANSWER_PATIENCE: Span = Span::milliseconds(500);
 
+/// How long leave is waited for, once the warden said that it is to be waited for.
+const WAITING_PATIENCE: Span = Span::seconds(30);
+
 /// How long somebody else is relied on to bring a piece in, before the warden is asked again.
 const BRINGING_PATIENCE: Span = Span::seconds(1);
 
-/// How long a leave is good for, if nobody gives it back: who has it gives up what is late by itself.
-const LEAVE_MAX: Span = Span::seconds(4);
+/// How long a leave is good for, if nobody gives it back, before it is known how long it takes to bring a piece in: who
+/// has it gives up what is late by itself.
+const FIRST_LEAVE: Span = Span::seconds(15);
+
+/// How long it is good for at least, afterwards,
+const LEAVE_MIN: Span = Span::seconds(4);
+
+/// and how many times as long as bringing a piece in usually takes.
+const LEAVE_TIMES: u64 = 4;
 
 /// Those who are next to bring a piece in, at most.
 const NEXT_MAX: usize = 8;
 
 /// This node's leave to bring a piece in.
 struct Leave {
-    /// Asked for at that time and not yet given.
+    /// Asked for and not yet given, since that time.
     asked: Option<Time>,
+    /// The warden said that it is to be waited for.
+    waits: bool,
     /// The peer outside that has room for the request; none once it was asked.
     via: Option<NodeId>,
     /// A peer outside was asked.
@@ -46,14 +63,16 @@ struct Leave {
 
 /// Who brings a piece in, by the warden that this node is.
 struct Turn {
-    who: NodeId,
+    /// Nobody yet, if more would be on their way than comes in.
+    who: Option<NodeId>,
+    /// When it was first given, and to who has it now.
+    begun: Time,
     since: Time,
     /// Others who asked, in this order; at most [`NEXT_MAX`].
     next: Vec<NodeId>,
 }
 
 /// The turns of one blob's pieces, as one member sees them.
-#[derive(Default)]
 pub(super) struct Turns {
     me: Option<NodeId>,
     wardens: Vec<(NodeId, u64)>,
@@ -64,9 +83,33 @@ pub(super) struct Turns {
     others: BTreeMap<u32, Time>,
     /// The turns that this node minds.
     minded: BTreeMap<u32, Turn>,
+    /// Those of them that are nobody's yet, in the order in which they were asked for.
+    waiting: VecDeque<u32>,
+    /// What came in of those that this node minds,
+    intake: Intake,
+    /// and how long that took.
+    takes: RoundTrip,
     /// What is to be said, to whom.
     pub(super) outbox: Vec<(NodeId, Ask)>,
     blob: Option<Digest>,
+}
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self {
+            me: None,
+            wardens: Vec::new(),
+            absent: Vec::new(),
+            leaves: BTreeMap::new(),
+            others: BTreeMap::new(),
+            minded: BTreeMap::new(),
+            waiting: VecDeque::new(),
+            intake: Intake::new(1),
+            takes: RoundTrip::default(),
+            outbox: Vec::new(),
+            blob: None,
+        }
+    }
 }
 
 impl Turns {
@@ -111,17 +154,22 @@ impl Turns {
         let warden = self.wardens.iter().max_by_key(|(_, salt)| draw(*salt, piece)).map(|(node, _)| *node);
         let Some(warden) = warden else { return true };
         self.others.remove(&piece);
+        let mut leave = Leave { asked: Some(now), waits: false, via: Some(via), used: false, warden };
         if warden == me {
-            if self.asked(now, me, piece) != me {
-                self.others.insert(piece, now);
-                return false;
+            match self.asked(now, me, piece) {
+                Some(who) if who == me => (leave.asked, leave.via) = (None, None),
+                Some(_) => {
+                    self.others.insert(piece, now);
+                    return false;
+                }
+                None => leave.waits = true,
             }
-            self.leaves.insert(piece, Leave { asked: None, via: None, used: false, warden });
-            return true;
+        } else {
+            self.outbox.push((warden, Ask::MayBring { blob, piece }));
         }
-        self.leaves.insert(piece, Leave { asked: Some(now), via: Some(via), used: false, warden });
-        self.outbox.push((warden, Ask::MayBring { blob, piece }));
-        false
+        let is_given = leave.asked.is_none();
+        self.leaves.insert(piece, leave);
+        is_given
     }
 
     /// `piece` was asked of a peer outside.
@@ -143,8 +191,7 @@ impl Turns {
         let Some(leave) = self.leaves.get_mut(&piece).filter(|leave| leave.warden == warden) else {
             // The next in turn: this node gave up waiting for it, or asked and was told of another.
             if self.me == Some(who) && self.wardens().any(|node| node == warden) {
-                self.others.remove(&piece);
-                self.leaves.insert(piece, Leave { asked: None, via: None, used: false, warden });
+                self.has_leave(piece, warden);
             }
             return;
         };
@@ -156,37 +203,82 @@ impl Turns {
         }
     }
 
-    /// `peer` asks for leave to bring `piece` in: who does.
-    pub(super) fn asked(&mut self, now: Time, peer: NodeId, piece: u32) -> NodeId {
-        let turn = self.minded.entry(piece).or_insert(Turn { who: peer, since: now, next: Vec::new() });
-        if now.since(turn.since) >= LEAVE_MAX {
-            (turn.who, turn.since) = (peer, now);
+    /// A warden says that this node is to wait until leave for `piece` is its own.
+    pub(super) fn waits(&mut self, now: Time, warden: NodeId, piece: u32) {
+        let leave =
+            self.leaves.get_mut(&piece).filter(|leave| leave.warden == warden && leave.asked.is_some());
+        if let Some(leave) = leave {
+            (leave.asked, leave.waits) = (Some(now), true);
+        }
+    }
+
+    /// This node brings `piece` in.
+    fn has_leave(&mut self, piece: u32, warden: NodeId) {
+        self.others.remove(&piece);
+        let given = Leave { asked: None, waits: false, via: None, used: false, warden };
+        self.leaves.entry(piece).or_insert(given).asked = None;
+    }
+
+    /// `peer` asks for leave to bring `piece` in: who does. Nobody, if no more are to be on their way.
+    pub(super) fn asked(&mut self, now: Time, peer: NodeId, piece: u32) -> Option<NodeId> {
+        let good_for = self.leave_is_good_for();
+        let has_room = self.has_room(now);
+        let turn = self.minded.entry(piece).or_insert_with(|| {
+            if !has_room {
+                self.waiting.push_back(piece);
+            }
+            Turn { who: has_room.then_some(peer), begun: now, since: now, next: Vec::new() }
+        });
+        if turn.who.is_some() && now.since(turn.since) >= good_for {
+            (turn.who, turn.since) = (Some(peer), now);
         }
         turn.next.retain(|next| *next != peer);
-        if turn.who != peer && turn.next.len() < NEXT_MAX {
+        if turn.who != Some(peer) && turn.next.len() < NEXT_MAX {
             turn.next.push(peer);
         }
         turn.who
+    }
+
+    fn leave_is_good_for(&self) -> Span {
+        self.takes.settled().map_or(FIRST_LEAVE, |takes| takes.times(LEAVE_TIMES).max(LEAVE_MIN))
+    }
+
+    fn has_room(&self, now: Time) -> bool {
+        self.minded.len() - self.waiting.len() < self.intake.room(now)
+    }
+
+    /// Gives those leave who wait for it, while there is room.
+    fn give_waiting(&mut self, now: Time) {
+        while self.has_room(now) {
+            let Some(piece) = self.waiting.pop_front() else { return };
+            self.minded.entry(piece).and_modify(|turn| turn.begun = now);
+            self.give_next(now, piece);
+        }
+    }
+
+    /// Gives the next leave who asked for it; the turn ends if there is none.
+    fn give_next(&mut self, now: Time, piece: u32) {
+        let Some(turn) = self.minded.get_mut(&piece) else { return };
+        if turn.next.is_empty() {
+            self.minded.remove(&piece);
+            return;
+        }
+        let who = turn.next.remove(0);
+        (turn.who, turn.since) = (Some(who), now);
+        if self.me == Some(who) {
+            self.has_leave(piece, who);
+        } else if let Some(blob) = self.blob {
+            self.outbox.push((who, Ask::Brings { blob, piece, who }));
+        }
     }
 
     /// `peer` does not bring `piece` in: the next does.
     pub(super) fn given_back(&mut self, now: Time, peer: NodeId, piece: u32) {
         let Some(turn) = self.minded.get_mut(&piece) else { return };
         turn.next.retain(|next| *next != peer);
-        if turn.who != peer {
-            return;
-        }
-        if turn.next.is_empty() {
-            self.minded.remove(&piece);
-            return;
-        }
-        let who = turn.next.remove(0);
-        (turn.who, turn.since) = (who, now);
-        if self.me == Some(who) {
-            self.others.remove(&piece);
-            self.leaves.insert(piece, Leave { asked: None, via: None, used: false, warden: who });
-        } else if let Some(blob) = self.blob {
-            self.outbox.push((who, Ask::Brings { blob, piece, who }));
+        if turn.who == Some(peer) {
+            self.give_next(now, piece);
+            self.give_waiting(now);
         }
     }
 
@@ -201,15 +293,29 @@ impl Turns {
     }
 
     /// `piece` is here.
-    pub(super) fn came(&mut self, piece: u32) {
+    pub(super) fn came(&mut self, now: Time, piece: u32) {
         self.leaves.remove(&piece);
         self.others.remove(&piece);
-        self.minded.remove(&piece);
+        self.is_inside(now, piece);
+    }
+
+    /// Somebody of the site has `piece`: nobody needs to bring it in.
+    pub(super) fn is_inside(&mut self, now: Time, piece: u32) {
+        match self.minded.remove(&piece) {
+            Some(Turn { who: Some(_), begun, .. }) => {
+                self.intake.came(now);
+                self.takes.sample(now.since(begun));
+                self.give_waiting(now);
+            }
+            Some(_) => self.waiting.retain(|waiting| *waiting != piece),
+            None => {}
+        }
     }
 
     /// `peer` is gone.
     pub(super) fn lost(&mut self, now: Time, peer: NodeId) {
-        let minded = self.minded.iter().filter(|(_, turn)| turn.who == peer || turn.next.contains(&peer));
+        let minded =
+            self.minded.iter().filter(|(_, turn)| turn.who == Some(peer) || turn.next.contains(&peer));
         let minded: Vec<u32> = minded.map(|(piece, _)| *piece).collect();
         minded.into_iter().for_each(|piece| self.given_back(now, peer, piece));
         self.leaves.retain(|_, leave| leave.asked.is_none() || leave.warden != peer);
@@ -234,9 +340,13 @@ impl Turns {
         }
     }
 
-    /// Wardens that let this node wait for too long: they are passed over from now on.
+    /// Wardens that say nothing for too long: they are passed over from now on. What this node waited for in vain may be
+    /// asked for anew.
     pub(super) fn expire(&mut self, now: Time) {
-        let late = |leave: &&Leave| leave.asked.is_some_and(|asked| now.since(asked) >= ANSWER_PATIENCE);
+        let is_after =
+            |leave: &Leave, patience| leave.asked.is_some_and(|asked| now.since(asked) >= patience);
+        self.leaves.retain(|_, leave| !leave.waits || !is_after(leave, WAITING_PATIENCE));
+        let late = |leave: &&Leave| !leave.waits && is_after(leave, ANSWER_PATIENCE);
         let silent: Vec<NodeId> = self.leaves.values().filter(late).map(|leave| leave.warden).collect();
         silent.iter().for_each(|warden| self.pass_over(warden));
     }
@@ -277,9 +387,13 @@ mod tests {
                 let turns = site.get_mut(&to).unwrap();
                 match ask {
                     Ask::MayBring { blob, piece } => {
-                        let who = turns.asked(now, from, piece);
-                        turns.outbox.push((from, Ask::Brings { blob, piece, who }));
+                        let answer = match turns.asked(now, from, piece) {
+                            Some(who) => Ask::Brings { blob, piece, who },
+                            None => Ask::Wait { blob, piece },
+                        };
+                        turns.outbox.push((from, answer));
                     }
+                    Ask::Wait { piece, .. } => turns.waits(now, from, piece),
                     Ask::Brings { piece, who, .. } => turns.told(now, from, piece, who),
                     Ask::Cancel { piece, .. } => turns.given_back(now, from, piece),
                     _ => {}
@@ -312,7 +426,66 @@ mod tests {
                 site.get_mut(&who).unwrap().give_back(Time(0), piece);
                 talk(&mut site, Time(0));
             }
+            came(&mut site, Time(0), piece);
         }
+    }
+
+    /// What the given pieces of a site's members are, each with who brings it in.
+    fn given(site: &BTreeMap<NodeId, Turns>) -> Vec<(u32, NodeId)> {
+        site.iter().flat_map(|(node, turns)| turns.mine().map(|piece| (piece, *node))).collect()
+    }
+
+    fn came(site: &mut BTreeMap<NodeId, Turns>, now: Time, piece: u32) {
+        site.values_mut().for_each(|turns| turns.came(now, piece));
+        talk(site, now);
+    }
+
+    #[test]
+    fn no_more_is_on_its_way_than_lately_came_and_a_little_and_in_the_end_all_came() {
+        let mut site = site(12);
+        (0..300).for_each(|piece| seek(&mut site, Time(0), piece));
+        assert_eq!(given(&site).len(), WARDENS, "one of each to begin with");
+        let (mut brought, mut now) = (std::collections::BTreeSet::new(), Time(0));
+        while brought.len() < 300 {
+            now = now + Span(100);
+            let on_their_way = given(&site);
+            assert!(
+                !on_their_way.is_empty() && on_their_way.len() <= 8 * WARDENS + WARDENS,
+                "{on_their_way:?}"
+            );
+            // The line carries two of them in this time, whatever is under way.
+            for (piece, _) in on_their_way.into_iter().take(2) {
+                assert!(brought.insert(piece), "twice");
+                came(&mut site, now, piece);
+            }
+        }
+        assert_eq!(now, Time(15_000), "the line was never idle");
+    }
+
+    #[test]
+    fn who_waits_keeps_the_room_of_its_peer_and_asks_anew_if_it_hears_nothing_for_long() {
+        let mut turns = Turns::new(id(1), (2..=9).map(id), BLOB);
+        let piece = (0..).find(|piece| !turns.seek(Time(0), *piece, id(200))).unwrap();
+        let wardens: Vec<NodeId> = turns.wardens().collect();
+        wardens.iter().for_each(|warden| turns.waits(Time(300), *warden, piece));
+        turns.expire(Time(300) + ANSWER_PATIENCE);
+        assert!(!turns.is_open(Time(900), piece) && turns.kept_for(&id(200)) == 1);
+        turns.expire(Time(300) + WAITING_PATIENCE);
+        assert!(turns.is_open(Time(40_000), piece) && turns.kept_for(&id(200)) == 0);
+        assert_eq!(turns.wardens().collect::<Vec<_>>(), wardens, "it did answer");
+    }
+
+    #[test]
+    fn leave_is_good_for_longer_where_bringing_a_piece_in_takes_long() {
+        let mut warden = Turns::new(id(1), (2..=9).map(id), BLOB);
+        for piece in 0..20 {
+            let now = Time(u64::from(piece) * 6_000);
+            assert_eq!(warden.asked(now, id(2), piece), Some(id(2)));
+            warden.is_inside(now + Span(6_000), piece);
+        }
+        assert_eq!(warden.asked(Time(200_000), id(2), 50), Some(id(2)));
+        assert_eq!(warden.asked(Time(220_000), id(3), 50), Some(id(2)), "it takes six seconds usually");
+        assert_eq!(warden.asked(Time(230_000), id(3), 50), Some(id(3)));
     }
 
     #[test]
@@ -352,21 +525,21 @@ mod tests {
         let mut site = site(9);
         seek(&mut site, Time(0), 7);
         let [first] = bringers(&site, 7)[..] else { panic!("one has leave") };
-        let later = Time(0) + LEAVE_MAX;
+        let later = Time(0) + FIRST_LEAVE;
         site.remove(&first);
         let minds = site.iter().find(|(_, turns)| turns.minded.contains_key(&7)).map(|(node, _)| *node);
         let Some(minds) = minds else { return };
         let warden = site.get_mut(&minds).unwrap();
-        assert_eq!(warden.asked(later, id(100), 7), id(100));
+        assert_eq!(warden.asked(later, id(100), 7), Some(id(100)));
         warden.asked(later, id(101), 7);
         warden.lost(later, id(100));
-        assert_ne!(warden.asked(later, id(102), 7), id(100));
+        assert_ne!(warden.asked(later, id(102), 7), Some(id(100)));
     }
 
     proptest! {
         #[test]
         fn whatever_is_said_no_table_grows_beyond_its_bounds(
-            said in prop::collection::vec((0_u8..7, 1_u8..40, 0_u32..20), 0..300),
+            said in prop::collection::vec((0_u8..9, 1_u8..40, 0_u32..20), 0..300),
         ) {
             let mut turns = Turns::new(id(1), (2..=9).map(id), BLOB);
             for (now, (what, from, piece)) in (0_u64..).zip(said) {
@@ -376,13 +549,18 @@ mod tests {
                     1 => turns.given_back(now, from, piece),
                     2 => turns.told(now, from, piece, id(1)),
                     3 => turns.told(now, from, piece, from),
-                    4 => turns.came(piece),
+                    4 => turns.came(now, piece),
                     5 => turns.lost(now, from),
+                    6 => turns.waits(now, from, piece),
+                    7 => turns.is_inside(now, piece),
                     _ => { turns.seek(now, piece, from); }
                 }
                 prop_assert!(turns.leaves.len() <= 20 && turns.others.len() <= 20 && turns.minded.len() <= 20);
                 prop_assert!(turns.minded.values().all(|turn| turn.next.len() <= NEXT_MAX));
-                prop_assert!(turns.minded.values().all(|turn| !turn.next.contains(&turn.who)));
+                let waiting: Vec<u32> = turns.minded.iter().filter(|(_, turn)| turn.who.is_none()).map(|(piece, _)| *piece).collect();
+                prop_assert!(turns.waiting.len() == waiting.len() && waiting.iter().all(|piece| turns.waiting.contains(piece)));
+                prop_assert!(turns.waiting.is_empty() || waiting.len() < turns.minded.len(), "who waits, waits for somebody");
+                prop_assert!(turns.minded.values().all(|turn| turn.who.is_none_or(|who| !turn.next.contains(&who))));
             }
         }
     }

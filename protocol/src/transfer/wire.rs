@@ -11,7 +11,7 @@
 //! | `Request` | `Piece`, or a `Group` for each that was asked for; `Refer`, `Busy`, or `Have` if nothing of it is here |
 //! | `Request`, where the piece is not here whole | a `Group` for each that is here, and `NoMore` |
 //! | `Cancel`, `Forget`, `Came` | nothing |
-//! | `MayBring` | nothing on this stream: `Brings` on one of the other's own, which no pieces hold up |
+//! | `MayBring` | nothing on this stream: `Brings` or `Wait` on one of the other's own, which no pieces hold up |
 //!
 //! Everything decoded is within its bounds and has one encoding only.
 
@@ -99,6 +99,13 @@ pub enum Ask {
         /// The piece.
         piece: u32,
     },
+    /// Enough is on its way into our site: you may bring this piece in later, and will hear of it.
+    Wait {
+        /// The blob.
+        blob: Digest,
+        /// The piece.
+        piece: u32,
+    },
     /// That is who brings this piece into our site: you, perhaps. Gone with [`Ask::Cancel`].
     Brings {
         /// The blob.
@@ -111,6 +118,11 @@ pub enum Ask {
 }
 
 impl Ask {
+    /// Whether it is about who brings a piece into a site, and so for who fetches the blob too.
+    pub fn is_of_turns(&self) -> bool {
+        matches!(self, Self::MayBring { .. } | Self::Wait { .. } | Self::Brings { .. } | Self::Cancel { .. })
+    }
+
     /// What `me`, who has the whole blob, says to a member of its site that asks for leave to bring some of it in: that it
     /// is here. Else each who asks would wait in vain once whoever minds the turns is done.
     pub fn when_it_is_here(&self, me: NodeId) -> Option<Self> {
@@ -405,6 +417,7 @@ mod tests {
             (digest(), prop::collection::vec(any::<u32>(), 1..=PIECES_NAMED_MAX))
                 .prop_map(|(blob, pieces)| Ask::Came { blob, pieces }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Ask::MayBring { blob, piece }),
+            (digest(), any::<u32>()).prop_map(|(blob, piece)| Ask::Wait { blob, piece }),
             (digest(), any::<u32>(), any::<[u8; 32]>()).prop_map(|(blob, piece, who)| Ask::Brings {
                 blob,
                 piece,

@@ -393,7 +393,7 @@ impl<'a> Run<'a> {
         let is_whole = self.machines[at as usize].held.is_full() && self.places.is_inside(from, at);
         if let Some(brings) = ask.when_it_is_here(self.places.name(at)).filter(|_| is_whole) {
             self.say(at, (from, false), What::Ask(brings));
-        } else if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
+        } else if ask.is_of_turns() {
             self.event(at, Event::Said { peer, ask: ask.clone() });
         }
         let now = Time(self.now / 1000);

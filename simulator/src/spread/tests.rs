@@ -58,6 +58,18 @@ fn a_line_into_a_site_bounds_how_soon_the_site_is_done() {
 }
 
 #[test]
+fn over_narrow_lines_little_comes_in_twice_and_nothing_stands_still() {
+    for (nodes, sites, line) in [(12, 3, 64 << 10), (8, 8, 64 << 10), (12, 3, 256 << 10), (40, 4, 128 << 10)]
+    {
+        let plan = Plan { nodes, sites, site_line: Some(line), bytes: 1 << 20, ..small() };
+        let narrow = outcome(&plan);
+        let permille = [narrow.copies_permille(plan.bytes), narrow.publisher_bytes * 1000 / plan.bytes];
+        assert!(permille.into_iter().all(|copies| copies <= 1_150), "{permille:?}: {narrow:?}");
+        assert!(narrow.ratio_permille() <= 1_700, "{narrow:?}");
+    }
+}
+
+#[test]
 fn who_leaves_comes_back_with_what_it_had_and_everybody_is_done() {
     let plan = Plan { nodes: 20, churn_permille: 1000, upload: 256 << 10, ..small() };
     let churned = outcome(&plan);

@@ -79,10 +79,14 @@ impl Download {
         peer.failures = 0;
         peer.busies = 0;
         if let Some((took, pause)) = took {
-            self.usual.sample(took);
-            self.pauses.sample(pause);
+            let habits = if self.is_outside(&id) { &mut self.habits } else { &mut self.site_habits };
+            habits.request.sample(took);
+            habits.pause.sample(pause);
         }
-        self.turns.came(piece);
+        if self.is_outside(&id) {
+            self.intake.came(now);
+        }
+        self.turns.came(now, piece);
         self.release(now, id, piece);
         if let Some(peer) = self.peers.get_mut(&id) {
             peer.heard(now);

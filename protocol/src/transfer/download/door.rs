@@ -28,7 +28,7 @@ pub enum Event {
         /// The peer.
         peer: NodeId,
     },
-    /// A peer says something of who brings a piece into the site: [`Ask::MayBring`], [`Ask::Brings`] or [`Ask::Cancel`].
+    /// A peer says something of who brings a piece into the site: see [`Ask::is_of_turns`].
     Said {
         /// The peer.
         peer: NodeId,

@@ -16,7 +16,6 @@ mod model;
 mod nearness;
 mod peer;
 mod reach;
-mod round_trip;
 mod site;
 #[cfg(test)]
 mod slow;
@@ -27,9 +26,11 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
 use super::groups::Parts;
+use super::intake::Intake;
 use super::locality::Locality;
 use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
+use super::round_trip::Habits;
 use super::turns::Turns;
 use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
 use crate::digest::Digest;
@@ -40,7 +41,6 @@ pub use door::{Action, Event};
 pub use late::ENDGAME_PIECES_MAX;
 use peer::{Peer, Standing};
 use reach::Whom;
-use round_trip::RoundTrip;
 
 /// Peers of one download, at most.
 pub const PEERS_MAX: usize = 64;
@@ -54,6 +54,8 @@ const REFERRED_MIN: usize = 4;
 const ENOUGH_PEERS: usize = 28;
 /// Requests under way at one peer: 512 KiB, which fills 10 MB/s at a round trip of 50 ms.
 pub const REQUESTS_PER_PEER: usize = 8;
+/// Pieces that are asked for of those outside this node's site beyond as many as lately came from there.
+const BEYOND_INTAKE: usize = 4;
 /// Pieces of one holder that wait on a referral, at most; beyond, it is asked for nothing new.
 pub const REFUSALS_MAX: usize = 512;
 /// Candidates looked at for one choice; the start is random, so large blobs are sampled.
@@ -91,10 +93,10 @@ pub struct Download {
     taken: PieceSet,
     asked_of: BTreeMap<u32, Vec<NodeId>>,
     availability: Vec<u16>,
-    /// How long requests take, whoever is asked.
-    usual: RoundTrip,
-    /// From one piece of a peer to its next.
-    pauses: RoundTrip,
+    /// What is usual of those outside this node's site.
+    habits: Habits,
+    /// And of those inside, who are not to be held against them.
+    site_habits: Habits,
     /// Pieces in the order in which they came.
     came: Vec<u32>,
     /// When those who have the blob whole may hear of more of them.
@@ -106,6 +108,8 @@ pub struct Download {
     random: u64,
     requests_max: usize,
     locality: Locality,
+    /// What came from outside this node's site.
+    intake: Intake,
     turns: Turns,
     /// How many peers of the site have each piece.
     inside: Vec<u16>,
@@ -139,8 +143,8 @@ impl Download {
             parts: Parts::default(),
             asked_of: BTreeMap::new(),
             availability: vec![0; pieces as usize],
-            usual: RoundTrip::default(),
-            pauses: RoundTrip::default(),
+            habits: Habits::default(),
+            site_habits: Habits::default(),
             came: Vec::new(),
             tell_at: Time(0),
             nearest: None,
@@ -149,6 +153,7 @@ impl Download {
             random: entropy,
             requests_max: PEERS_MAX * REQUESTS_PER_PEER,
             locality: Locality::default(),
+            intake: Intake::new(BEYOND_INTAKE),
             turns: Turns::default(),
             inside: Vec::new(),
             tick: None,
@@ -219,7 +224,8 @@ impl Download {
         }
         if self.is_only_news(now, &event) {
             if let Event::Answered { peer: id, answer: Answer::News { gained, begun, .. } } = event {
-                self.told(id, &gained, &begun);
+                self.told(now, id, &gained, &begun);
+                self.say_of_turns(out);
                 self.peers.get_mut(&id).into_iter().for_each(|peer| peer.heard(now));
             }
             return;
@@ -256,8 +262,7 @@ impl Download {
         self.ask_outline(now, out);
         self.ask_pieces(now, whom, out);
         self.give_unused_back(now);
-        let said = self.turns.outbox.drain(..);
-        out.extend(said.map(|(peer, ask)| Action::Send { peer, ask }));
+        self.say_of_turns(out);
         let watching = !self.asked_of.is_empty()
             || self.peers.values().any(|peer| !peer.refusals.is_empty() || peer.rests_until() > now)
             || !self.locality.is_alone() && !self.taken.is_full();
@@ -273,8 +278,7 @@ impl Download {
 
     fn reckon_deadline(&self) -> Option<Time> {
         let tell = self.peers.values().any(|peer| self.is_to_be_told(peer)).then_some(self.tell_at);
-        let usual = self.pauses.settled();
-        let silences = self.peers.values().filter_map(|peer| peer.silence(usual));
+        let silences = self.peers.iter().filter_map(|(id, peer)| peer.silence(self.usual_pause(id)));
         self.peers.values().filter_map(Peer::deadline).chain(silences).chain(self.tick).chain(tell).min()
     }
 
@@ -358,7 +362,7 @@ impl Download {
                 }
                 self.release(now, id, piece);
             }
-            Answer::News { gained, begun, .. } => self.told(id, &gained, &begun),
+            Answer::News { gained, begun, .. } => self.told(now, id, &gained, &begun),
             Answer::NoMore { piece, .. } => self.no_more(now, id, piece),
             Answer::Piece { .. } | Answer::Group { .. } => {}
         }
@@ -405,12 +409,12 @@ impl Download {
         others.into_iter().for_each(|other| self.found(other, false, now));
     }
 
-    fn told(&mut self, id: NodeId, gained: &[u32], begun: &[u32]) {
+    fn told(&mut self, now: Time, id: NodeId, gained: &[u32], begun: &[u32]) {
         begun.iter().for_each(|piece| self.begun(id, *piece));
-        gained.iter().for_each(|piece| self.gained(id, *piece));
+        gained.iter().for_each(|piece| self.gained(now, id, *piece));
     }
 
-    fn gained(&mut self, id: NodeId, piece: u32) {
+    fn gained(&mut self, now: Time, id: NodeId, piece: u32) {
         let Some(peer) = self.peers.get_mut(&id) else { return };
         if matches!(peer.standing, Standing::Absent(_)) {
             peer.standing = Standing::Ready;
@@ -420,6 +424,7 @@ impl Download {
             self.availability[piece as usize] += 1;
             if self.locality.is_near(&id) {
                 self.inside[piece as usize] += 1;
+                self.turns.is_inside(now, piece);
             }
         }
     }
@@ -483,6 +488,7 @@ impl Download {
             self.availability[piece as usize] += 1;
             if is_near {
                 self.inside[piece as usize] += 1;
+                self.turns.is_inside(now, piece);
             }
         }
         let lost: Vec<u32> =

@@ -315,7 +315,7 @@ impl Swarm {
         let is_whole = member.held.is_full() && !member.origin;
         if let Some(brings) = ask.when_it_is_here(at).filter(|_| is_whole) {
             self.post(at, from, Parcel::Ask(brings));
-        } else if let Ask::MayBring { .. } | Ask::Brings { .. } | Ask::Cancel { .. } = ask {
+        } else if ask.is_of_turns() {
             self.event(at, Event::Said { peer: from, ask: ask.clone() });
         }
         let member = self.member(at);

@@ -63,6 +63,7 @@ mod tests {
     use super::super::{Action, Download, Event};
     use super::*;
     use crate::identity::PublicKey;
+    use crate::transfer::intake::Intake;
     use crate::transfer::outline::PIECE_BYTES;
     use crate::transfer::wire::{Answer, Ask, Have};
     use crate::transfer::{Outline, PieceSet};
@@ -100,9 +101,11 @@ mod tests {
         })
     }
 
-    /// How many pieces are asked at once of each of two holders whose first answers took so long.
+    /// How many pieces are asked at once of each of two holders whose first answers took so long, over a line with room
+    /// for all of them.
     fn asked(pieces: u32, milliseconds: [u64; 2]) -> [usize; 2] {
         let (mut download, page) = held_by_two(pieces, milliseconds);
+        download.intake = Intake::new(8);
         let mut out = Vec::new();
         download.handle(Time(500), page, &mut out);
         requests(&out)

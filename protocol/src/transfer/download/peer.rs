@@ -2,11 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use super::round_trip::RoundTrip;
 use super::{BUSY_PAUSE, REQUESTS_PER_PEER};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::transfer::pieces::PieceSet;
+use crate::transfer::round_trip::RoundTrip;
 use crate::transfer::wire::{Answer, PEERS_NAMED_MAX};
 
 /// How long an answer is waited for before the peer's speed is known.

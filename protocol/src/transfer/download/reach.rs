@@ -27,7 +27,7 @@ impl Download {
             Event::Answered { answer: Answer::News { gained, begun, .. }, peer } => {
                 if self.are_taken(gained, begun) { Whom::Nobody } else { Whom::One(*peer) }
             }
-            Event::Said { ask: Ask::MayBring { .. }, .. } => Whom::Nobody,
+            Event::Said { ask: Ask::MayBring { .. } | Ask::Wait { .. }, .. } => Whom::Nobody,
             Event::Said { ask: Ask::Brings { who, .. }, .. } if *who != self.me => Whom::Nobody,
             _ => Whom::All,
         }
@@ -85,7 +85,7 @@ impl Download {
 
     /// `with_leave`: for what room was kept while leave was sought.
     pub(super) fn may_ask(&self, now: Time, id: NodeId, with_leave: bool) -> Option<&Peer> {
-        if self.asked_of.len() >= self.requests_max {
+        if self.asked_of.len() >= self.requests_max || !self.has_line_to(now, &id) {
             return None;
         }
         let kept = if with_leave { 0 } else { self.turns.kept_for(&id) };
@@ -97,7 +97,7 @@ impl Download {
     pub(super) fn choose(&mut self, now: Time, id: NodeId, open: bool) -> Option<u32> {
         let start = u32::try_from(self.below(u64::from(self.held.pieces()))).unwrap_or(0);
         let salt = self.random;
-        let late = self.late();
+        let late = self.late(&id);
         let waits = self.waits_for_leave(now, &id);
         let peer = self.may_ask(now, id, waits && !open)?;
         let last_resort = peer.is_lagging() && self.nears_the_end();

@@ -11,6 +11,8 @@ use crate::transfer::wire::Ask;
 
 /// Who got nothing for so many times as long as a node waits asks whom it can.
 const FREE_AFTER: u64 = 5;
+/// The same before anything came: over a narrow line the first pieces take long.
+const FREE_AT_FIRST: u64 = 15;
 
 impl Download {
     /// As a member of a site whose members, this node among them, bring each piece in once.
@@ -37,9 +39,28 @@ impl Download {
         named
     }
 
+    /// Whether `id` is of another site than this node, or of none.
+    pub(super) fn is_outside(&self, id: &NodeId) -> bool {
+        !self.locality.is_near(id)
+    }
+
+    /// Whether the line to this node has room for a piece of `id`. True for who is inside.
+    pub(super) fn has_line_to(&self, now: Time, id: &NodeId) -> bool {
+        let outside = || self.peers.iter().filter(|(peer, _)| self.is_outside(peer));
+        let under_way = || outside().map(|(_, peer)| peer.asked.len()).sum::<usize>();
+        !self.is_outside(id) || under_way() < self.intake.room(now)
+    }
+
+    /// Says what is to be said of who brings what in.
+    pub(super) fn say_of_turns(&mut self, out: &mut Vec<Action>) {
+        let said = self.turns.outbox.drain(..);
+        out.extend(said.map(|(peer, ask)| Action::Send { peer, ask }));
+    }
+
     /// Whether what `id` has comes into the site with it, so that leave is needed. Not for who got nothing for long.
     pub(super) fn waits_for_leave(&self, now: Time, id: &NodeId) -> bool {
-        !self.locality.is_alone() && !self.locality.is_near(id) && !self.locality.starves(now, FREE_AFTER)
+        let free_after = if self.came.is_empty() { FREE_AT_FIRST } else { FREE_AFTER };
+        !self.locality.is_alone() && self.is_outside(id) && !self.locality.starves(now, free_after)
     }
 
     /// Whether leave for `piece` may be sought: nobody in the site has it, or it does not come from there.
@@ -68,11 +89,10 @@ impl Download {
 
     /// Gives back leaves that are of no use: nobody known outside gives the piece now.
     pub(super) fn give_unused_back(&mut self, now: Time) {
-        let late = self.late();
         for piece in self.turns.unused() {
             let mut outside = self.peers.iter().filter(|(id, _)| !self.locality.is_near(id));
-            let may_be_had = outside.any(|(_, peer)| {
-                let refused = |refusal: &Refusal| refusal.stands(now, peer, &self.peers, late);
+            let may_be_had = outside.any(|(id, peer)| {
+                let refused = |refusal: &Refusal| refusal.stands(now, peer, &self.peers, self.late(id));
                 peer.may_be_asked(now)
                     && peer.pieces.contains(piece)
                     && !peer.refusals.get(&piece).is_some_and(refused)
@@ -90,9 +110,13 @@ impl Download {
         }
         match *ask {
             Ask::MayBring { blob, piece } if piece < self.held.pieces() => {
-                let who = self.who_brings(now, peer, piece);
-                self.turns.outbox.push((peer, Ask::Brings { blob, piece, who }));
+                let answer = match self.who_brings(now, peer, piece) {
+                    Some(who) => Ask::Brings { blob, piece, who },
+                    None => Ask::Wait { blob, piece },
+                };
+                self.turns.outbox.push((peer, answer));
             }
+            Ask::Wait { piece, .. } => self.turns.waits(now, peer, piece),
             Ask::Brings { piece, who, .. } if !self.held.contains(piece) && piece < self.held.pieces() => {
                 self.turns.told(now, peer, piece, who);
             }
@@ -101,16 +125,16 @@ impl Download {
         }
     }
 
-    /// Who brings `piece` in, or has it already.
-    fn who_brings(&mut self, now: Time, peer: NodeId, piece: u32) -> NodeId {
+    /// Who brings `piece` in, or has it already. Nobody while `peer` is to wait.
+    fn who_brings(&mut self, now: Time, peer: NodeId, piece: u32) -> Option<NodeId> {
         if self.held.contains(piece) {
-            return self.me;
+            return Some(self.me);
         }
         let is_inside = self.inside.get(piece as usize).is_some_and(|near| *near > 0);
         let mut near = self.peers.iter().filter(|(id, _)| is_inside && self.locality.is_near(id));
         let has = near
             .find(|(id, other)| **id != peer && !other.whole && other.pieces.contains(piece))
             .map(|(id, _)| *id);
-        has.unwrap_or_else(|| self.turns.asked(now, peer, piece))
+        has.or_else(|| self.turns.asked(now, peer, piece))
     }
 }

@@ -12,6 +12,15 @@ pub(super) struct RoundTrip {
     samples: u32,
 }
 
+/// How long those take who are about as far away, whoever it is.
+#[derive(Default)]
+pub(super) struct Habits {
+    /// A request, until it is answered.
+    pub(super) request: RoundTrip,
+    /// From one piece of a peer to its next.
+    pub(super) pause: RoundTrip,
+}
+
 /// Samples from which on an estimate is more than a guess.
 const SAMPLES_MIN: u32 = 4;
 
