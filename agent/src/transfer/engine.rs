@@ -7,6 +7,7 @@ use std::sync::Arc;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
+use groundswell_protocol::transfer::wire::Begun;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 
@@ -77,7 +78,7 @@ pub(super) struct Ways<S> {
     /// Peers whose asking stream was given up in this step: the downloads are told at its end.
     given_up: Vec<NodeId>,
     /// Pieces of which some more came in this step: those who asked are told.
-    pub(super) begun: Vec<(Digest, u32)>,
+    pub(super) begun: Vec<(Digest, Begun)>,
     /// Peers whose answering stream was closed in this step: the serving side is told at its end.
     deaf: Vec<NodeId>,
 }
@@ -174,8 +175,8 @@ impl<S: Streams> Engine<S> {
     /// What is due after every step: deadlines, uploads that may go, streams that were given up.
     fn settle(&mut self) {
         self.fetches.wake(&mut self.ways);
-        for (blob, piece) in self.ways.begun.drain(..) {
-            self.serves.begun(blob, piece);
+        for (blob, begun) in self.ways.begun.drain(..) {
+            self.serves.begun(blob, begun);
         }
         self.serves.pump(&mut self.ways, &self.fetches);
         while let Some(peer) = self.ways.given_up.pop() {

@@ -501,7 +501,7 @@ impl Fetches {
                         Done::Written { blob, fetch: number, piece, outcome }
                     });
                 }
-                Action::Begun { piece } => ways.begun.push((blob, piece)),
+                Action::Begun(begun) => ways.begun.push((blob, begun)),
                 Action::Wasted { bytes, .. } => ways.board.wasted(bytes),
                 Action::Corrupt { peer } => {
                     tracing::warn!(peer = %peer.short(), blob = %blob.short(), "a peer served bytes that do not verify; it is asked no more");

@@ -11,7 +11,7 @@ use groundswell_protocol::transfer::groups::{GroupSet, answers, group_values};
 use groundswell_protocol::transfer::news::{NEWS_EVERY, News};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
-use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
+use groundswell_protocol::transfer::wire::{Answer, Ask, Begun, Have};
 use groundswell_protocol::transfer::{Allowance, Outline, PIECE_BYTES, PieceSet, piece_count};
 
 use super::Budget;
@@ -234,8 +234,8 @@ impl Serves {
     }
 
     /// There is some more of a piece, and not all: those interested in the blob hear of that soon.
-    pub(super) fn begun(&mut self, blob: Digest, piece: u32) {
-        self.news.entry(blob).or_default().begun(piece);
+    pub(super) fn begun(&mut self, blob: Digest, begun: Begun) {
+        self.news.entry(blob).or_default().begun(begun);
     }
 
     /// Tells of pieces that came, each to those who may lack it, if the time has come.

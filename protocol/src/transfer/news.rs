@@ -5,7 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::wire::{Answer, PIECES_NAMED_MAX};
+use super::groups::GroupSet;
+use super::wire::{Answer, Begun, PIECES_NAMED_MAX};
 use crate::digest::Digest;
 use crate::time::Span;
 
@@ -15,8 +16,8 @@ pub const NEWS_EVERY: Span = Span::milliseconds(40);
 /// Pieces of one blob that came here, and of which some came. Its size is bounded by the blob's number of pieces.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// Whether all of each came.
-    pieces: BTreeMap<u32, bool>,
+    /// What of each came, if not all.
+    pieces: BTreeMap<u32, Option<GroupSet>>,
 }
 
 impl News {
@@ -27,34 +28,38 @@ impl News {
 
     /// A piece is here.
     pub fn gained(&mut self, piece: u32) {
-        self.pieces.insert(piece, true);
+        self.pieces.insert(piece, None);
     }
 
     /// Some of a piece is here, or some more.
-    pub fn begun(&mut self, piece: u32) {
-        self.pieces.entry(piece).or_insert(false);
+    pub fn begun(&mut self, begun: Begun) {
+        let known = self.pieces.entry(begun.piece).or_insert(Some(begun.here));
+        *known = known.map(|_| begun.here);
     }
 
     /// What to tell of it to a peer of which is known that it has those pieces for which `has` is true.
     pub fn answers(&self, blob: Digest, has: impl Fn(u32) -> bool) -> Vec<Answer> {
-        let lacking: Vec<(u32, bool)> = self
+        let lacking: Vec<(u32, Option<GroupSet>)> = self
             .pieces
             .iter()
-            .map(|(piece, whole)| (*piece, *whole))
+            .map(|(piece, some)| (*piece, *some))
             .filter(|(piece, _)| !has(*piece))
             .collect();
-        let those = |told: &[(u32, bool)], whole| {
-            told.iter().filter(|(_, is_whole)| *is_whole == whole).map(|(piece, _)| *piece).collect()
+        let answer = |told: &[(u32, Option<GroupSet>)]| Answer::News {
+            blob,
+            gained: told.iter().filter(|(_, some)| some.is_none()).map(|(piece, _)| *piece).collect(),
+            begun: told
+                .iter()
+                .filter_map(|(piece, some)| some.map(|here| Begun { piece: *piece, here }))
+                .collect(),
         };
-        let answer = |told| Answer::News { blob, gained: those(told, true), begun: those(told, false) };
         lacking.chunks(PIECES_NAMED_MAX).map(answer).collect()
     }
 }
 
-/// Pieces of which some is here.
-impl FromIterator<u32> for News {
-    fn from_iter<I: IntoIterator<Item = u32>>(begun: I) -> Self {
-        Self { pieces: begun.into_iter().map(|piece| (piece, false)).collect() }
+impl FromIterator<Begun> for News {
+    fn from_iter<I: IntoIterator<Item = Begun>>(begun: I) -> Self {
+        Self { pieces: begun.into_iter().map(|begun| (begun.piece, Some(begun.here))).collect() }
     }
 }
 
@@ -74,17 +79,25 @@ mod tests {
 
         #[test]
         fn each_piece_that_a_peer_lacks_is_told_of_once_as_it_stands(
-            came in prop::collection::vec((0_u32..900, any::<bool>()), 0..900), has: BTreeSet<u16>,
+            came in prop::collection::vec((0_u32..900, 0_u8..16), 0..900), has: BTreeSet<u16>,
         ) {
             let mut news = News::default();
-            let (mut gained, mut begun) = (BTreeSet::new(), BTreeSet::new());
-            for (piece, is_whole) in came {
-                if is_whole { news.gained(piece) } else { news.begun(piece) }
-                if is_whole { gained.insert(piece) } else { begun.insert(piece) };
+            let (mut gained, mut begun) = (BTreeSet::new(), BTreeMap::new());
+            for (piece, groups) in came {
+                let here = GroupSet::from_bits(groups).unwrap();
+                if here.is_empty() {
+                    news.gained(piece);
+                    gained.insert(piece);
+                } else {
+                    news.begun(Begun { piece, here });
+                    begun.insert(piece, here);
+                }
             }
             let has = |piece| u16::try_from(piece).is_ok_and(|piece| has.contains(&(piece * 70)));
             let expected: Vec<u32> = gained.iter().copied().filter(|piece| !has(*piece)).collect();
-            let only_begun: Vec<u32> = begun.difference(&gained).copied().filter(|piece| !has(*piece)).collect();
+            let lacks = |piece: &u32| !gained.contains(piece) && !has(*piece);
+            let begun = begun.into_iter().map(|(piece, here)| Begun { piece, here });
+            let begun: Vec<Begun> = begun.filter(|begun| lacks(&begun.piece)).collect();
             let mut told = (Vec::new(), Vec::new());
             for answer in news.answers(BLOB, has) {
                 prop_assert_eq!(Answer::decode(&answer.encode()), Ok(answer.clone()), "within its bounds");
@@ -92,7 +105,7 @@ mod tests {
                 told.0.extend(gained);
                 told.1.extend(begun);
             }
-            prop_assert_eq!(told, (expected, only_begun));
+            prop_assert_eq!(told, (expected, begun));
         }
     }
 }

@@ -184,7 +184,7 @@ pub enum Answer {
         /// Pieces that I have.
         gained: Vec<u32>,
         /// Pieces of which I have some, or some more: ask me for them, if nobody has them whole for you.
-        begun: Vec<u32>,
+        begun: Vec<Begun>,
     },
     /// One group of a piece.
     Group {
@@ -230,6 +230,21 @@ impl Answer {
             Self::Piece { data, .. } | Self::Group { data, .. } => data.len() as u64,
             _ => 0,
         }
+    }
+}
+
+/// A piece of which some is here and not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Begun {
+    /// The piece.
+    pub piece: u32,
+    /// What of it, at least one group.
+    pub here: GroupSet,
+}
+
+impl Begun {
+    fn is_within_bounds(self) -> bool {
+        GroupSet::from_bits(self.here.bits()).is_some_and(|here| !here.is_empty())
     }
 }
 
@@ -356,6 +371,9 @@ impl Answer {
             {
                 Err(WireError::Bound("pieces"))
             }
+            Self::News { begun, .. } if !begun.iter().all(|begun| begun.is_within_bounds()) => {
+                Err(WireError::Bound("groups"))
+            }
             _ => Ok(()),
         }
     }
@@ -457,7 +475,9 @@ mod tests {
                 any::<prop::sample::Index>()
             )
                 .prop_map(|(blob, mut gained, at)| {
-                    let begun = gained.split_off(at.index(gained.len()));
+                    let begun = gained.split_off(at.index(gained.len())).into_iter();
+                    let here = GroupSet::NONE.with(2);
+                    let begun = begun.map(|piece| Begun { piece, here }).collect();
                     Answer::News { blob, gained, begun }
                 }),
             (digest(), any::<u32>()).prop_map(|(blob, piece)| Answer::NoMore { blob, piece }),
@@ -546,9 +566,16 @@ mod tests {
         let refer = Answer::Refer { blob, piece: 0, peers: many };
         assert_eq!(Answer::decode(&refer.encode()), Err(WireError::Bound("peers")));
         for named in [0, PIECES_NAMED_MAX + 1] {
-            let (gained, begun) = (vec![0; named / 2], vec![0; named.div_ceil(2)]);
+            let some = Begun { piece: 0, here: GroupSet::NONE.with(3) };
+            let (gained, begun) = (vec![0; named / 2], vec![some; named.div_ceil(2)]);
             let news = Answer::News { blob, gained, begun };
             assert_eq!(Answer::decode(&news.encode()), Err(WireError::Bound("pieces")));
+        }
+        for bits in [0, 16] {
+            let some = Begun { piece: 7, here: GroupSet::NONE.with(1) };
+            let mut hostile = Answer::News { blob, gained: Vec::new(), begun: vec![some] }.encode();
+            *hostile.last_mut().unwrap() = bits;
+            assert_eq!(Answer::decode(&hostile), Err(WireError::Bound("groups")));
         }
         let large = Answer::Piece { blob, piece: 0, data: vec![0; PIECE_BYTES as usize + 1] };
         assert_eq!(Answer::decode(&large.encode()), Err(WireError::Bound("data")));

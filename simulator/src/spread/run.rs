@@ -325,7 +325,7 @@ impl<'a> Run<'a> {
             match action {
                 Action::Send { peer, ask } => self.say(node, (place(&peer), false), What::Ask(ask)),
                 Action::Keep { piece, .. } => self.keep(node, piece),
-                Action::Begun { piece } => self.note_news(node, |news| news.begun(piece)),
+                Action::Begun(begun) => self.note_news(node, |news| news.begun(begun)),
                 Action::Wasted { bytes, .. } => self.wasted += bytes,
                 Action::Complete => self.complete(node),
                 Action::Outlined(_) | Action::Corrupt { .. } => {}

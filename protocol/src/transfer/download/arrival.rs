@@ -1,14 +1,14 @@
 //! Pieces and groups that come: verified, kept, and told of.
 
 use super::door::Action;
-use super::peer::BEGUN_MAX;
+use super::peer::{BEGUN_MAX, Offer};
 use super::{Download, Standing};
 use crate::identity::NodeId;
 use crate::time::Time;
 use crate::transfer::groups::{Arrived, GroupSet, answers};
 use crate::transfer::news::News;
 use crate::transfer::upload::Serve;
-use crate::transfer::wire::{Answer, Ask};
+use crate::transfer::wire::{Answer, Ask, Begun};
 
 /// Others hear that some of a piece is here while no more peers than this have it whole: of those beyond they soon have it.
 const RARE: u16 = 1;
@@ -31,7 +31,8 @@ impl Download {
     pub fn begun_pieces(&self) -> News {
         self.parts
             .pieces()
-            .filter(|piece| !self.parts.here(*piece).is_empty() && self.is_rare(*piece))
+            .map(|piece| Begun { piece, here: self.parts.here(piece) })
+            .filter(|begun| !begun.here.is_empty() && self.is_rare(begun.piece))
             .collect()
     }
 
@@ -136,7 +137,9 @@ impl Download {
         }
         match self.parts.take_whole(piece) {
             Some(data) => self.keep_piece(now, id, piece, data, out),
-            None if self.is_rare(piece) => out.push(Action::Begun { piece }),
+            None if self.is_rare(piece) => {
+                out.push(Action::Begun(Begun { piece, here: self.parts.here(piece) }));
+            }
             None => {}
         }
     }
@@ -149,7 +152,8 @@ impl Download {
     }
 
     /// A peer has some of a piece, or some more.
-    pub(super) fn begun(&mut self, id: NodeId, piece: u32) {
+    pub(super) fn begun(&mut self, id: NodeId, begun: Begun) {
+        let Begun { piece, here } = begun;
         if piece >= self.held.pieces() || self.held.contains(piece) {
             return;
         }
@@ -158,7 +162,7 @@ impl Download {
             peer.standing = Standing::Ready;
         }
         if peer.begun.len() < BEGUN_MAX || peer.begun.contains_key(&piece) {
-            peer.begun.insert(piece, true);
+            peer.begun.insert(piece, Offer { here, is_news: true });
         }
     }
 
@@ -168,7 +172,7 @@ impl Download {
         if !peer.asked.contains_key(&piece) {
             return;
         }
-        if peer.begun.get(&piece) == Some(&false) {
+        if peer.begun.get(&piece).is_some_and(|offer| !offer.is_news) {
             peer.begun.remove(&piece);
         }
         if peer.pieces.contains(piece) && peer.busy_until <= now {
@@ -218,8 +222,11 @@ mod tests {
             self.download.handle(Time(1), Event::Answered { peer: id(peer), answer }, &mut self.out);
         }
 
-        fn begun(&mut self, peer: usize) {
-            self.tell(peer, Answer::News { blob: self.download.blob(), gained: Vec::new(), begun: vec![1] });
+        /// A peer says that it has so many groups of the second piece, from the first on.
+        fn begun(&mut self, peer: usize, groups: u8) {
+            let here = (0..groups).fold(GroupSet::NONE, GroupSet::with);
+            let begun = vec![Begun { piece: 1, here }];
+            self.tell(peer, Answer::News { blob: self.download.blob(), gained: Vec::new(), begun });
         }
 
         fn no_more(&mut self, peer: usize) {
@@ -246,21 +253,24 @@ mod tests {
     #[test]
     fn a_piece_that_has_begun_is_asked_for_again_when_there_is_more_of_it_and_never_for_what_is_here() {
         let mut scene = Scene::new();
-        scene.begun(1);
+        scene.begun(1, 1);
         assert_eq!(scene.asked(), [(id(1), GroupSet::NONE)]);
-        scene.begun(2);
+        scene.begun(2, 2);
         assert_eq!(scene.asked(), [], "one is asked");
         scene.group(1, 0);
-        assert!(scene.out.contains(&Action::Begun { piece: 1 }), "others may have it from here");
-        assert_eq!(scene.download.part(1), GroupSet::NONE.with(0));
-        scene.no_more(1);
         let first = GroupSet::NONE.with(0);
+        let begun = Action::Begun(Begun { piece: 1, here: first });
+        assert!(scene.out.contains(&begun), "others may have it from here");
+        assert_eq!(scene.download.part(1), first);
+        scene.no_more(1);
         assert_eq!(scene.asked(), [(id(2), first)], "who said nothing new since is not asked");
         scene.no_more(2);
         assert_eq!(scene.asked(), []);
-        scene.begun(1);
+        scene.begun(1, 1);
+        assert_eq!(scene.asked(), [], "that is here");
+        scene.begun(1, 2);
         assert_eq!(scene.asked(), [(id(1), first)]);
-        scene.begun(1);
+        scene.begun(1, 3);
         scene.no_more(1);
         assert_eq!(scene.asked(), [(id(1), first)], "it had more when it had answered");
         (1..4).for_each(|group| scene.group(1, group));
@@ -271,7 +281,7 @@ mod tests {
     #[test]
     fn groups_that_come_twice_are_wasted_and_one_that_is_none_costs_its_sender_its_place() {
         let mut scene = Scene::new();
-        scene.begun(1);
+        scene.begun(1, 3);
         scene.group(1, 2);
         scene.group(2, 2);
         assert!(scene.out.contains(&Action::Wasted { peer: id(2), bytes: u64::from(GROUP_BYTES) }));

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use crate::identity::NodeId;
 use crate::transfer::outline::Outline;
-use crate::transfer::wire::{Answer, Ask};
+use crate::transfer::wire::{Answer, Ask, Begun};
 
 /// What happened.
 #[derive(Debug)]
@@ -65,12 +65,8 @@ pub enum Action {
         /// Its bytes.
         data: Vec<u8>,
     },
-    /// Some of a piece is here that hardly anybody has: those who asked may hear that it has begun. See
-    /// [`super::Download::part`].
-    Begun {
-        /// Its number.
-        piece: u32,
-    },
+    /// Some of a piece is here that hardly anybody has: those who asked may hear of it.
+    Begun(Begun),
     /// Payload that was of no use: a piece that had come already, or a bad one.
     Wasted {
         /// From whom.

@@ -32,7 +32,7 @@ use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
 use super::round_trip::Habits;
 use super::turns::Turns;
-use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
+use super::wire::{Answer, Ask, Begun, OUTLINE_PAGE_VALUES};
 use crate::digest::Digest;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
@@ -409,7 +409,7 @@ impl Download {
         others.into_iter().for_each(|other| self.found(other, false, now));
     }
 
-    fn told(&mut self, now: Time, id: NodeId, gained: &[u32], begun: &[u32]) {
+    fn told(&mut self, now: Time, id: NodeId, gained: &[u32], begun: &[Begun]) {
         begun.iter().for_each(|piece| self.begun(id, *piece));
         gained.iter().for_each(|piece| self.gained(now, id, *piece));
     }

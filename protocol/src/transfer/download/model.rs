@@ -270,9 +270,9 @@ impl Swarm {
             match action {
                 Action::Send { peer, ask } => self.post(at, peer, Parcel::Ask(ask)),
                 Action::Keep { piece, data, .. } => self.keep(at, piece, &data),
-                Action::Begun { piece } => {
+                Action::Begun(begun) => {
                     let blob = self.outline.blob();
-                    self.tell(at, &Answer::News { blob, gained: Vec::new(), begun: vec![piece] });
+                    self.tell(at, &Answer::News { blob, gained: Vec::new(), begun: vec![begun] });
                 }
                 Action::Wasted { bytes, .. } => self.member(at).wasted += bytes,
                 Action::Corrupt { peer } => assert!(self.member(at).corrupt.insert(peer), "named twice"),

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use super::{BUSY_PAUSE, REQUESTS_PER_PEER};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
+use crate::transfer::groups::GroupSet;
 use crate::transfer::pieces::PieceSet;
 use crate::transfer::round_trip::RoundTrip;
 use crate::transfer::wire::{Answer, PEERS_NAMED_MAX};
@@ -52,13 +53,21 @@ pub(super) enum Standing {
     Away(Time),
 }
 
+/// What a peer said that it has of a piece.
+#[derive(Clone, Copy)]
+pub(super) struct Offer {
+    pub(super) here: GroupSet,
+    /// It said so since it was last asked.
+    pub(super) is_news: bool,
+}
+
 pub(super) struct Peer {
     /// Named by the caller, not by another peer.
     pub(super) hinted: bool,
     pub(super) standing: Standing,
     pub(super) pieces: PieceSet,
-    /// Pieces of which it has some and not all, at most [`BEGUN_MAX`], and whether it said so since it was last asked.
-    pub(super) begun: BTreeMap<u32, bool>,
+    /// Pieces of which it has some and not all, at most [`BEGUN_MAX`].
+    pub(super) begun: BTreeMap<u32, Offer>,
     /// Requests under way, and since when.
     pub(super) asked: BTreeMap<u32, Time>,
     /// Outline pages under way.

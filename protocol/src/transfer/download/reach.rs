@@ -1,12 +1,12 @@
 //! What is asked of whom: the rarest of what a peer has, and what nobody has.
 
-use super::peer::Peer;
 use super::peer::Standing;
+use super::peer::{Offer, Peer};
 use super::{Action, CANDIDATES_MAX, Download, Event, REFUSALS_MAX, mix};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
 use crate::transfer::upload::SMALL_BYTES_MAX;
-use crate::transfer::wire::{Answer, Ask};
+use crate::transfer::wire::{Answer, Ask, Begun};
 
 /// Of a small blob who is named by others is asked after this, if it did not come meanwhile from those whom the caller
 /// named: in a small fleet that asks each other, streams cost more than all of the blob.
@@ -44,7 +44,8 @@ impl Download {
         is_ready && self.are_taken(gained, begun) && self.deadline.is_some_and(|deadline| now < deadline)
     }
 
-    fn are_taken(&self, gained: &[u32], begun: &[u32]) -> bool {
+    fn are_taken(&self, gained: &[u32], begun: &[Begun]) -> bool {
+        let begun = begun.iter().map(|begun| &begun.piece);
         gained.iter().chain(begun).all(|piece| self.taken.contains(*piece))
     }
 
@@ -120,7 +121,7 @@ impl Download {
         candidates.filter(|piece| !waits || self.is_open(now, *piece)).filter(fits).min_by_key(rarity)
     }
 
-    /// Where a peer has no whole piece to give: the rarest of which it has some.
+    /// Where a peer has no whole piece to give: the rarest of which it has some that is not here.
     pub(super) fn choose_begun(&mut self, now: Time, id: NodeId) -> Option<u32> {
         let salt = self.random;
         let peer = self.may_ask(now, id, false).filter(|peer| !peer.begun.is_empty())?;
@@ -128,7 +129,10 @@ impl Download {
             return None;
         }
         let rarity = |piece: &u32| (self.availability[*piece as usize], mix(salt ^ u64::from(*piece)));
-        peer.begun.keys().copied().filter(|piece| !self.taken.contains(*piece)).min_by_key(rarity)
+        let gives =
+            |(piece, offer): &(&u32, &Offer)| !offer.here.without(self.parts.here(**piece)).is_empty();
+        let begun = peer.begun.iter().filter(gives).map(|(piece, _)| *piece);
+        begun.filter(|piece| !self.taken.contains(*piece)).min_by_key(rarity)
     }
 
     pub(super) fn request(&mut self, now: Time, id: NodeId, piece: u32, out: &mut Vec<Action>) {
@@ -141,7 +145,7 @@ impl Download {
             None => (Vec::new(), false),
         };
         peer.asked.insert(piece, now);
-        peer.begun.entry(piece).and_modify(|said_since| *said_since = false);
+        peer.begun.entry(piece).and_modify(|offer| offer.is_news = false);
         peer.note_owed(now);
         self.turns.used(piece);
         self.taken.insert(piece);

@@ -8,7 +8,7 @@ use proptest::prelude::*;
 use super::model::{Fate, Swarm, healthy, id};
 use super::peer::BEGUN_MAX;
 use super::*;
-use crate::transfer::groups::group_values;
+use crate::transfer::groups::{GroupSet, group_values};
 use crate::transfer::outline::PIECE_BYTES;
 
 #[test]
@@ -265,10 +265,10 @@ proptest! {
                     Event::Answered { peer: id(from), answer: Answer::Have(have) }
                 }
                 2 => Event::Answered { peer: id(from), answer: Answer::Refer { blob, piece, peers: names } },
-                3 => Event::Answered { peer: id(from), answer: Answer::News { blob, gained: vec![piece, piece / 2], begun: vec![piece / 3] } },
+                3 => Event::Answered { peer: id(from), answer: Answer::News { blob, gained: vec![piece, piece / 2], begun: vec![Begun { piece: piece / 3, here: GroupSet::NONE.with(2) }] } },
                 4 => Event::Answered { peer: id(from), answer: Answer::Piece { blob, piece, data: vec![5; 65_536] } },
                 5 => Event::Answered { peer: id(from), answer: Answer::Outline { blob, page: 0, values: outline.values().to_vec() } },
-                6 => Event::Answered { peer: id(from), answer: Answer::News { blob, gained: Vec::new(), begun: vec![piece] } },
+                6 => Event::Answered { peer: id(from), answer: Answer::News { blob, gained: Vec::new(), begun: vec![Begun { piece, here: GroupSet::NONE.with(1) }] } },
                 7 => Event::Answered { peer: id(from), answer: Answer::NoMore { blob, piece } },
                 8 => {
                     let data = vec![5; 16_384];
