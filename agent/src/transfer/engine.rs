@@ -7,7 +7,7 @@ use std::sync::Arc;
 use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::{Span, Time};
-use groundswell_protocol::transfer::wire::Begun;
+use groundswell_protocol::transfer::groups::Begun;
 use tokio::sync::mpsc;
 use tokio::task::{AbortHandle, JoinSet};
 

@@ -7,11 +7,11 @@ use groundswell_protocol::digest::Digest;
 use groundswell_protocol::identity::NodeId;
 use groundswell_protocol::time::Time;
 use groundswell_protocol::transfer::egress::{BudgetError, EgressRecord};
-use groundswell_protocol::transfer::groups::{GroupSet, answers, group_values};
+use groundswell_protocol::transfer::groups::{Begun, GroupSet, answers, group_values};
 use groundswell_protocol::transfer::news::{NEWS_EVERY, News};
 use groundswell_protocol::transfer::serving::{Holding, Serving};
 use groundswell_protocol::transfer::upload::{Serve, Standing, Upload};
-use groundswell_protocol::transfer::wire::{Answer, Ask, Begun, Have};
+use groundswell_protocol::transfer::wire::{Answer, Ask, Have};
 use groundswell_protocol::transfer::{Allowance, Outline, PIECE_BYTES, PieceSet, piece_count};
 
 use super::Budget;

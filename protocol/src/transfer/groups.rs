@@ -91,6 +91,22 @@ impl GroupSet {
     }
 }
 
+/// A piece of which some is here and not all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
+pub struct Begun {
+    /// The piece.
+    pub piece: u32,
+    /// What of it, at least one group.
+    pub here: GroupSet,
+}
+
+impl Begun {
+    /// Whether it is of a group at least, and of none that no piece has.
+    pub(super) fn is_within_bounds(self) -> bool {
+        GroupSet::from_bits(self.here.bits()).is_some_and(|here| !here.is_empty())
+    }
+}
+
 /// What of a piece goes to who asks for it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Share {

@@ -5,8 +5,8 @@
 
 use std::collections::BTreeMap;
 
-use super::groups::GroupSet;
-use super::wire::{Answer, Begun, PIECES_NAMED_MAX};
+use super::groups::{Begun, GroupSet};
+use super::wire::{Answer, PIECES_NAMED_MAX};
 use crate::digest::Digest;
 use crate::time::Span;
 

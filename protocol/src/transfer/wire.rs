@@ -18,7 +18,7 @@
 use wincode::config::Configuration;
 use wincode::{SchemaRead, SchemaWrite};
 
-use super::groups::{GROUP_BYTES, GROUPS_MAX, GroupSet};
+use super::groups::{Begun, GROUP_BYTES, GROUPS_MAX, GroupSet};
 use super::outline::{BLOB_BYTES_MAX, Outline, PIECE_BYTES, piece_count};
 use super::pieces::PieceSet;
 use crate::digest::Digest;
@@ -230,21 +230,6 @@ impl Answer {
             Self::Piece { data, .. } | Self::Group { data, .. } => data.len() as u64,
             _ => 0,
         }
-    }
-}
-
-/// A piece of which some is here and not all.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, SchemaRead, SchemaWrite)]
-pub struct Begun {
-    /// The piece.
-    pub piece: u32,
-    /// What of it, at least one group.
-    pub here: GroupSet,
-}
-
-impl Begun {
-    fn is_within_bounds(self) -> bool {
-        GroupSet::from_bits(self.here.bits()).is_some_and(|here| !here.is_empty())
     }
 }
 

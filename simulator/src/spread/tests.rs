@@ -44,10 +44,15 @@ fn about_one_copy_enters_a_site_that_is_known_by_its_label() {
 
 #[test]
 fn in_a_fleet_where_nobody_knows_everybody_sites_cost_little_time() {
-    let plan = Plan { nodes: 80, sites: 8, ..small() };
-    let (sites, blind) = (outcome(&plan), outcome(&Plan { sites: 0, ..plan.clone() }));
-    assert!(sites.micros < blind.micros * 5 / 4, "{sites:?} beside {blind:?}");
-    assert!(sites.copies_permille(plan.bytes) <= 1_100, "{sites:?}");
+    let (mut sites_micros, mut blind_micros) = (0, 0);
+    for seed in 1..=3 {
+        let plan = Plan { nodes: 54, sites: 6, bytes: 1 << 20, seed, ..small() };
+        let (sites, blind) = (outcome(&plan), outcome(&Plan { sites: 0, ..plan.clone() }));
+        assert!(sites.copies_permille(plan.bytes) <= 1_100, "{sites:?}");
+        sites_micros += sites.micros;
+        blind_micros += blind.micros;
+    }
+    assert!(sites_micros < blind_micros * 5 / 4, "{sites_micros} beside {blind_micros}");
 }
 
 #[test]
@@ -63,8 +68,9 @@ fn over_narrow_lines_little_comes_in_twice_and_nothing_stands_still() {
     {
         let plan = Plan { nodes, sites, site_line: Some(line), bytes: 1 << 20, ..small() };
         let narrow = outcome(&plan);
-        let permille = [narrow.copies_permille(plan.bytes), narrow.publisher_bytes * 1000 / plan.bytes];
-        assert!(permille.into_iter().all(|copies| copies <= 1_150), "{permille:?}: {narrow:?}");
+        let payload = plan.bytes * u64::from(sites);
+        assert!(narrow.entered.iter().sum::<u64>() * 1000 <= payload * 1_150, "{narrow:?}");
+        assert!(narrow.publisher_bytes * 1000 <= plan.bytes * 1_150, "{narrow:?}");
         assert!(narrow.ratio_permille() <= 1_700, "{narrow:?}");
     }
 }

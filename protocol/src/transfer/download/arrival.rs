@@ -5,10 +5,10 @@ use super::peer::{BEGUN_MAX, Offer};
 use super::{Download, Standing};
 use crate::identity::NodeId;
 use crate::time::Time;
-use crate::transfer::groups::{Arrived, GroupSet, answers};
+use crate::transfer::groups::{Arrived, Begun, GroupSet, answers};
 use crate::transfer::news::News;
 use crate::transfer::upload::Serve;
-use crate::transfer::wire::{Answer, Ask, Begun};
+use crate::transfer::wire::{Answer, Ask};
 
 /// Others hear that some of a piece is here while no more peers than this have it whole: of those beyond they soon have it.
 const RARE: u16 = 1;

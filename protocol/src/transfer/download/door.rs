@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use crate::identity::NodeId;
+use crate::transfer::groups::Begun;
 use crate::transfer::outline::Outline;
-use crate::transfer::wire::{Answer, Ask, Begun};
+use crate::transfer::wire::{Answer, Ask};
 
 /// What happened.
 #[derive(Debug)]

@@ -25,14 +25,14 @@ mod swarm;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
 
-use super::groups::Parts;
+use super::groups::{Begun, Parts};
 use super::intake::Intake;
 use super::locality::Locality;
 use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
 use super::round_trip::Habits;
 use super::turns::Turns;
-use super::wire::{Answer, Ask, Begun, OUTLINE_PAGE_VALUES};
+use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
 use crate::digest::Digest;
 use crate::identity::NodeId;
 use crate::time::{Span, Time};

@@ -5,8 +5,9 @@ use super::peer::{Offer, Peer};
 use super::{Action, CANDIDATES_MAX, Download, Event, REFUSALS_MAX, mix};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
+use crate::transfer::groups::Begun;
 use crate::transfer::upload::SMALL_BYTES_MAX;
-use crate::transfer::wire::{Answer, Ask, Begun};
+use crate::transfer::wire::{Answer, Ask};
 
 /// Of a small blob who is named by others is asked after this, if it did not come meanwhile from those whom the caller
 /// named: in a small fleet that asks each other, streams cost more than all of the blob.
