@@ -4,8 +4,8 @@
 //! which; [`download::Download`] fetches one blob from many peers; [`serving::Serving`] answers those who
 //! ask, and [`upload::Upload`] within it decides whom to serve and whom to refer, within the budgets of
 //! [`egress::Egress`]; [`wire`] has the messages and their bytes; [`locality::Locality`] and the turns
-//! beside it let a site fetch each piece once; [`news::News`] is what peers are told of pieces that came; [`Allowance`] and [`Pace`] cap a rate; [`shortage::ShortageWatch`]
-//! says which pieces are nowhere.
+//! beside it let a site fetch each piece once; [`news::News`] is what peers are told of pieces that came;
+//! [`Allowance`] and [`Pace`] cap a rate; [`shortage::ShortageWatch`] says which pieces are nowhere.
 //!
 //! Deliberately absent: streams, files and clocks. The driver moves bytes and hands in time and entropy.
 

@@ -12,6 +12,23 @@ pub(super) struct RoundTrip {
     samples: u32,
 }
 
+/// What is usual of those inside this node's site, and of those outside, who are not to be held against each other.
+#[derive(Default)]
+pub(super) struct Usual {
+    inside: Habits,
+    outside: Habits,
+}
+
+impl Usual {
+    pub(super) fn of(&self, is_outside: bool) -> &Habits {
+        if is_outside { &self.outside } else { &self.inside }
+    }
+
+    pub(super) fn of_mut(&mut self, is_outside: bool) -> &mut Habits {
+        if is_outside { &mut self.outside } else { &mut self.inside }
+    }
+}
+
 /// How long those take who are about as far away, whoever it is.
 #[derive(Default)]
 pub(super) struct Habits {

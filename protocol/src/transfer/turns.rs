@@ -47,18 +47,34 @@ const LEAVE_TIMES: u64 = 4;
 /// Those who are next to bring a piece in, at most.
 const NEXT_MAX: usize = 8;
 
+/// Pieces that may be on their way by a warden's leave beyond as many as lately came.
+const BEYOND: usize = 1;
+
+/// How far this node is with its leave for a piece.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    /// Asked for since that time, without a word of the warden.
+    Asked(Time),
+    /// To be waited for, as the warden said then.
+    Waits(Time),
+    Given,
+}
+
 /// This node's leave to bring a piece in.
 struct Leave {
-    /// Asked for and not yet given, since that time.
-    asked: Option<Time>,
-    /// The warden said that it is to be waited for.
-    waits: bool,
+    stage: Stage,
     /// The peer outside that has room for the request; none once it was asked.
     via: Option<NodeId>,
     /// A peer outside was asked.
     used: bool,
     /// The warden.
     warden: NodeId,
+}
+
+impl Leave {
+    fn is_given(&self) -> bool {
+        self.stage == Stage::Given
+    }
 }
 
 /// Who brings a piece in, by the warden that this node is.
@@ -73,6 +89,7 @@ struct Turn {
 }
 
 /// The turns of one blob's pieces, as one member sees them.
+#[derive(Default)]
 pub(super) struct Turns {
     me: Option<NodeId>,
     wardens: Vec<(NodeId, u64)>,
@@ -94,24 +111,6 @@ pub(super) struct Turns {
     blob: Option<Digest>,
 }
 
-impl Default for Turns {
-    fn default() -> Self {
-        Self {
-            me: None,
-            wardens: Vec::new(),
-            absent: Vec::new(),
-            leaves: BTreeMap::new(),
-            others: BTreeMap::new(),
-            minded: BTreeMap::new(),
-            waiting: VecDeque::new(),
-            intake: Intake::new(1),
-            takes: RoundTrip::default(),
-            outbox: Vec::new(),
-            blob: None,
-        }
-    }
-}
-
 impl Turns {
     /// Of the site that `me` shares with `others`.
     pub(super) fn new(me: NodeId, others: impl Iterator<Item = NodeId>, blob: Digest) -> Self {
@@ -129,12 +128,12 @@ impl Turns {
 
     /// Whether this node has leave to bring `piece` in.
     pub(super) fn is_mine(&self, piece: u32) -> bool {
-        self.leaves.get(&piece).is_some_and(|leave| leave.asked.is_none())
+        self.leaves.get(&piece).is_some_and(Leave::is_given)
     }
 
     /// Pieces that this node has leave to bring in.
     pub(super) fn mine(&self) -> impl Iterator<Item = u32> {
-        self.leaves.iter().filter(|(_, leave)| leave.asked.is_none()).map(|(piece, _)| *piece)
+        self.leaves.iter().filter(|(_, leave)| leave.is_given()).map(|(piece, _)| *piece)
     }
 
     /// Whether leave for `piece` may be asked for now.
@@ -154,20 +153,20 @@ impl Turns {
         let warden = self.wardens.iter().max_by_key(|(_, salt)| draw(*salt, piece)).map(|(node, _)| *node);
         let Some(warden) = warden else { return true };
         self.others.remove(&piece);
-        let mut leave = Leave { asked: Some(now), waits: false, via: Some(via), used: false, warden };
+        let mut leave = Leave { stage: Stage::Asked(now), via: Some(via), used: false, warden };
         if warden == me {
             match self.asked(now, me, piece) {
-                Some(who) if who == me => (leave.asked, leave.via) = (None, None),
+                Some(who) if who == me => (leave.stage, leave.via) = (Stage::Given, None),
                 Some(_) => {
                     self.others.insert(piece, now);
                     return false;
                 }
-                None => leave.waits = true,
+                None => leave.stage = Stage::Waits(now),
             }
         } else {
             self.outbox.push((warden, Ask::MayBring { blob, piece }));
         }
-        let is_given = leave.asked.is_none();
+        let is_given = leave.is_given();
         self.leaves.insert(piece, leave);
         is_given
     }
@@ -182,7 +181,7 @@ impl Turns {
 
     /// Pieces that this node has leave to bring in and asked nobody for.
     pub(super) fn unused(&self) -> Vec<u32> {
-        let unused = self.leaves.iter().filter(|(_, leave)| leave.asked.is_none() && !leave.used);
+        let unused = self.leaves.iter().filter(|(_, leave)| leave.is_given() && !leave.used);
         unused.map(|(piece, _)| *piece).collect()
     }
 
@@ -196,8 +195,8 @@ impl Turns {
             return;
         };
         if self.me == Some(who) {
-            leave.asked = None;
-        } else if leave.asked.is_some() {
+            leave.stage = Stage::Given;
+        } else if !leave.is_given() {
             self.leaves.remove(&piece);
             self.others.insert(piece, now);
         }
@@ -205,18 +204,17 @@ impl Turns {
 
     /// A warden says that this node is to wait until leave for `piece` is its own.
     pub(super) fn waits(&mut self, now: Time, warden: NodeId, piece: u32) {
-        let leave =
-            self.leaves.get_mut(&piece).filter(|leave| leave.warden == warden && leave.asked.is_some());
+        let leave = self.leaves.get_mut(&piece).filter(|leave| leave.warden == warden && !leave.is_given());
         if let Some(leave) = leave {
-            (leave.asked, leave.waits) = (Some(now), true);
+            leave.stage = Stage::Waits(now);
         }
     }
 
     /// This node brings `piece` in.
     fn has_leave(&mut self, piece: u32, warden: NodeId) {
         self.others.remove(&piece);
-        let given = Leave { asked: None, waits: false, via: None, used: false, warden };
-        self.leaves.entry(piece).or_insert(given).asked = None;
+        let given = Leave { stage: Stage::Given, via: None, used: false, warden };
+        self.leaves.entry(piece).or_insert(given).stage = Stage::Given;
     }
 
     /// `peer` asks for leave to bring `piece` in: who does. Nobody, if no more are to be on their way.
@@ -244,7 +242,7 @@ impl Turns {
     }
 
     fn has_room(&self, now: Time) -> bool {
-        self.minded.len() - self.waiting.len() < self.intake.room(now)
+        self.minded.len() - self.waiting.len() < self.intake.room(now, BEYOND)
     }
 
     /// Gives those leave who wait for it, while there is room.
@@ -318,13 +316,13 @@ impl Turns {
             self.minded.iter().filter(|(_, turn)| turn.who == Some(peer) || turn.next.contains(&peer));
         let minded: Vec<u32> = minded.map(|(piece, _)| *piece).collect();
         minded.into_iter().for_each(|piece| self.given_back(now, peer, piece));
-        self.leaves.retain(|_, leave| leave.asked.is_none() || leave.warden != peer);
+        self.leaves.retain(|_, leave| leave.is_given() || leave.warden != peer);
     }
 
     /// `peer` minds no turns: it has the blob whole, or fetches nothing of it.
     pub(super) fn pass_over(&mut self, peer: &NodeId) {
         self.wardens.retain(|(node, _)| node != peer);
-        self.leaves.retain(|_, leave| leave.asked.is_none() || leave.warden != *peer);
+        self.leaves.retain(|_, leave| leave.is_given() || leave.warden != *peer);
     }
 
     /// `peer` fetches nothing of the blob: it minds turns when it begins to.
@@ -343,10 +341,11 @@ impl Turns {
     /// Wardens that say nothing for too long: they are passed over from now on. What this node waited for in vain may be
     /// asked for anew.
     pub(super) fn expire(&mut self, now: Time) {
-        let is_after =
-            |leave: &Leave, patience| leave.asked.is_some_and(|asked| now.since(asked) >= patience);
-        self.leaves.retain(|_, leave| !leave.waits || !is_after(leave, WAITING_PATIENCE));
-        let late = |leave: &&Leave| !leave.waits && is_after(leave, ANSWER_PATIENCE);
+        let in_vain =
+            |leave: &Leave| matches!(leave.stage, Stage::Waits(at) if now.since(at) >= WAITING_PATIENCE);
+        self.leaves.retain(|_, leave| !in_vain(leave));
+        let late =
+            |leave: &&Leave| matches!(leave.stage, Stage::Asked(at) if now.since(at) >= ANSWER_PATIENCE);
         let silent: Vec<NodeId> = self.leaves.values().filter(late).map(|leave| leave.warden).collect();
         silent.iter().for_each(|warden| self.pass_over(warden));
     }

@@ -80,7 +80,7 @@ impl Download {
         peer.failures = 0;
         peer.busies = 0;
         if let Some((took, pause)) = took {
-            let habits = if self.is_outside(&id) { &mut self.habits } else { &mut self.site_habits };
+            let habits = self.usual.of_mut(self.is_outside(&id));
             habits.request.sample(took);
             habits.pause.sample(pause);
         }

@@ -7,7 +7,6 @@ use super::peer::{Peer, Standing};
 use super::{BUSY_PAUSE, Download};
 use crate::identity::NodeId;
 use crate::time::{Span, Time};
-use crate::transfer::round_trip::Habits;
 use crate::transfer::wire::{Ask, PIECES_NAMED_MAX};
 
 /// A request is not late before this, however prompt others are.
@@ -54,27 +53,21 @@ impl Download {
         }
     }
 
-    fn habits_of(&self, id: &NodeId) -> &Habits {
-        if self.is_outside(id) { &self.habits } else { &self.site_habits }
-    }
-
     /// How long a request to `id` may take at most, by how long others take.
     pub(super) fn late(&self, id: &NodeId) -> Option<Span> {
-        self.habits_of(id).request.estimate().map(|usual| usual.max(LATE_FLOOR))
+        self.usual.of(self.is_outside(id)).request.estimate().map(|usual| usual.max(LATE_FLOOR))
     }
 
     /// How long others than `id` take from one piece to the next, once that is known.
     pub(super) fn usual_pause(&self, id: &NodeId) -> Option<Span> {
-        self.habits_of(id).pause.settled()
+        self.usual.of(self.is_outside(id)).pause.settled()
     }
 
     /// Takes back from peers what they owe for too long and others have. Whether there was any.
     pub(super) fn take_back(&mut self, now: Time, out: &mut Vec<Action>) -> bool {
-        let usual_inside = self.site_habits.pause.settled();
-        let usual_outside = self.habits.pause.settled();
         let mut late_ones: Vec<(NodeId, u32)> = Vec::new();
         for (id, peer) in &mut self.peers {
-            let usual = if self.locality.is_near(id) { usual_inside } else { usual_outside };
+            let usual = self.usual.of(!self.locality.is_near(id)).pause.settled();
             let late = usual.map(|pause| Span(pause.0 * 3 / 2).max(LATE_FLOOR));
             let fell_silent = peer.silence(usual).is_some_and(|silence| silence <= now);
             if fell_silent {

@@ -30,7 +30,7 @@ use super::intake::Intake;
 use super::locality::Locality;
 use super::outline::{Outline, piece_count, piece_range};
 use super::pieces::PieceSet;
-use super::round_trip::Habits;
+use super::round_trip::Usual;
 use super::turns::Turns;
 use super::wire::{Answer, Ask, OUTLINE_PAGE_VALUES};
 use crate::digest::Digest;
@@ -54,8 +54,6 @@ const REFERRED_MIN: usize = 4;
 const ENOUGH_PEERS: usize = 28;
 /// Requests under way at one peer: 512 KiB, which fills 10 MB/s at a round trip of 50 ms.
 pub const REQUESTS_PER_PEER: usize = 8;
-/// Pieces that are asked for of those outside this node's site beyond as many as lately came from there.
-const BEYOND_INTAKE: usize = 4;
 /// Pieces of one holder that wait on a referral, at most; beyond, it is asked for nothing new.
 pub const REFUSALS_MAX: usize = 512;
 /// Candidates looked at for one choice; the start is random, so large blobs are sampled.
@@ -93,10 +91,7 @@ pub struct Download {
     taken: PieceSet,
     asked_of: BTreeMap<u32, Vec<NodeId>>,
     availability: Vec<u16>,
-    /// What is usual of those outside this node's site.
-    habits: Habits,
-    /// And of those inside, who are not to be held against them.
-    site_habits: Habits,
+    usual: Usual,
     /// Pieces in the order in which they came.
     came: Vec<u32>,
     /// When those who have the blob whole may hear of more of them.
@@ -143,8 +138,7 @@ impl Download {
             parts: Parts::default(),
             asked_of: BTreeMap::new(),
             availability: vec![0; pieces as usize],
-            habits: Habits::default(),
-            site_habits: Habits::default(),
+            usual: Usual::default(),
             came: Vec::new(),
             tell_at: Time(0),
             nearest: None,
@@ -153,7 +147,7 @@ impl Download {
             random: entropy,
             requests_max: PEERS_MAX * REQUESTS_PER_PEER,
             locality: Locality::default(),
-            intake: Intake::new(BEYOND_INTAKE),
+            intake: Intake::default(),
             turns: Turns::default(),
             inside: Vec::new(),
             tick: None,

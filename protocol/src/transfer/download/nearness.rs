@@ -63,7 +63,6 @@ mod tests {
     use super::super::{Action, Download, Event};
     use super::*;
     use crate::identity::PublicKey;
-    use crate::transfer::intake::Intake;
     use crate::transfer::outline::PIECE_BYTES;
     use crate::transfer::wire::{Answer, Ask, Have};
     use crate::transfer::{Outline, PieceSet};
@@ -105,7 +104,7 @@ mod tests {
     /// for all of them.
     fn asked(pieces: u32, milliseconds: [u64; 2]) -> [usize; 2] {
         let (mut download, page) = held_by_two(pieces, milliseconds);
-        download.intake = Intake::new(8);
+        (0..8).for_each(|_| download.intake.came(Time(500)));
         let mut out = Vec::new();
         download.handle(Time(500), page, &mut out);
         requests(&out)

@@ -14,6 +14,9 @@ const FREE_AFTER: u64 = 5;
 /// The same before anything came: over a narrow line the first pieces take long.
 const FREE_AT_FIRST: u64 = 15;
 
+/// Pieces from outside that may be under way to this node beyond as many as lately came.
+const BEYOND: usize = 4;
+
 impl Download {
     /// As a member of a site whose members, this node among them, bring each piece in once.
     pub fn with_site(mut self, now: Time, site: &[NodeId]) -> Self {
@@ -48,7 +51,7 @@ impl Download {
     pub(super) fn has_line_to(&self, now: Time, id: &NodeId) -> bool {
         let outside = || self.peers.iter().filter(|(peer, _)| self.is_outside(peer));
         let under_way = || outside().map(|(_, peer)| peer.asked.len()).sum::<usize>();
-        !self.is_outside(id) || under_way() < self.intake.room(now)
+        !self.is_outside(id) || under_way() < self.intake.room(now, BEYOND)
     }
 
     /// Says what is to be said of who brings what in.
