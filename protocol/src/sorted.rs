@@ -106,19 +106,8 @@ impl<K: Ranked, V> Sorted<K, V> {
         }
     }
 
-    /// The value that is equal in this order, or the one that is put where it belongs.
-    pub(crate) fn get_or_put(
-        &mut self,
-        key: K,
-        order: impl Fn(&V) -> Ordering,
-        make: impl FnOnce() -> V,
-    ) -> &mut V {
-        let (piece, place) = self.search(key, order).unwrap_or_else(|place| self.insert(place, key, make()));
-        &mut self.pieces[piece][place].1
-    }
-
-    /// Puts a value at a place where it belongs; returns where it stands then.
-    fn insert(&mut self, (piece, place): Place, key: K, value: V) -> Place {
+    /// Puts a value at a place where it belongs.
+    fn insert(&mut self, (piece, place): Place, key: K, value: V) {
         if self.pieces.is_empty() {
             self.firsts.push(key);
             self.pieces.push(Vec::new());
@@ -136,27 +125,12 @@ impl<K: Ranked, V> Sorted<K, V> {
             all.shrink_to_fit();
             self.firsts.insert(piece + 1, later[0].0);
             self.pieces.insert(piece + 1, later);
-            if let Some(place) = place.checked_sub(PIECE_MAX / 2) {
-                return (piece + 1, place);
-            }
         }
-        (piece, place)
     }
 
     /// The first value of this key for which `is` is true. What puts it in order must not change.
     pub(crate) fn get_mut(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<&mut V> {
         let (piece, place) = self.first_of(key, is)?;
-        Some(&mut self.pieces[piece][place].1)
-    }
-
-    /// The value of this key, if it is the only one and `is` is true for it.
-    pub(crate) fn get_alone_mut(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<&mut V> {
-        let at = self.first_from(key);
-        let ((piece, place), (held, value)) = self.at(at)?;
-        let next = self.at((piece, place + 1));
-        if *held != key || next.is_some_and(|(_, (held, _))| *held == key) || !is(value) {
-            return None;
-        }
         Some(&mut self.pieces[piece][place].1)
     }
 
@@ -242,17 +216,11 @@ mod tests {
                     let taken = list.take(key, |(held, _)| *held == kind);
                     assert_eq!(taken, tree.remove(&(key, kind)).map(|turn| (kind, turn)));
                 } else if lot[9].is_multiple_of(3) {
-                    let alone =
-                        tree.range((key, 0)..=(key, 9)).count() == 1 && tree.contains_key(&(key, kind));
-                    assert_eq!(list.get_alone_mut(key, |(held, _)| *held == kind).is_some(), alone);
                     let held = list.get_mut(key, |(held, _)| *held == kind);
                     assert_eq!(held.as_deref().copied(), tree.get(&(key, kind)).map(|turn| (kind, *turn)));
                     if let (Some(held), Some(there)) = (held, tree.get_mut(&(key, kind))) {
                         (held.1, *there) = (turn, turn);
                     }
-                } else if lot[9].is_multiple_of(5) {
-                    let held = list.get_or_put(key, |(held, _)| held.cmp(&kind), || (kind, turn));
-                    assert_eq!(held.1, *tree.entry((key, kind)).or_insert(turn));
                 } else {
                     let before = list.put(key, (kind, turn), |(held, _)| held.cmp(&kind));
                     assert_eq!(before, tree.insert((key, kind), turn).map(|turn| (kind, turn)));

@@ -8,12 +8,14 @@ pub mod fact;
 pub mod health;
 pub mod key;
 pub mod registers;
+pub mod relayed;
 pub mod statements;
 
 pub use body::{Body, Signatures};
 pub use fact::{BadFact, Fact, KeySignature, SignedFact, Statement};
 pub use key::Key;
 pub use registers::{Merged, Registers};
+pub use relayed::Relayed;
 pub use statements::{
     Ballot, BallotKind, Beacon, BeaconActive, BeaconInstalled, Failure, Heads, Propose, RolloutId, Say,
     SkipReason, StopReason, Vote, VoteState,

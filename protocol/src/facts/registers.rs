@@ -3,12 +3,11 @@
 //! Merging is commutative, associative and idempotent: a register's value is the maximum, by (rank,
 //! body), of all facts ever put into it.
 
-use std::cmp::Ordering;
-use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::fact::Fact;
 use super::key::Key;
+use super::relayed::Relayed;
 use super::statements::RolloutId;
 use crate::digest::Digest;
 use crate::identity::NodeId;
@@ -25,16 +24,16 @@ pub enum Merged {
     Older,
 }
 
-/// Facts by a number; of facts that share one each stands in its own order.
-type Numbered = Sorted<u64, Arc<Fact>>;
-
-fn by_id(one: &Fact, other: &Fact) -> Ordering {
-    one.id.cmp(&other.id)
+/// One register.
+#[derive(Clone, Debug)]
+struct Register {
+    fact: Arc<Fact>,
+    relayed: Relayed,
 }
 
 /// A number that stands for a key: its sort in the first four bits, then the version of what is numbered,
 /// or some of the first bits of the names in it, which are keys and digests, and which of several registers it is.
-fn mark(key: &Key) -> u64 {
+fn mark(key: &Key, hushed: &[RolloutId]) -> u64 {
     let first = |bytes: &[u8; 32]| {
         let mut first = [0; 8];
         first.copy_from_slice(&bytes[..8]);
@@ -48,23 +47,26 @@ fn mark(key: &Key) -> u64 {
         Key::Command(rollout, kind) => (3, first(&rollout.0.0) & !0x3f | (*kind as u64) << 4),
         Key::Ballot(rollout, juror, kind) => (4, both(rollout, juror) & !0x3f | (*kind as u64) << 4),
         Key::Propose(rollout, leader) => (5, both(rollout, leader)),
-        Key::Vote(rollout, node) => (VOTES, both(rollout, node)),
+        Key::Vote(rollout, node) => (votes_of(*rollout, hushed), both(rollout, node)),
         Key::Beacon(node) => (BEACONS, first(&node.0)),
     };
     sort << 60 | number >> 4
 }
 
-/// The sorts of keys that are walked through.
+/// The sorts of keys that are walked through. Syncs carry those before beacons.
 const VOTES: u64 = 6;
 const BEACONS: u64 = 7;
+const HUSHED_VOTES: u64 = 8;
+
+fn votes_of(rollout: RolloutId, hushed: &[RolloutId]) -> u64 {
+    if hushed.contains(&rollout) { HUSHED_VOTES } else { VOTES }
+}
 
 /// All registers of a node. Iteration follows the keys' sorts, and within a sort an order that is the same
 /// on all nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
-    facts: Numbered,
-    /// All but beacons, by short key and id: what syncs compare.
-    by_short: Numbered,
+    all: Sorted<u64, Register>,
     /// Rollouts whose votes syncs do not carry either.
     hushed: Vec<RolloutId>,
     digest: [u8; 32],
@@ -75,15 +77,18 @@ pub struct Registers {
 impl Registers {
     /// Puts `fact` into its register.
     pub fn merge(&mut self, fact: &Arc<Fact>) -> Merged {
-        let mark = mark(&fact.key);
-        let before = match self.facts.get_mut(mark, |held| held.key == fact.key) {
-            Some(held) if held.id == fact.id => return Merged::Same,
-            Some(held) if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) => {
+        let mark = self.mark(&fact.key);
+        let before = match self.all.get_mut(mark, |held| held.fact.key == fact.key) {
+            Some(Register { fact: held, .. }) if held.id == fact.id => return Merged::Same,
+            Some(Register { fact: held, .. })
+                if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) =>
+            {
                 return Merged::Older;
             }
-            Some(held) => Some(std::mem::replace(held, Arc::clone(fact))),
+            Some(Register { fact: held, .. }) => Some(std::mem::replace(held, Arc::clone(fact))),
             None => {
-                self.facts.put(mark, Arc::clone(fact), |held| held.key.cmp(&fact.key));
+                let register = Register { fact: Arc::clone(fact), relayed: Relayed::default() };
+                self.all.put(mark, register, |held| held.fact.key.cmp(&fact.key));
                 self.count += 1;
                 None
             }
@@ -96,7 +101,8 @@ impl Registers {
     pub fn compare(&self, fact: &Fact) -> Merged {
         // Where many nodes share a process they share what they read: most that comes again is the very same.
         let is_same = |held: &Arc<Fact>| std::ptr::eq(&**held, fact);
-        let held = self.facts.of(mark(&fact.key)).find(|held| is_same(held) || held.key == fact.key);
+        let held = self.all.of(self.mark(&fact.key)).map(|held| &held.fact);
+        let held = held.into_iter().find(|held| is_same(held) || held.key == fact.key);
         match held {
             Some(held) if is_same(held) => Merged::Same,
             Some(held) if held.rank < fact.rank => Merged::Rose,
@@ -108,42 +114,48 @@ impl Registers {
 
     /// The fact in a register.
     pub fn get(&self, key: &Key) -> Option<&Arc<Fact>> {
-        self.find(mark(key), key)
+        self.all.of(self.mark(key)).map(|held| &held.fact).find(|fact| fact.key == *key)
+    }
+
+    /// How often changes of a register were passed on lately.
+    pub fn relayed_mut(&mut self, key: &Key) -> Option<&mut Relayed> {
+        let register = self.all.get_mut(self.mark(key), |held| held.fact.key == *key)?;
+        Some(&mut register.relayed)
     }
 
     /// Forgets a register.
     pub fn remove(&mut self, key: &Key) -> Option<Arc<Fact>> {
-        let fact = self.facts.take(mark(key), |fact| fact.key == *key)?;
+        let Register { fact, .. } = self.all.take(self.mark(key), |held| held.fact.key == *key)?;
         self.count -= 1;
         self.note(Some(&fact), None);
         Some(fact)
     }
 
-    fn find(&self, mark: u64, key: &Key) -> Option<&Arc<Fact>> {
-        self.facts.of(mark).find(|fact| fact.key == *key)
+    fn mark(&self, key: &Key) -> u64 {
+        mark(key, &self.hushed)
     }
 
-    fn of_sort(&self, sort: u64) -> impl Iterator<Item = &Arc<Fact>> {
-        let last = sort << 60 | u64::MAX >> 4;
-        self.facts.range(sort << 60, last)
+    fn of_sorts(&self, first: u64, last: u64) -> impl Iterator<Item = &Arc<Fact>> {
+        self.all.range(first << 60, last << 60 | u64::MAX >> 4).map(|held| &held.fact)
     }
 
     /// The votes of a rollout, by node.
     pub fn votes(&self, rollout: RolloutId) -> Vec<&Arc<Fact>> {
         let of = |fact: &&Arc<Fact>| matches!(&fact.key, Key::Vote(id, _) if *id == rollout);
-        let mut votes: Vec<_> = self.of_sort(VOTES).filter(of).collect();
+        let sort = votes_of(rollout, &self.hushed);
+        let mut votes: Vec<_> = self.of_sorts(sort, sort).filter(of).collect();
         votes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         votes
     }
 
     /// The beacons.
     pub fn beacons(&self) -> impl Iterator<Item = &Arc<Fact>> {
-        self.of_sort(BEACONS)
+        self.of_sorts(BEACONS, BEACONS)
     }
 
     /// All registers.
     pub fn iter(&self) -> impl Iterator<Item = (&Key, &Arc<Fact>)> {
-        self.facts.iter().map(|(_, fact)| (&fact.key, fact))
+        self.all.iter().map(|(_, held)| (&held.fact.key, &held.fact))
     }
 
     /// How many registers there are.
@@ -153,7 +165,7 @@ impl Registers {
 
     /// Whether there is none.
     pub fn is_empty(&self) -> bool {
-        self.facts.is_empty()
+        self.all.is_empty()
     }
 
     /// Digest of all facts but beacons, which never rest. Equal exactly when the facts are: it is the
@@ -165,13 +177,12 @@ impl Registers {
         Digest(self.digest)
     }
 
-    /// The facts but beacons whose registers' short keys lie in a range, by short key. Two registers
-    /// that share a short key stand side by side.
-    pub fn by_short(&self, keys: RangeInclusive<u64>) -> impl Iterator<Item = &Arc<Fact>> {
-        self.by_short.range(*keys.start(), *keys.end())
+    /// What syncs carry: all but beacons and hushed votes.
+    pub fn synced(&self) -> impl Iterator<Item = &Arc<Fact>> {
+        self.of_sorts(0, BEACONS - 1)
     }
 
-    /// From now on syncs do not carry this rollout's votes. None may be here yet.
+    /// From now on syncs do not carry this rollout's votes. None may be here yet, or it would not be found again.
     pub fn hush(&mut self, rollout: RolloutId) {
         if !self.hushed.contains(&rollout) {
             self.hushed.reserve_exact(1);
@@ -179,35 +190,21 @@ impl Registers {
         }
     }
 
-    /// The rollout's votes are gone.
+    /// The rollout's votes are gone, all of them.
     pub fn unhush(&mut self, rollout: RolloutId) {
         self.hushed.retain(|hushed| *hushed != rollout);
     }
 
-    /// Notes in the digest and in the index what a register held and what it holds.
+    /// Notes in the digest what a register held and what it holds.
     fn note(&mut self, before: Option<&Arc<Fact>>, after: Option<&Arc<Fact>>) {
-        match before.or(after).map(|fact| &fact.key) {
-            None | Some(Key::Beacon(_)) => return,
-            Some(Key::Vote(rollout, _)) if self.hushed.contains(rollout) => return,
-            Some(_) => {}
+        let sort = before.or(after).map_or(BEACONS, |fact| self.mark(&fact.key) >> 60);
+        if sort >= BEACONS {
+            return;
         }
         for fact in before.into_iter().chain(after) {
             for (have, change) in self.digest.iter_mut().zip(fact.mixed.0) {
                 *have ^= change;
             }
-        }
-        // Of one register, and mostly it alone has this short key: nothing need move.
-        if let (Some(before), Some(after)) = (before, after)
-            && let Some(held) = self.by_short.get_alone_mut(after.short, |held| held.id == before.id)
-        {
-            *held = Arc::clone(after);
-            return;
-        }
-        if let Some(before) = before {
-            self.by_short.take(before.short, |held| held.id == before.id);
-        }
-        if let Some(after) = after {
-            self.by_short.put(after.short, Arc::clone(after), |held| by_id(held, after));
         }
     }
 }

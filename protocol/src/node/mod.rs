@@ -308,7 +308,8 @@ impl Node {
             Ok(Judged::Known) => Verdict::Known,
             Ok(Judged::Rises(fact)) => {
                 self.take(now, &fact, out);
-                if self.relays.may_pass(&fact, now) {
+                let relayed = self.registers.relayed_mut(&fact.key);
+                if relayed.is_none_or(|relayed| self.relays.may_pass(&fact, relayed, now)) {
                     return Verdict::Accepted;
                 }
                 // It is owed, at a time.

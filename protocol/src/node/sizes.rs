@@ -41,7 +41,7 @@ impl Node {
             ),
             size("components with rollouts", of_component.len(), COMPONENTS_MAX),
             size("registers", self.registers.len(), registers),
-            size("relay windows", self.relays.len(), registers.saturating_mul(2)),
+            size("relays held back", self.relays.len(), registers.saturating_mul(2)),
             size("bindings", self.bindings.len(), lead.saturating_mul(bound.len())),
             size("tombstones", self.tombstones.iter().count(), TOMBSTONES_MAX),
             size("policies", self.trust.policy_count(), POLICIES_MAX),

@@ -26,9 +26,18 @@ pub struct Page {
     pub entries: Vec<Entry>,
 }
 
-/// The summary of all registers but beacons. The pages' ranges cover all keys.
+/// What this node holds of a range of keys, as a summary names it, by key and name. Two registers that share a key stand
+/// side by side.
+fn held<'a>(registers: &'a Registers, keys: &RangeInclusive<u64>) -> Vec<(Entry, &'a Arc<Fact>)> {
+    let here = registers.synced().filter(|fact| keys.contains(&fact.short));
+    let mut held: Vec<_> = here.map(|fact| (entry(fact), fact)).collect();
+    held.sort_unstable_by_key(|(entry, _)| (entry.key, entry.id));
+    held
+}
+
+/// The summary of all registers that syncs carry. The pages' ranges cover all keys.
 pub fn pages(registers: &Registers) -> Vec<Page> {
-    let entries: Vec<Entry> = registers.by_short(0..=u64::MAX).map(|fact| entry(fact)).collect();
+    let entries: Vec<Entry> = held(registers, &(0..=u64::MAX)).into_iter().map(|(entry, _)| entry).collect();
     let mut pages: Vec<Page> = entries
         .chunks(SUMMARY_ENTRIES_MAX)
         .map(|chunk| {
@@ -63,13 +72,13 @@ pub struct Difference {
     pub surplus: Vec<Arc<Fact>>,
 }
 
-/// Compares a peer's page with the registers of its range; costs as much as both are long.
+/// Compares a peer's page with the registers of its range; costs as much as the page and all registers are long.
 pub fn compare(registers: &Registers, keys: RangeInclusive<u64>, entries: &[Entry]) -> Difference {
     let mut entries = Cow::Borrowed(entries);
     if !entries.is_sorted() {
         entries.to_mut().sort_unstable();
     }
-    let mine: Vec<(Entry, &Arc<Fact>)> = registers.by_short(keys).map(|fact| (entry(fact), fact)).collect();
+    let mine = held(registers, &keys);
     let mut difference = Difference::default();
     let mut from = 0;
     for theirs in entries.iter() {
@@ -95,10 +104,12 @@ pub fn compare(registers: &Registers, keys: RangeInclusive<u64>, entries: &[Entr
     difference
 }
 
-/// The facts of these short keys, in the order of their full keys.
+/// The facts of these short keys, each once, in the order of their full keys.
 pub fn facts_of(registers: &Registers, keys: &[u64]) -> Vec<Arc<Fact>> {
+    let mut keys = keys.to_vec();
+    keys.sort_unstable();
     let mut facts: Vec<Arc<Fact>> =
-        keys.iter().flat_map(|key| registers.by_short(*key..=*key)).map(Arc::clone).collect();
+        registers.synced().filter(|fact| keys.binary_search(&fact.short).is_ok()).map(Arc::clone).collect();
     facts.sort_by(|a, b| a.key.cmp(&b.key));
     facts
 }
