@@ -103,41 +103,38 @@ const TODAY_KEPT: usize = 1 << 14;
 /// No cell.
 const NONE: u32 = u32::MAX;
 
-/// Where an entry lies until its day begins, and the cell of another entry of that day.
-struct Cell<T> {
-    entry: Option<Entry<T>>,
-    next: u32,
-}
-
-/// The cells of all days: as many as entries ever waited at once, whichever days they waited for.
+/// Where entries lie until their days begin: as many places as entries ever waited at once, whichever days they waited for.
 struct Cells<T> {
-    all: Vec<Cell<T>>,
+    entries: Vec<Option<Entry<T>>>,
+    /// The cell of another entry of the same day, by cell. Apart from the entries, so that a day's cells are found in
+    /// little memory, and what lies in them is fetched side by side and not one after the other.
+    next: Vec<u32>,
     /// The first of those that hold nothing.
     free: u32,
 }
 
 impl<T> Cells<T> {
-    /// Puts an entry into a cell that leads on to `next`.
-    fn put(&mut self, entry: Entry<T>, next: u32) -> u32 {
-        let cell = Cell { entry: Some(entry), next };
+    /// Puts an entry into a cell.
+    fn put(&mut self, entry: Entry<T>) -> u32 {
         if self.free == NONE {
-            self.all.push(cell);
-            return u32::try_from(self.all.len() - 1).expect("BUG: four thousand million entries wait");
+            self.entries.push(Some(entry));
+            self.next.push(NONE);
+            return u32::try_from(self.entries.len() - 1).expect("BUG: four thousand million entries wait");
         }
-        let place = self.free;
-        self.free = std::mem::replace(&mut self.all[place as usize], cell).next;
-        place
+        let cell = self.free;
+        self.free = self.next[cell as usize];
+        self.entries[cell as usize] = Some(entry);
+        cell
     }
 
     /// Empties the cells from `first` on into a list.
     fn take_all(&mut self, first: u32, list: &mut Vec<Entry<T>>) {
-        let mut place = first;
-        while place != NONE {
-            let cell = &mut self.all[place as usize];
-            list.extend(cell.entry.take());
-            let next = std::mem::replace(&mut cell.next, self.free);
-            self.free = place;
-            place = next;
+        let mut cell = first;
+        while cell != NONE {
+            list.extend(self.entries[cell as usize].take());
+            let next = std::mem::replace(&mut self.next[cell as usize], self.free);
+            self.free = cell;
+            cell = next;
         }
     }
 }
@@ -206,7 +203,7 @@ impl<T> Default for Queue<T> {
             late: BinaryHeap::new(),
             short: Leaf::new(),
             long: Leaf::new(),
-            cells: Cells { all: Vec::new(), free: NONE },
+            cells: Cells { entries: Vec::new(), next: Vec::new(), free: NONE },
             far: BinaryHeap::new(),
             day: 0,
             length: 0,
@@ -218,8 +215,8 @@ impl<T> Default for Queue<T> {
 
 /// Files an entry under a day of a leaf.
 fn put<T>(cells: &mut Cells<T>, leaf: &mut Leaf, day: usize, entry: Entry<T>) {
-    let cell = cells.put(entry, NONE);
-    cells.all[cell as usize].next = leaf.put(day, cell);
+    let cell = cells.put(entry);
+    cells.next[cell as usize] = leaf.put(day, cell);
 }
 
 /// The place of a day on its leaf.
@@ -315,8 +312,8 @@ impl<T> Queue<T> {
         self.day = long << LEAF_BITS;
         let mut cell = self.long.take(place);
         while cell != NONE {
-            let Cell { entry, next } = &mut self.cells.all[cell as usize];
-            let at = entry.as_ref().map_or(0, |entry| entry.at.0);
+            let at = self.cells.entries[cell as usize].as_ref().map_or(0, |entry| entry.at.0);
+            let next = &mut self.cells.next[cell as usize];
             let here = std::mem::replace(&mut cell, *next);
             *next = self.short.put(on_leaf(at >> DAY_BITS), here);
         }
