@@ -33,17 +33,38 @@ impl Ranked for NodeId {
     }
 }
 
+/// Some entries, at least one, with the keys of the first and of the last: who looks for another touches no more of it.
+#[derive(Clone, Debug)]
+struct Piece<K, V> {
+    first: K,
+    last: K,
+    entries: Vec<(K, V)>,
+}
+
+impl<K: Copy, V> Piece<K, V> {
+    /// Of no entries there is none.
+    fn of(entries: Vec<(K, V)>) -> Option<Self> {
+        let (first, last) = (entries.first()?.0, entries.last()?.0);
+        Some(Self { first, last, entries })
+    }
+
+    /// Notes which keys are first and last. Whether there are any.
+    fn note_ends(&mut self) -> bool {
+        let ends = self.entries.first().zip(self.entries.last()).map(|(first, last)| (first.0, last.0));
+        (self.first, self.last) = ends.unwrap_or((self.first, self.last));
+        ends.is_some()
+    }
+}
+
 /// Values by keys. Several may share a key: they stand in an order of their own.
 #[derive(Clone, Debug)]
 pub(crate) struct Sorted<K, V> {
-    /// The first key of each piece.
-    firsts: Vec<K>,
-    pieces: Vec<Vec<(K, V)>>,
+    pieces: Vec<Piece<K, V>>,
 }
 
 impl<K, V> Default for Sorted<K, V> {
     fn default() -> Self {
-        Self { firsts: Vec::new(), pieces: Vec::new() }
+        Self { pieces: Vec::new() }
     }
 }
 
@@ -58,23 +79,21 @@ impl<K: Ranked, V> Sorted<K, V> {
 
     /// The first place whose key is at least this one; it may be the end of a piece.
     fn first_from(&self, key: K) -> Place {
-        let piece = self.firsts.partition_point(|first| *first < key).saturating_sub(1);
-        let Some(all) = self.pieces.get(piece) else { return (piece, 0) };
-        let first = self.firsts[piece].number();
-        let next = self.firsts.get(piece + 1).or_else(|| all.last().map(|(last, _)| last));
-        let span = next.map_or(0, Ranked::number).saturating_sub(first);
-        let ahead = key.number().saturating_sub(first);
+        let piece = self.pieces.partition_point(|piece| piece.first < key).saturating_sub(1);
+        let Some(Piece { first, last, entries }) = self.pieces.get(piece) else { return (piece, 0) };
+        let span = last.number().saturating_sub(first.number());
+        let ahead = key.number().saturating_sub(first.number());
         // Without their last bits, so that the product fits.
-        let guess = (ahead >> 8) * all.len() as u64 / ((span >> 8) + 1);
-        let guess = usize::try_from(guess).unwrap_or(all.len());
-        (piece, first_near(all.len(), guess, STEP, |place| all[place].0 < key))
+        let guess = (ahead >> 8) * entries.len() as u64 / ((span >> 8) + 1);
+        let guess = usize::try_from(guess).unwrap_or(entries.len());
+        (piece, first_near(entries.len(), guess, STEP, |place| entries[place].0 < key))
     }
 
     /// The entry at a place, or at the beginning of the next piece if the place is the end of one.
     fn at(&self, (piece, place): Place) -> Option<(Place, &(K, V))> {
-        match self.pieces.get(piece)?.get(place) {
+        match self.pieces.get(piece)?.entries.get(place) {
             Some(entry) => Some(((piece, place), entry)),
-            None => Some(((piece + 1, 0), self.pieces.get(piece + 1)?.first()?)),
+            None => Some(((piece + 1, 0), self.pieces.get(piece + 1)?.entries.first()?)),
         }
     }
 
@@ -98,7 +117,7 @@ impl<K: Ranked, V> Sorted<K, V> {
     /// Puts a value in the place of the one that is equal in this order, or beside the others of its key.
     pub(crate) fn put(&mut self, key: K, value: V, order: impl Fn(&V) -> Ordering) -> Option<V> {
         match self.search(key, order) {
-            Ok((piece, place)) => Some(std::mem::replace(&mut self.pieces[piece][place].1, value)),
+            Ok((piece, place)) => Some(std::mem::replace(&mut self.pieces[piece].entries[place].1, value)),
             Err(place) => {
                 self.insert(place, key, value);
                 None
@@ -108,22 +127,20 @@ impl<K: Ranked, V> Sorted<K, V> {
 
     /// Puts a value at a place where it belongs.
     fn insert(&mut self, (piece, place): Place, key: K, value: V) {
-        if self.pieces.is_empty() {
-            self.firsts.push(key);
-            self.pieces.push(Vec::new());
+        let Some(Piece { entries, .. }) = self.pieces.get_mut(piece) else {
+            return self.pieces.extend(Piece::of(vec![(key, value)]));
+        };
+        if entries.len() == entries.capacity() {
+            entries.reserve_exact(ROOM);
         }
-        let all = &mut self.pieces[piece];
-        if all.len() == all.capacity() {
-            all.reserve_exact(ROOM);
-        }
-        all.insert(place, (key, value));
-        if place == 0 {
-            self.firsts[piece] = key;
-        }
-        if all.len() >= PIECE_MAX {
-            let later = all.split_off(PIECE_MAX / 2);
-            all.shrink_to_fit();
-            self.firsts.insert(piece + 1, later[0].0);
+        entries.insert(place, (key, value));
+        let later = (entries.len() >= PIECE_MAX).then(|| {
+            let later = entries.split_off(PIECE_MAX / 2);
+            entries.shrink_to_fit();
+            later
+        });
+        self.pieces[piece].note_ends();
+        if let Some(later) = later.and_then(Piece::of) {
             self.pieces.insert(piece + 1, later);
         }
     }
@@ -131,7 +148,7 @@ impl<K: Ranked, V> Sorted<K, V> {
     /// The first value of this key for which `is` is true. What puts it in order must not change.
     pub(crate) fn get_mut(&mut self, key: K, is: impl Fn(&V) -> bool) -> Option<&mut V> {
         let (piece, place) = self.first_of(key, is)?;
-        Some(&mut self.pieces[piece][place].1)
+        Some(&mut self.pieces[piece].entries[place].1)
     }
 
     /// Takes out the first value of this key for which `is` is true.
@@ -156,13 +173,9 @@ impl<K: Ranked, V> Sorted<K, V> {
 
     fn take_at(&mut self, piece: usize, place: usize) -> V {
         let all = &mut self.pieces[piece];
-        let (_, value) = all.remove(place);
-        match all.first() {
-            Some((first, _)) => self.firsts[piece] = *first,
-            None => {
-                self.pieces.remove(piece);
-                self.firsts.remove(piece);
-            }
+        let (_, value) = all.entries.remove(place);
+        if !all.note_ends() {
+            self.pieces.remove(piece);
         }
         value
     }
@@ -175,23 +188,22 @@ impl<K: Ranked, V> Sorted<K, V> {
     /// The values of keys from `first` to `last`.
     pub(crate) fn range(&self, first: K, last: K) -> impl Iterator<Item = &V> {
         let (piece, place) = self.first_from(first);
-        let here = self.pieces.get(piece).map_or(&[][..], |all| &all[place..]);
-        let later = self.pieces.get(piece + 1..).unwrap_or_default().iter().flatten();
+        let here = self.pieces.get(piece).map_or(&[][..], |here| &here.entries[place..]);
+        let later = self.pieces.get(piece + 1..).unwrap_or_default().iter().flat_map(|later| &later.entries);
         here.iter().chain(later).take_while(move |(key, _)| *key <= last).map(|(_, value)| value)
     }
 
     /// All, by rising key.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &(K, V)> {
-        self.pieces.iter().flatten()
+        self.pieces.iter().flat_map(|piece| &piece.entries)
     }
 
     /// Keeps those for which `keep` is true.
     pub(crate) fn retain(&mut self, keep: impl Fn(&K, &V) -> bool) {
-        for all in &mut self.pieces {
-            all.retain(|(key, value)| keep(key, value));
-        }
-        self.pieces.retain(|all| !all.is_empty());
-        self.firsts = self.pieces.iter().filter_map(|all| all.first()).map(|(key, _)| *key).collect();
+        self.pieces.retain_mut(|piece| {
+            piece.entries.retain(|(key, value)| keep(key, value));
+            piece.note_ends()
+        });
     }
 }
 
@@ -238,8 +250,9 @@ mod tests {
             tree.retain(|(key, _), _| key % 2 == 0);
             let all: Vec<_> = list.iter().map(|(key, (kind, turn))| ((*key, *kind), *turn)).collect();
             assert_eq!(all, tree.iter().map(|(key, turn)| (*key, *turn)).collect::<Vec<_>>());
-            for (first, piece) in list.firsts.iter().zip(&list.pieces) {
-                assert!(!piece.is_empty() && piece.len() < PIECE_MAX && *first == piece[0].0);
+            for Piece { first, last, entries } in &list.pieces {
+                assert!((1..PIECE_MAX).contains(&entries.len()));
+                assert_eq!((*first, *last), (entries[0].0, entries[entries.len() - 1].0));
             }
         }
     }

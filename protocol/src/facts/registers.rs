@@ -3,6 +3,7 @@
 //! Merging is commutative, associative and idempotent: a register's value is the maximum, by (rank,
 //! body), of all facts ever put into it.
 
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use super::fact::Fact;
@@ -31,8 +32,9 @@ struct Register {
     relayed: Relayed,
 }
 
-/// A number that stands for a key: its sort in the first four bits, then the version of what is numbered,
-/// or some of the first bits of the names in it, which are keys and digests, and which of several registers it is.
+/// A number that stands for a key: some of the first bits of the names in it, which are keys and digests, then which of
+/// several registers it is, and in the last four bits its sort. So numbers are as good as random, and what one juror says
+/// stands together.
 fn mark(key: &Key, hushed: &[RolloutId]) -> u64 {
     let first = |bytes: &[u8; 32]| {
         let mut first = [0; 8];
@@ -40,17 +42,24 @@ fn mark(key: &Key, hushed: &[RolloutId]) -> u64 {
         u64::from_be_bytes(first)
     };
     let both = |rollout: &RolloutId, node: &NodeId| first(&rollout.0.0).rotate_left(17) ^ first(&node.0);
-    let (sort, number) = match key {
-        Key::Policy(version, _) => (0, u64::from(*version) << 4),
-        Key::Census(version, _) => (1, u64::from(*version) << 4),
-        Key::Manifest(_, _, rollout) => (2, first(&rollout.0.0)),
-        Key::Command(rollout, kind) => (3, first(&rollout.0.0) & !0x3f | (*kind as u64) << 4),
-        Key::Ballot(rollout, juror, kind) => (4, both(rollout, juror) & !0x3f | (*kind as u64) << 4),
-        Key::Propose(rollout, leader) => (5, both(rollout, leader)),
-        Key::Vote(rollout, node) => (votes_of(*rollout, hushed), both(rollout, node)),
-        Key::Beacon(node) => (BEACONS, first(&node.0)),
+    let (names, which, sort) = match key {
+        Key::Policy(_, id) => (first(&id.0), 0, 0),
+        Key::Census(_, id) => (first(&id.0), 0, 1),
+        Key::Manifest(_, _, rollout) => (first(&rollout.0.0), 0, 2),
+        Key::Command(rollout, kind) => (first(&rollout.0.0), *kind as u64, 3),
+        Key::Ballot(rollout, juror, kind) => (both(rollout, juror), *kind as u64, 4),
+        Key::Propose(rollout, leader) => (both(rollout, leader), 0, 5),
+        Key::Vote(rollout, node) => (both(rollout, node), 0, votes_of(*rollout, hushed)),
+        Key::Beacon(node) => (first(&node.0), 0, BEACONS),
     };
-    sort << 60 | number >> 4
+    names & !0x3f | which << SORT_BITS | sort
+}
+
+const SORT_BITS: u32 = 4;
+
+/// The sort in a number.
+fn sort_of(mark: u64) -> u64 {
+    mark & ((1 << SORT_BITS) - 1)
 }
 
 /// The sorts of keys that are walked through. Syncs carry those before beacons.
@@ -62,8 +71,7 @@ fn votes_of(rollout: RolloutId, hushed: &[RolloutId]) -> u64 {
     if hushed.contains(&rollout) { HUSHED_VOTES } else { VOTES }
 }
 
-/// All registers of a node. Iteration follows the keys' sorts, and within a sort an order that is the same
-/// on all nodes.
+/// All registers of a node. Iteration follows the names in keys, so its order is the same on all nodes.
 #[derive(Clone, Debug, Default)]
 pub struct Registers {
     all: Sorted<u64, Register>,
@@ -135,22 +143,22 @@ impl Registers {
         mark(key, &self.hushed)
     }
 
-    fn of_sorts(&self, first: u64, last: u64) -> impl Iterator<Item = &Arc<Fact>> {
-        self.all.range(first << 60, last << 60 | u64::MAX >> 4).map(|held| &held.fact)
+    fn of_sorts(&self, sorts: RangeInclusive<u64>) -> impl Iterator<Item = &Arc<Fact>> {
+        self.all.iter().filter(move |(mark, _)| sorts.contains(&sort_of(*mark))).map(|(_, held)| &held.fact)
     }
 
     /// The votes of a rollout, by node.
     pub fn votes(&self, rollout: RolloutId) -> Vec<&Arc<Fact>> {
         let of = |fact: &&Arc<Fact>| matches!(&fact.key, Key::Vote(id, _) if *id == rollout);
         let sort = votes_of(rollout, &self.hushed);
-        let mut votes: Vec<_> = self.of_sorts(sort, sort).filter(of).collect();
+        let mut votes: Vec<_> = self.of_sorts(sort..=sort).filter(of).collect();
         votes.sort_unstable_by(|one, other| one.key.cmp(&other.key));
         votes
     }
 
     /// The beacons.
     pub fn beacons(&self) -> impl Iterator<Item = &Arc<Fact>> {
-        self.of_sorts(BEACONS, BEACONS)
+        self.of_sorts(BEACONS..=BEACONS)
     }
 
     /// All registers.
@@ -179,7 +187,7 @@ impl Registers {
 
     /// What syncs carry: all but beacons and hushed votes.
     pub fn synced(&self) -> impl Iterator<Item = &Arc<Fact>> {
-        self.of_sorts(0, BEACONS - 1)
+        self.of_sorts(0..=BEACONS - 1)
     }
 
     /// From now on syncs do not carry this rollout's votes. None may be here yet, or it would not be found again.
@@ -197,7 +205,7 @@ impl Registers {
 
     /// Notes in the digest what a register held and what it holds.
     fn note(&mut self, before: Option<&Arc<Fact>>, after: Option<&Arc<Fact>>) {
-        let sort = before.or(after).map_or(BEACONS, |fact| self.mark(&fact.key) >> 60);
+        let sort = before.or(after).map_or(BEACONS, |fact| sort_of(self.mark(&fact.key)));
         if sort >= BEACONS {
             return;
         }

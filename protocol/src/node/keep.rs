@@ -93,13 +93,10 @@ impl Node {
             }
         }
         self.forget_bindings(&tracked.manifest.component, out);
-        let keys: Vec<Key> = self
-            .registers
-            .iter()
-            .map(|(key, _)| key)
-            .filter(|key| key.rollout() == Some(id))
-            .cloned()
-            .collect();
+        let of_rollout = |key: &&Key| key.rollout() == Some(id);
+        let mut keys: Vec<Key> =
+            self.registers.iter().map(|(key, _)| key).filter(of_rollout).cloned().collect();
+        keys.sort_unstable();
         for key in keys {
             self.registers.remove(&key);
             out.forget(Record::fact_key(&key));

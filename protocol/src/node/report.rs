@@ -71,7 +71,9 @@ impl Node {
     pub fn trust_facts(&self) -> Vec<SignedFact> {
         let newest = self.trust.newest_census().map(|(id, census)| Key::Census(census.version, id));
         let wanted = |key: &Key| matches!(key, Key::Policy(..)) || Some(key) == newest.as_ref();
-        self.registers.iter().filter(|(key, _)| wanted(key)).map(|(_, fact)| fact.signed.clone()).collect()
+        let mut facts: Vec<_> = self.registers.iter().filter(|(key, _)| wanted(key)).collect();
+        facts.sort_unstable_by_key(|(key, _)| *key);
+        facts.into_iter().map(|(_, fact)| fact.signed.clone()).collect()
     }
 
     /// The blobs that the rollouts kept here name: indexes of trees, and deltas.
