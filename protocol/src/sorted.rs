@@ -79,7 +79,10 @@ impl<K: Ranked, V> Sorted<K, V> {
 
     /// The first place whose key is at least this one; it may be the end of a piece.
     fn first_from(&self, key: K) -> Place {
-        let piece = self.pieces.partition_point(|piece| piece.first < key).saturating_sub(1);
+        let guess = (u128::from(key.number()) * self.pieces.len() as u128) >> 64;
+        let guess = usize::try_from(guess).unwrap_or(0);
+        let later = first_near(self.pieces.len(), guess, STEP, |piece| self.pieces[piece].first < key);
+        let piece = later.saturating_sub(1);
         let Some(Piece { first, last, entries }) = self.pieces.get(piece) else { return (piece, 0) };
         let span = last.number().saturating_sub(first.number());
         let ahead = key.number().saturating_sub(first.number());
