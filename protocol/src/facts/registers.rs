@@ -86,14 +86,13 @@ impl Registers {
     /// Puts `fact` into its register.
     pub fn merge(&mut self, fact: &Arc<Fact>) -> Merged {
         let mark = self.mark(&fact.key);
-        let before = match self.all.get_mut(mark, |held| held.fact.key == fact.key) {
-            Some(Register { fact: held, .. }) if held.id == fact.id => return Merged::Same,
-            Some(Register { fact: held, .. })
-                if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) =>
-            {
+        let held = self.all.get_mut(mark, |held| held.fact.key == fact.key).map(|held| &mut held.fact);
+        let before = match held {
+            Some(held) if held.id == fact.id => return Merged::Same,
+            Some(held) if (held.rank, &held.signed.body) > (fact.rank, &fact.signed.body) => {
                 return Merged::Older;
             }
-            Some(Register { fact: held, .. }) => Some(std::mem::replace(held, Arc::clone(fact))),
+            Some(held) => Some(std::mem::replace(held, Arc::clone(fact))),
             None => {
                 let register = Register { fact: Arc::clone(fact), relayed: Relayed::default() };
                 self.all.put(mark, register, |held| held.fact.key.cmp(&fact.key));
@@ -109,9 +108,8 @@ impl Registers {
     pub fn compare(&self, fact: &Fact) -> Merged {
         // Where many nodes share a process they share what they read: most that comes again is the very same.
         let is_same = |held: &Arc<Fact>| std::ptr::eq(&**held, fact);
-        let held = self.all.of(self.mark(&fact.key)).map(|held| &held.fact);
-        let held = held.into_iter().find(|held| is_same(held) || held.key == fact.key);
-        match held {
+        let mut held = self.all.of(self.mark(&fact.key)).map(|held| &held.fact);
+        match held.find(|held| is_same(held) || held.key == fact.key) {
             Some(held) if is_same(held) => Merged::Same,
             Some(held) if held.rank < fact.rank => Merged::Rose,
             Some(held) if held.id == fact.id => Merged::Same,
@@ -190,17 +188,27 @@ impl Registers {
         self.of_sorts(0..=BEACONS - 1)
     }
 
-    /// From now on syncs do not carry this rollout's votes. None may be here yet, or it would not be found again.
+    /// From now on syncs do not carry this rollout's votes.
     pub fn hush(&mut self, rollout: RolloutId) {
         if !self.hushed.contains(&rollout) {
+            let here = self.take_votes(rollout);
             self.hushed.reserve_exact(1);
             self.hushed.push(rollout);
+            here.iter().for_each(|vote| _ = self.merge(vote));
         }
     }
 
-    /// The rollout's votes are gone, all of them.
+    /// From now on syncs carry them again.
     pub fn unhush(&mut self, rollout: RolloutId) {
+        let here = self.take_votes(rollout);
         self.hushed.retain(|hushed| *hushed != rollout);
+        here.iter().for_each(|vote| _ = self.merge(vote));
+    }
+
+    /// Those of a hushed rollout stand elsewhere.
+    fn take_votes(&mut self, rollout: RolloutId) -> Vec<Arc<Fact>> {
+        let keys: Vec<Key> = self.votes(rollout).into_iter().map(|fact| fact.key.clone()).collect();
+        keys.iter().filter_map(|key| self.remove(key)).collect()
     }
 
     /// Notes in the digest what a register held and what it holds.

@@ -71,6 +71,28 @@ proptest! {
     }
 
     #[test]
+    fn votes_that_are_hushed_at_any_moment_stay_and_no_sync_carries_them(
+        before in prop::collection::vec(any::<Index>(), 0..40),
+        after in prop::collection::vec(any::<Index>(), 0..40),
+    ) {
+        let (_, rollout, _, facts) = parts();
+        let of = |picks: &[Index]| picks.iter().map(|pick| Arc::clone(&facts[pick.index(facts.len())])).collect::<Vec<_>>();
+        let plain = merged(of(&before).iter().chain(&of(&after)));
+        let mut hushed = merged(&of(&before));
+        hushed.hush(rollout);
+        of(&after).iter().for_each(|fact| _ = hushed.merge(fact));
+        for (key, fact) in plain.iter() {
+            prop_assert_eq!(hushed.get(key).map(|held| held.id), Some(fact.id));
+        }
+        let votes = hushed.votes(rollout).len();
+        prop_assert_eq!(votes, plain.votes(rollout).len());
+        prop_assert_eq!((hushed.len(), hushed.synced().count()), (plain.len(), plain.len() - votes));
+        hushed.unhush(rollout);
+        prop_assert_eq!(hushed.digest(), plain.digest());
+        prop_assert_eq!(contents(&hushed), contents(&plain));
+    }
+
+    #[test]
     fn open_term_and_stop_only_rise_under_any_delivery(
         order in Just((0..parts().3.len()).collect::<Vec<_>>()).prop_shuffle(),
     ) {
