@@ -13,10 +13,16 @@ pub struct Digest(pub [u8; 32]);
 /// The order of 32 bytes. Digests and keys are as good as random, so the first eight decide nearly always: what is
 /// looked up by them all the time is not to call for a comparison of memory.
 pub(crate) fn order(one: &[u8; 32], other: &[u8; 32]) -> Ordering {
-    fn words(bytes: &[u8; 32]) -> impl Iterator<Item = u64> {
-        bytes.as_chunks().0.iter().map(|word| u64::from_be_bytes(*word))
-    }
     words(one).cmp(words(other))
+}
+
+fn words(bytes: &[u8; 32]) -> impl Iterator<Item = u64> {
+    bytes.as_chunks().0.iter().map(|word| u64::from_be_bytes(*word))
+}
+
+/// The first eight bytes as a number, in the order of all 32.
+pub(crate) fn first_number(bytes: &[u8; 32]) -> u64 {
+    words(bytes).next().unwrap_or(0)
 }
 
 impl Ord for Digest {

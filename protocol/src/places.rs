@@ -3,13 +3,12 @@
 //! Names are keys, and keys are as good as random: where one stands follows nearly from its first bytes. Nobody
 //! has to keep to that: of names that were chosen to stand elsewhere each costs no more than halving the list.
 
+use crate::digest::first_number;
 use crate::identity::NodeId;
 
 /// A name's first eight bytes, in the order of names.
 pub fn first_bytes(node: &NodeId) -> u64 {
-    let mut first = [0; 8];
-    first.copy_from_slice(&node.0[..8]);
-    u64::from_be_bytes(first)
+    first_number(&node.0)
 }
 
 /// The first place in a list of `length`, ordered by the numbers that `at` gives, whose number is at least `wanted`.

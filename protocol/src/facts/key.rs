@@ -2,7 +2,7 @@
 //! facts sorted by key can be accepted from front to back.
 
 use super::statements::{BallotKind, RolloutId};
-use crate::digest::Digest;
+use crate::digest::{Digest, first_number};
 use crate::identity::NodeId;
 use crate::trust::command::CommandKind;
 use crate::trust::manifest::ReleaseOrder;
@@ -45,9 +45,7 @@ impl Key {
             Self::Beacon(node) => (3, vec![b"n", &node.0]),
         };
         let digest = Digest::of_parts("groundswell 2026 key", &parts);
-        let mut first = [0; 8];
-        first.copy_from_slice(&digest.0[..8]);
-        class << 62 | u64::from_be_bytes(first) >> 2
+        class << 62 | first_number(&digest.0) >> 2
     }
 
     /// The rollout that the register belongs to.

@@ -10,7 +10,7 @@ use super::fact::Fact;
 use super::key::Key;
 use super::relayed::Relayed;
 use super::statements::RolloutId;
-use crate::digest::Digest;
+use crate::digest::{Digest, first_number};
 use crate::identity::NodeId;
 use crate::sorted::Sorted;
 
@@ -36,21 +36,18 @@ struct Register {
 /// several registers it is, and in the last four bits its sort. So numbers are as good as random, and what one juror says
 /// stands together.
 fn mark(key: &Key, hushed: &[RolloutId]) -> u64 {
-    let first = |bytes: &[u8; 32]| {
-        let mut first = [0; 8];
-        first.copy_from_slice(&bytes[..8]);
-        u64::from_be_bytes(first)
+    let both = |rollout: &RolloutId, node: &NodeId| {
+        first_number(&rollout.0.0).rotate_left(17) ^ first_number(&node.0)
     };
-    let both = |rollout: &RolloutId, node: &NodeId| first(&rollout.0.0).rotate_left(17) ^ first(&node.0);
     let (names, which, sort) = match key {
-        Key::Policy(_, id) => (first(&id.0), 0, 0),
-        Key::Census(_, id) => (first(&id.0), 0, 1),
-        Key::Manifest(_, _, rollout) => (first(&rollout.0.0), 0, 2),
-        Key::Command(rollout, kind) => (first(&rollout.0.0), *kind as u64, 3),
+        Key::Policy(_, id) => (first_number(&id.0), 0, 0),
+        Key::Census(_, id) => (first_number(&id.0), 0, 1),
+        Key::Manifest(_, _, rollout) => (first_number(&rollout.0.0), 0, 2),
+        Key::Command(rollout, kind) => (first_number(&rollout.0.0), *kind as u64, 3),
         Key::Ballot(rollout, juror, kind) => (both(rollout, juror), *kind as u64, 4),
         Key::Propose(rollout, leader) => (both(rollout, leader), 0, 5),
         Key::Vote(rollout, node) => (both(rollout, node), 0, votes_of(*rollout, hushed)),
-        Key::Beacon(node) => (first(&node.0), 0, BEACONS),
+        Key::Beacon(node) => (first_number(&node.0), 0, BEACONS),
     };
     names & !0x3f | which << SORT_BITS | sort
 }

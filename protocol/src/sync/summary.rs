@@ -5,14 +5,13 @@ use std::ops::RangeInclusive;
 use std::sync::Arc;
 
 use crate::bounds::SUMMARY_ENTRIES_MAX;
+use crate::digest::first_number;
 use crate::facts::{Fact, Registers};
 use crate::wire::frame::Entry;
 
 /// A fact as a summary names it.
 pub fn entry(fact: &Fact) -> Entry {
-    let mut id = [0; 8];
-    id.copy_from_slice(&fact.id.0[..8]);
-    Entry { key: fact.short, rank: fact.rank, id: u64::from_be_bytes(id) }
+    Entry { key: fact.short, rank: fact.rank, id: first_number(&fact.id.0) }
 }
 
 /// One page of a summary.
