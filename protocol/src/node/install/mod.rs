@@ -80,6 +80,8 @@ pub(super) struct Install {
     announced_at: Option<Time>,
     /// Jurors that have seen my `Trying`.
     acknowledged: FewOf<NodeId>,
+    /// The rank that my vote was seen to have at least: it only rises, and is asked after at every look.
+    voted: u64,
     /// The numbers and words for the next vote.
     numbers: HealthNumbers,
     note: String,
@@ -108,6 +110,7 @@ impl Default for Install {
             base: Sorted::default(),
             announced_at: None,
             acknowledged: FewOf::default(),
+            voted: 0,
             numbers: HealthNumbers::default(),
             note: String::new(),
             failed_here: false,
@@ -251,7 +254,11 @@ impl Node {
         let install = &tracked.install;
         let (attempt, beat) = (install.attempt, 0);
         let rank = Vote::rank_of(attempt, state, beat);
+        if install.voted >= rank {
+            return true;
+        }
         if self.my_vote(id).is_some_and(|held| held.rank() >= rank) {
+            self.install(id).into_iter().for_each(|install| install.voted = rank);
             return true;
         }
         let (numbers, note) = (install.numbers, to_note(&install.note));
