@@ -162,7 +162,11 @@ async fn row(members: &BTreeSet<NodeId>) -> Vec<Peer> {
         introduce(&peers[number], &peers[number - 1]);
     }
     for (at, peer) in peers.iter().enumerate() {
-        linked(peer, if at == 0 || at == 5 { 1 } else { 2 }).await;
+        let neighbours = if at == 0 || at == 5 { 1 } else { 2 };
+        linked(peer, neighbours).await;
+        // Who is linked and has not said yet that it listens is passed over by who accepts meanwhile.
+        let is_meshed = || (peer.link.traffic().gossip_mesh == neighbours as u64).then_some(());
+        wait_for("gossip's mesh", is_meshed).await;
     }
     peers
 }
