@@ -263,11 +263,13 @@ impl Peer {
         self.next_since = (!self.asked.is_empty()).then(|| self.next_since.unwrap_or(now));
     }
 
-    /// Whether it may still come by a piece that `holder` gave to it, or is about to, before `since`.
-    fn may_come_by(&self, now: Time, since: Time, holder: &Self) -> bool {
+    /// Whether it may still come by a piece that `holder` gave to it, or is about to, before `since`. `limit`: how long who
+    /// failed counts after its last sign of life.
+    fn may_come_by(&self, now: Time, since: Time, holder: &Self, limit: Span) -> bool {
         match self.standing {
             Standing::Away(_) => self.failures == 0,
             Standing::Absent(_) => false,
+            Standing::Asked if self.failures > 0 => now < self.heard + limit,
             Standing::Ready if self.is_lagging() => false,
             Standing::Asked | Standing::Ready => {
                 now < since.max(self.heard) + self.patience().max(holder.patience())
@@ -326,7 +328,7 @@ impl Refusal {
         let limit = late.map_or(REFERRAL_CEILING, |late| late.times(2).min(REFERRAL_CEILING));
         now < self.since + limit
             && self.referred.iter().any(|referred| match peers.get(referred) {
-                Some(peer) => peer.may_come_by(now, self.since, holder),
+                Some(peer) => peer.may_come_by(now, self.since, holder, limit),
                 // No place for it among the peers: who is there will have the piece from it.
                 None => now < self.since + holder.patience(),
             })
@@ -336,6 +338,7 @@ impl Refusal {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::identity::PublicKey;
 
     #[test]
     fn whoever_answers_however_quickly_or_slowly_may_be_asked_for_more() {
@@ -352,5 +355,18 @@ mod tests {
                 assert!((2..=REQUESTS_PER_PEER).contains(&peer.window()));
             }
         }
+    }
+
+    #[test]
+    fn a_piece_is_waited_for_from_who_is_asked_first_and_not_from_who_failed_and_is_not_heard_of() {
+        let (now, holder, other) = (Time(5000), Peer::new(true, 64, Time(0)), PublicKey([1; 32]));
+        let mut refusal = Refusal::default();
+        refusal.refer(now, vec![other]);
+        let stands = |failures| {
+            let mut peer = Peer::new(false, 64, Time(0));
+            (peer.standing, peer.failures) = (Standing::Asked, failures);
+            refusal.stands(now, &holder, &BTreeMap::from([(other, peer)]), Some(Span::seconds(2)))
+        };
+        assert!(stands(0) && !stands(1));
     }
 }
