@@ -11,6 +11,11 @@ use crate::transfer::wire::{Ask, PIECES_NAMED_MAX};
 
 /// A request is not late before this, however prompt others are.
 const LATE_FLOOR: Span = Span::milliseconds(500);
+/// While much is missing, nothing is taken back before this: lines are full of other pieces then, and mostly what is late
+/// comes a moment later, and twice.
+const UNHURRIED: Patience = Patience { living: Span::milliseconds(1500), silent: Span::milliseconds(350) };
+/// Near the end nothing else comes meanwhile.
+const HURRIED: Patience = Patience { living: Span(0), silent: Span(0) };
 /// How late a deadline comes when this node stood still.
 const SLEEP_MIN: Span = Span::milliseconds(50);
 /// How often those who have the blob whole hear what came.
@@ -19,6 +24,14 @@ const TELL_EVERY: Span = Span::milliseconds(40);
 const TOLD_MAX: usize = 4;
 /// Missing pieces at which, all being asked for, late ones are asked of a second peer too.
 pub const ENDGAME_PIECES_MAX: u32 = 32;
+
+/// How long a peer may owe at least what others have.
+struct Patience {
+    /// Without giving any of it, though it is heard of.
+    living: Span,
+    /// Without a sign of life: it may be gone.
+    silent: Span,
+}
 
 impl Download {
     /// If this was to be woken earlier, it was this node that stood still: peers are not silent for that time.
@@ -66,16 +79,15 @@ impl Download {
     /// Takes back from peers what they owe for too long and others have. Whether there was any.
     pub(super) fn take_back(&mut self, now: Time, out: &mut Vec<Action>) -> bool {
         let mut late_ones: Vec<(NodeId, u32)> = Vec::new();
+        let patience = if self.nears_the_end() { HURRIED } else { UNHURRIED };
         for (id, peer) in &mut self.peers {
             let usual = self.usual.of(!self.locality.is_near(id)).pause.settled();
-            let late = usual.map(|pause| Span(pause.0 * 3 / 2).max(LATE_FLOOR));
-            let fell_silent = peer.silence(usual).is_some_and(|silence| silence <= now);
-            if fell_silent {
+            let late = usual.map(|pause| Span(pause.0 * 3 / 2).max(LATE_FLOOR).max(patience.living));
+            if peer.silence(usual).is_some_and(|silence| silence <= now) {
                 peer.silent = true;
             }
-            let next = peer.next_since.zip(late);
-            let is_late = next.is_some_and(|(since, late)| since + late <= now);
-            if fell_silent || is_late {
+            let is_late = peer.next_since.zip(late).is_some_and(|(since, late)| since + late <= now);
+            if is_late || peer.is_silent_for(now, patience.silent) {
                 late_ones.extend(peer.asked.keys().map(|piece| (*id, *piece)));
             }
         }

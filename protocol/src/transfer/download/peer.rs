@@ -225,6 +225,11 @@ impl Peer {
             .map(|since| since + habit)
     }
 
+    /// Whether it is silent, and owes for `least` without a sign of life.
+    pub(super) fn is_silent_for(&self, now: Time, least: Span) -> bool {
+        self.silent && self.owed_since.is_some_and(|since| since + least <= now)
+    }
+
     /// What was waited for is waited for from later on.
     pub(super) fn excuse(&mut self, now: Time, slept: Span) {
         let later = |since: Time| (since + slept).min(now);

@@ -1,5 +1,7 @@
 //! What peers that are slow or gone cost the others, in virtual time.
 
+use std::collections::VecDeque;
+
 use super::model::{Fate, Swarm, healthy, id};
 use super::*;
 use crate::transfer::outline::PIECE_BYTES;
@@ -75,9 +77,12 @@ fn peers_that_vanish_cost_the_others_a_quarter_of_a_second_and_next_to_no_duplic
     assert!(ill.duplicates <= 20, "{ill:?}");
 }
 
-/// A download of twenty pieces of which `peers` have all and owe some.
-fn owed_by(peers: &[NodeId]) -> (Download, Vec<Action>) {
-    let content = vec![3; 20 * PIECE_BYTES as usize];
+/// A download of so few pieces is near its end when it begins.
+const FEW: u32 = 20;
+
+/// A download of `pieces` of which `peers` have all and owe some.
+fn owed_by(peers: &[NodeId], pieces: u32) -> (Download, Vec<Action>) {
+    let content = vec![3; (pieces * PIECE_BYTES) as usize];
     let outline = Arc::new(Outline::of(&content).unwrap());
     let (blob, bytes) = (outline.blob(), outline.bytes());
     let none = PieceSet::none(outline.pieces());
@@ -85,7 +90,7 @@ fn owed_by(peers: &[NodeId]) -> (Download, Vec<Action>) {
     let mut out = Vec::new();
     for peer in peers {
         download.handle(Time(0), Event::Found { peer: *peer, hinted: true }, &mut out);
-        let have = Have::new(blob, bytes, &PieceSet::all(20), Vec::new());
+        let have = Have::new(blob, bytes, &PieceSet::all(pieces), Vec::new());
         download.handle(Time(0), Event::Answered { peer: *peer, answer: Answer::Have(have) }, &mut out);
     }
     (download, out)
@@ -98,7 +103,7 @@ fn taken_back(out: &[Action]) -> usize {
 
 #[test]
 fn what_a_silent_peer_owes_is_asked_of_another_unless_this_node_stood_still() {
-    let (mut download, mut out) = owed_by(&[id(1), id(2)]);
+    let (mut download, mut out) = owed_by(&[id(1), id(2)], FEW);
     let mut now = Time(0);
     while now < Time(9000) && taken_back(&out) == 0 {
         now = now.max(download.next_deadline().unwrap());
@@ -106,14 +111,14 @@ fn what_a_silent_peer_owes_is_asked_of_another_unless_this_node_stood_still() {
         download.handle(now, Event::Wake, &mut out);
     }
     assert!(taken_back(&out) > 0 && now < Time(9000));
-    let (mut download, mut out) = owed_by(&[id(1), id(2)]);
+    let (mut download, mut out) = owed_by(&[id(1), id(2)], FEW);
     download.handle(Time(20_000), Event::Wake, &mut out);
     assert_eq!(taken_back(&out), 0, "nobody could be heard meanwhile");
 }
 
 #[test]
 fn who_lagged_is_asked_again_when_nobody_else_is_there() {
-    let (mut download, mut out) = owed_by(&[id(1), id(2)]);
+    let (mut download, mut out) = owed_by(&[id(1), id(2)], FEW);
     let mut now = Time(0);
     while taken_back(&out) == 0 && now < Time(9000) {
         now = now.max(download.next_deadline().unwrap());
@@ -138,7 +143,7 @@ fn who_lagged_is_asked_again_when_nobody_else_is_there() {
 
 #[test]
 fn nothing_is_taken_back_from_the_only_one_who_has_it() {
-    let (mut download, mut out) = owed_by(&[id(1)]);
+    let (mut download, mut out) = owed_by(&[id(1)], FEW);
     let mut now = Time(0);
     while now < Time(5000) {
         now = now.max(download.next_deadline().unwrap());
@@ -147,4 +152,38 @@ fn nothing_is_taken_back_from_the_only_one_who_has_it() {
         now = now + Span(1);
     }
     assert_eq!(taken_back(&out), 0);
+}
+
+/// How long one of two peers owes until it is not waited for any longer, while the other one sends a piece every 10 ms and
+/// most of 300 are missing.
+fn waited_for(is_heard_of: bool) -> Span {
+    let (mut download, mut out) = owed_by(&[id(1), id(2)], 300);
+    let (blob, data) = (download.blob(), vec![3; PIECE_BYTES as usize]);
+    let mut coming = VecDeque::new();
+    for now in (0..3000).step_by(10).map(Time) {
+        for action in out.drain(..) {
+            match action {
+                Action::Send { peer, ask: Ask::Request { piece, .. } } if peer == id(1) => {
+                    coming.push_back(piece);
+                }
+                Action::Send { peer, ask: Ask::Cancel { .. } } if peer == id(2) => return Span(now.0),
+                _ => {}
+            }
+        }
+        if let Some(piece) = coming.pop_front() {
+            let answer = Answer::Piece { blob, piece, data: data.clone() };
+            download.handle(now, Event::Answered { peer: id(1), answer }, &mut out);
+        }
+        if is_heard_of {
+            download.handle(now, Event::Alive { peer: id(2) }, &mut out);
+        }
+        download.handle(now, Event::Wake, &mut out);
+    }
+    panic!("waited for until the end");
+}
+
+#[test]
+fn while_much_is_missing_who_lives_has_more_time_than_who_may_be_gone() {
+    assert!((1500..1600).contains(&waited_for(true).0));
+    assert!((350..500).contains(&waited_for(false).0));
 }
