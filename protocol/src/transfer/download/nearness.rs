@@ -38,14 +38,17 @@ impl Download {
     }
 
     /// Those to be asked rather than `id`, for what they have: none if it is near itself. Who lags is asked last of all, so
-    /// nobody is passed over for it: near the end each would wait for the other.
+    /// nobody is passed over for it: near the end each would wait for the other. Nor is a member of the site for who is
+    /// outside, whom leave is needed to ask: there is none for what is inside.
     pub(super) fn nearer_than(&self, now: Time, id: &NodeId) -> Vec<&Peer> {
         if !self.is_far(id) {
             return Vec::new();
         }
+        let may_be_asked = |other: &NodeId| self.is_outside(id) || !self.is_outside(other);
         let is_well = |peer: &&Peer| peer.has_room(now) && !peer.is_lagging();
         let is_near = |peer: &&Peer| peer.least.is_some() && !self.takes_long(peer);
-        self.peers.values().filter(is_well).filter(is_near).collect()
+        let others = self.peers.iter().filter(|(other, _)| may_be_asked(other)).map(|(_, peer)| peer);
+        others.filter(is_well).filter(is_near).collect()
     }
 }
 
@@ -117,6 +120,16 @@ mod tests {
         let mut out = Vec::new();
         // It has rested for long enough by then.
         download.handle(Time(5_000), page, &mut out);
+        assert_eq!(requests(&out), [0, 3]);
+    }
+
+    #[test]
+    fn who_is_inside_is_asked_however_far_while_who_is_outside_is_near() {
+        let (download, page) = held_by_two(3, [1, 100]);
+        let mut download = download.with_site(Time(400), &[PublicKey([0; 32]), HOLDERS[1]]);
+        download.inside.fill(1);
+        let mut out = Vec::new();
+        download.handle(Time(500), page, &mut out);
         assert_eq!(requests(&out), [0, 3]);
     }
 
