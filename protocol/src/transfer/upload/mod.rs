@@ -251,8 +251,9 @@ impl Upload {
         }
         let (flight, mut waits) = (&self.flight, None::<Time>);
         let turn = self.turns.iter().position(|peer| {
-            let free = self.askers.get(peer).filter(|asker| asker.sending.len() < SENDING_PER_PEER_MAX);
-            let Some(first) = free.and_then(|asker| asker.waiting.front()) else { return false };
+            let Some(first) = self.free_asker(peer).and_then(|asker| asker.waiting.front()) else {
+                return false;
+            };
             let until = flight.waits(now, first.piece.0);
             waits = waits.into_iter().chain(until).min();
             until.is_none()
@@ -277,6 +278,11 @@ impl Upload {
             self.flight.left(now, peer, piece);
         }
         Some(Serve { peer, piece, share, apart })
+    }
+
+    /// The requests of a peer to which one piece more may leave.
+    fn free_asker(&self, peer: &NodeId) -> Option<&Asker> {
+        self.askers.get(peer).filter(|asker| asker.sending.len() < SENDING_PER_PEER_MAX)
     }
 
     /// A piece has left for its peer, or could not be read (`delivered` false: others are not referred
@@ -332,9 +338,9 @@ impl Upload {
         self.flight.forget(peer, |_| true);
     }
 
-    /// When [`Upload::next`] may have something again because of time alone.
+    /// When [`Upload::next`] may have something again because of time alone: not while all who wait have enough under way.
     pub fn next_deadline(&self) -> Option<Time> {
-        if self.turns.is_empty() || self.sending >= SENDING_MAX {
+        if self.sending >= SENDING_MAX || !self.turns.iter().any(|peer| self.free_asker(peer).is_some()) {
             return None;
         }
         self.allowance.iter().map(Allowance::opens_at).chain(self.waits).max()

@@ -101,6 +101,22 @@ fn one_greedy_peer_does_not_delay_a_modest_one() {
 }
 
 #[test]
+fn time_alone_brings_nothing_to_who_has_enough_under_way() {
+    let mut upload = Upload::new(Some(Allowance::new(10_000_000, Time(0))));
+    for piece in 0..3 {
+        upload.request(Time(0), peer(1), wanted(piece, &[], Standing::Relay));
+    }
+    let serves: Vec<Serve> = std::iter::from_fn(|| upload.next(Time(0))).collect();
+    assert_eq!(
+        (serves.len(), upload.next_deadline()),
+        (SENDING_PER_PEER_MAX, None),
+        "or its driver never rests"
+    );
+    upload.sent(serves[0], true);
+    assert!(upload.next(Time(0)).is_some());
+}
+
+#[test]
 fn the_cap_paces_what_is_served() {
     let mut upload = Upload::new(Some(Allowance::new(10_000, Time(0))));
     for piece in 0..30 {
